@@ -1,0 +1,1 @@
+"""EMR-NAS in JAX: search, train, test and use MRI reconstruction networks."""

@@ -1,0 +1,1 @@
+"""Sources of images, folds by subject, and the batches made from them."""

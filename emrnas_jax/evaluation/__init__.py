@@ -1,0 +1,1 @@
+"""Metrics, the scoring of test frames, comparisons and benchmarks."""

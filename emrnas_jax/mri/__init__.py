@@ -1,0 +1,1 @@
+"""The physics: Fourier transforms, sampling masks and data consistency."""

@@ -1,0 +1,1 @@
+"""Optimizers, compiled steps, the search (Algorithm 1) and retraining."""
