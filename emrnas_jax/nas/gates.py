@@ -1,0 +1,143 @@
+"""Gates: from architecture parameters to the operations that run in a step.
+
+alphas: one row per cell, one column per operation; p = softmax(alphas) along a row.
+A path is one evaluated operation of a cell. The value of the gates is exactly one-hot
+for one and two paths; the gradient reaches alphas through p.
+
+Sources: EMR-NAS, equations 1 and 2; Cai et al., ProxylessNAS, ICLR 2019, section 3.2.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+
+
+class Gates(NamedTuple):
+    """What every cell evaluates: `output = sum over path of weight · operation`.
+
+    Attributes:
+        choices: operations that run, one choice per cell, never per sample: a batched
+            index would make XLA run all eight and select.
+        weights: factor of each path, which carries the gradient to alphas.
+    """
+
+    choices: Int[Array, "*cell path"]
+    weights: Float[Array, "*cell path"]
+
+
+def sample_choices(
+    key: PRNGKeyArray | Key[Array, ""], alphas: Float[Array, "cell op"]
+) -> Int[Array, " cell"]:
+    """Draw one operation per cell from p = softmax(alphas)."""
+    return jax.random.categorical(key, alphas, axis=-1)
+
+
+def argmax_choices(
+    key: PRNGKeyArray | Key[Array, ""],  # noqa: ARG001 - one signature for both rules
+    alphas: Float[Array, "cell op"],
+) -> Int[Array, " cell"]:
+    """Take the most probable operation of each cell: equation 2 to the letter."""
+    return jnp.argmax(alphas, axis=-1)
+
+
+GATE_RULES: dict[str, Callable] = {"sample": sample_choices, "argmax": argmax_choices}
+
+
+def straight_through(
+    probabilities: Float[Array, "cell path"], value: Float[Array, "#cell path"]
+) -> Float[Array, "cell path"]:
+    """Return `value` exactly, with the gradient of `probabilities`."""
+    value = jnp.broadcast_to(value, probabilities.shape)
+    # p - p is exactly zero, so the value is not rounded.
+    return value + (probabilities - jax.lax.stop_gradient(probabilities))
+
+
+def fixed_gates(choices: Int[Array, " cell"]) -> Gates:
+    """One path per cell, no gradient to alphas: a step of the weights."""
+    return Gates(choices[:, None], jnp.ones((choices.shape[0], 1), jnp.float32))
+
+
+def one_path_gates(
+    key: PRNGKeyArray | Key[Array, ""], alphas: Float[Array, "cell op"], rule: str
+) -> Gates:
+    """Binarized gates (equation 2): one path per cell is active.
+
+    The gradient of alpha_j is <dL/dy, O_c(x)> · p_c (δ_cj - p_j) for the active c.
+    """
+    choices = GATE_RULES[rule](key, alphas)[:, None]
+    active = jnp.take_along_axis(jax.nn.softmax(alphas), choices, axis=-1)
+    return Gates(choices, straight_through(active, jnp.ones((1, 1))))
+
+
+def two_path_gates(
+    key: PRNGKeyArray | Key[Array, ""], alphas: Float[Array, "cell op"], rule: str
+) -> Gates:
+    """ProxylessNAS's two sampled paths, p renormalised over the pair.
+
+    Both operations run; the first is active (weight exactly 1), the second has weight
+    exactly 0 and is there for its gradient. The gradients of the two alphas are equal
+    and opposite, the other six are zero.
+    """
+    first_key, second_key = jax.random.split(key)
+    first = GATE_RULES[rule](first_key, alphas)
+    rows = jnp.arange(alphas.shape[0])
+    others = alphas.at[rows, first].set(-jnp.inf)
+    second = GATE_RULES[rule](second_key, jax.lax.stop_gradient(others))
+    choices = jnp.stack([first, second], axis=-1)
+    pair = jax.nn.softmax(jnp.take_along_axis(alphas, choices, axis=-1))
+    return Gates(choices, straight_through(pair, jnp.array([[1.0, 0.0]])))
+
+
+def mixture_gates(
+    key: PRNGKeyArray | Key[Array, ""],  # noqa: ARG001 - one signature for all gates
+    alphas: Float[Array, "cell op"],
+    rule: str,  # noqa: ARG001
+) -> Gates:
+    """The softmax mixture of equation 1 (DARTS): all eight operations run."""
+    every = jnp.broadcast_to(jnp.arange(alphas.shape[-1]), alphas.shape)
+    return Gates(every, jax.nn.softmax(alphas))
+
+
+GATES: dict[int, Callable[..., Gates]] = {
+    1: one_path_gates,
+    2: two_path_gates,
+    len(OPERATIONS): mixture_gates,
+}
+
+
+def uniform_choices(
+    key: PRNGKeyArray | Key[Array, ""], cells: int
+) -> Int[Array, " cell"]:
+    """Draw each cell's operation uniformly: the paths of the warm-up."""
+    return jax.random.randint(key, (cells,), 0, len(OPERATIONS))
+
+
+def entropy(alphas: Float[Array, "*cell op"]) -> Float[Array, "*cell"]:
+    """Entropy of p in nats: ln 8 = 2.08 when undecided, 0 when decided."""
+    log_p = jax.nn.log_softmax(alphas)
+    return -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
+
+
+def ensemble(
+    probabilities: Sequence[Float[np.ndarray, "cell op"]], cells_per_block: int
+) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
+    """Sum p over folds and take the largest of each cell (section 3).
+
+    Returns:
+        the architecture, and the mean p over folds.
+
+    Raises:
+        InputError: the folds' searches had different numbers of cells.
+    """
+    shapes = {np.shape(p) for p in probabilities}
+    if len(shapes) != 1:
+        raise InputError(f"the folds' searches differ in their cells: {shapes}")
+    mean = np.mean(np.asarray(probabilities, float), axis=0)
+    return Architecture.from_cells(mean.argmax(axis=-1).tolist(), cells_per_block), mean
