@@ -7,11 +7,10 @@ file reads as if the run had never been stopped.
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
 from tensorboardX import SummaryWriter
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.files import write_text
 
 
 def append(path: Path, row: dict) -> None:
@@ -55,9 +54,7 @@ def truncate(path: Path, step: int) -> None:
         if row["step"] > step:
             break
         kept.append(line + "\n")
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept))
-    partial.replace(path)
+    write_text(path, "".join(kept))
 
 
 class RunLog:
@@ -79,7 +76,7 @@ class RunLog:
             if isinstance(value, int | float) and name != "step":
                 self._board.add_scalar(name, value, row["step"])
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunLog":
         """Return the open log."""
         return self
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.files import write_json
 
 CELLS_PER_BLOCK = 3  # section 2.1: "the RIR BasicBlock is made of three operation units"
 
@@ -132,9 +133,7 @@ def write_architecture(
     record: dict = {"architecture": str(architecture)}
     if probabilities is not None:
         record["probabilities"] = np.asarray(probabilities, float).tolist()
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1))
-    partial.replace(path)
+    write_json(path, record)
 
 
 def read_architecture(

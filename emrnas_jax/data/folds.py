@@ -1,0 +1,110 @@
+"""Folds by subject, and their manifest.
+
+Neighbouring frames of one subject are nearly equal and subjects differ by decibels, so
+training, validation and test never share a subject, and the folds are written down.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from emrnas_jax.errors import InputError
+
+
+class Fold(NamedTuple):
+    """The subjects of one fold, each part sorted.
+
+    Attributes:
+        train: S_train, on which the weights are trained.
+        validation: S_val, on which the architecture is searched.
+        test: S_test, seen by nothing but the evaluation.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def make_folds(
+    subjects: Iterable[str], count: int, seed: int, validation: float = 2 / 11
+) -> list[Fold]:
+    """Draw folds in which every subject is tested exactly once.
+
+    Args:
+        subjects: their names; repeated ones count once, the order does not matter.
+        count: number of folds.
+        seed: the run's seed.
+        validation: S_val's part of the subjects not tested, at least one of them.
+            S_train : S_val = 9 : 2 in section 3.
+
+    Raises:
+        InputError: too few subjects to leave every part of every fold one.
+    """
+    names = sorted(set(subjects))
+    if count < 2:
+        raise InputError(f"folds: expected at least 2, found {count}")
+    if not 0 < validation < 1:
+        raise InputError(f"validation: expected between 0 and 1, found {validation}")
+    # The fold with the largest test part must keep one to train and one to validate.
+    if len(names) < count or len(names) - -(-len(names) // count) < 2:
+        raise InputError(
+            f"{len(names)} subjects ({', '.join(names[:5])}) cannot be split into "
+            f"{count} folds of training, validation and test; use more subjects"
+        )
+    generator = np.random.default_rng([seed, zlib.crc32(b"folds")])
+    parts = np.array_split(generator.permutation(names), count)
+    folds = []
+    for number in range(count):
+        others = [p for other, p in enumerate(parts) if other != number]
+        rest = generator.permutation(np.concatenate(others)).tolist()
+        held = min(max(round(len(rest) * validation), 1), len(rest) - 1)
+        folds.append(
+            Fold(
+                train=tuple(sorted(rest[held:])),
+                validation=tuple(sorted(rest[:held])),
+                test=tuple(sorted(parts[number].tolist())),
+            )
+        )
+    return folds
+
+
+def write_folds(path: Path, folds: list[Fold]) -> None:
+    """Write the manifest, whole or not at all."""
+    text = json.dumps({"folds": [fold._asdict() for fold in folds]}, indent=1)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_folds(path: Path) -> list[Fold]:
+    """Return the folds of a manifest.
+
+    Raises:
+        InputError: it is missing or damaged, or a subject is in two parts of a fold.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["folds"]
+        folds = [
+            Fold(*(tuple(map(str, entry[part])) for part in Fold._fields))
+            for entry in entries
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a manifest of folds ({error}); remove it to draw them anew"
+        ) from error
+    for number, fold in enumerate(folds, 1):
+        names = [name for part in fold for name in part]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not all(fold):
+            found = f"{twice} twice" if twice else "an empty part"
+            raise InputError(
+                f"{path}: found {found} in fold {number}; remove it to draw them anew"
+            )
+    if not folds:
+        raise InputError(f"{path}: found no folds; remove it to draw them anew")
+    return folds

@@ -1,0 +1,215 @@
+"""From images to batches: order, masks and under-sampling, inside the compiled step.
+
+A data set that fits stays on the device (`Resident`); a larger one is read ahead by
+Grain and handed over a few steps at a time (`Chunk`). Both give the same batches with
+the same masks, because order and masks depend on keys, epoch and frame alone.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Int, Key, Num, UInt32
+
+from emrnas_jax.data.dataset import ImageSet
+from emrnas_jax.errors import InputError
+from emrnas_jax.mri.fourier import to_channels, to_complex
+from emrnas_jax.mri.sampling import Sampling, draw_mask, undersample, zero_filled
+from emrnas_jax.randomness import key_for
+
+RandomKey = Key[Array, ""]
+Stored = Num[Array, "frame height width *part"]
+
+
+class Batch(NamedTuple):
+    """What a network sees, and what it should give.
+
+    Attributes:
+        zero_filled: the network's input, intensity about [0, 1].
+        kspace: measured samples, orthonormal, zero frequency first, else zero.
+        mask: True where k-space was measured, one line wide.
+        target: the fully sampled image.
+    """
+
+    zero_filled: Float[Array, "batch height width 2"]
+    kspace: Complex[Array, "batch height width"]
+    mask: Bool[Array, "batch #height #width"]
+    target: Float[Array, "batch height width 2"]
+
+
+class Resident(NamedTuple):
+    """All frames of a split, on the device; each epoch visits them in a new order."""
+
+    images: Stored
+    ids: UInt32[Array, " frame"]
+    order_key: RandomKey
+
+
+class Chunk(NamedTuple):
+    """The frames of a few steps, in the order in which they are used."""
+
+    images: Stored
+    ids: UInt32[Array, " frame"]
+    first_step: Int[Array, ""]
+
+
+def make_batch(
+    images: Stored,
+    ids: UInt32[Array, " frame"],
+    mask_key: RandomKey,
+    sampling: Sampling,
+) -> Batch:
+    """Under-sample frames, each with its own mask.
+
+    Args:
+        images: uint8 grey levels or float32 in [0, 1], or with a last axis of real and
+            imaginary parts.
+        ids: the frames' numbers; with `mask_key` they decide the masks.
+        mask_key: the same for all frames of an epoch, or of a test.
+        sampling: how masks are drawn.
+    """
+    if images.dtype == jnp.uint8:
+        images = images.astype(jnp.float32) / 255
+    image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
+    keys = jax.vmap(lambda i: jax.random.fold_in(mask_key, i))(ids)
+    shape = (image.shape[1], image.shape[2])
+    mask = jax.vmap(lambda key: draw_mask(sampling, key, shape))(keys)
+    kspace = undersample(image, mask)
+    return Batch(zero_filled(kspace), kspace, mask, to_channels(image))
+
+
+def epoch_order(
+    order_key: RandomKey, epoch: int | Int[Array, ""], frames: int
+) -> Int[Array, " frame"]:
+    """Return the order in which an epoch visits the frames."""
+    return jax.random.permutation(jax.random.fold_in(order_key, epoch), frames)
+
+
+def frames_of_step(
+    frames: Resident | Chunk,
+    step: Int[Array, ""],
+    steps_per_epoch: Int[Array, ""],
+    batch: int,
+) -> tuple[Stored, UInt32[Array, " frame"]]:
+    """Return the images and numbers of the frames that `step` uses, inside `jit`."""
+    if isinstance(frames, Resident):
+        order = epoch_order(
+            frames.order_key, step // steps_per_epoch, frames.images.shape[0]
+        )
+        start = step % steps_per_epoch * batch
+        chosen = jax.lax.dynamic_slice_in_dim(order, start, batch)
+        return frames.images[chosen], frames.ids[chosen]
+    start = (step - frames.first_step) * batch
+    return (
+        jax.lax.dynamic_slice_in_dim(frames.images, start, batch),
+        jax.lax.dynamic_slice_in_dim(frames.ids, start, batch),
+    )
+
+
+class Split:
+    """The frames of some subjects, served to compiled steps.
+
+    Attributes:
+        batch: frames per step.
+        steps_per_epoch: whole batches; the rest of an epoch's order is left out.
+    """
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        indices: Int[np.ndarray, " frame"],
+        batch: int,
+        order_key: RandomKey,
+        steps_per_call: int,
+        device_mib: float,
+    ) -> None:
+        """Load the frames, or prepare to stream them.
+
+        Args:
+            image_set: where they come from.
+            indices: which of its frames belong to the split.
+            batch: frames per step.
+            order_key: decides the order within each epoch.
+            steps_per_call: the most steps that one call of `frames` asks for.
+            device_mib: a split larger than this many MiB is streamed.
+
+        Raises:
+            InputError: there are fewer frames than a batch.
+        """
+        if len(indices) < batch:
+            raise InputError(
+                f"{image_set.name}: a batch of {batch} frames was asked of a split of "
+                f"{len(indices)}; lower the batch or use more subjects"
+            )
+        self.batch = batch
+        self.steps_per_epoch = len(indices) // batch
+        self._image_set, self._indices = image_set, indices
+        self._ids = image_set.frame_ids[indices]
+        self._order_key, self._steps_per_call = order_key, steps_per_call
+        self._reader: Iterator[np.ndarray] | None = None
+        self._next_step = -1
+        sample = image_set.images(indices[:1])
+        self._resident = None
+        if sample.nbytes * len(indices) <= device_mib * 2**20:
+            self._resident = Resident(
+                jnp.asarray(image_set.images(indices)),
+                jnp.asarray(self._ids),
+                order_key,
+            )
+
+    def frames(self, first_step: int, count: int) -> Resident | Chunk:
+        """Return what `frames_of_step` needs for steps first_step .. + count - 1."""
+        if self._resident is not None:
+            return self._resident
+        if self._reader is None or self._next_step != first_step:
+            self._reader = self._read_from(first_step)
+        batches = [next(self._reader) for _ in range(count)]
+        self._next_step = first_step + count
+        order = np.concatenate(
+            [self._step_order(step) for step in range(first_step, self._next_step)]
+        )
+        # One shape, so one compiled program, however many steps are asked for.
+        missing = (self._steps_per_call - count) * self.batch
+        images = np.concatenate(batches)
+        padding = [(0, missing)] + [(0, 0)] * (images.ndim - 1)
+        return Chunk(
+            jnp.asarray(np.pad(images, padding)),
+            jnp.asarray(np.pad(self._ids[order], (0, missing))),
+            jnp.asarray(first_step),
+        )
+
+    def _step_order(self, step: int) -> Int[np.ndarray, " frame"]:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
+        return order[position * self.batch : (position + 1) * self.batch]
+
+    def _read_from(self, step: int) -> Iterator[np.ndarray]:
+        """Yield batches of images from `step` on, read ahead by threads."""
+        while True:
+            epoch, position = divmod(step, self.steps_per_epoch)
+            order = np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
+            order = order[position * self.batch : self.steps_per_epoch * self.batch]
+            images = (
+                grain.MapDataset.source(self._indices[order].tolist())
+                .map(self._image_set.__getitem__)
+                .batch(self.batch)
+            )
+            yield from images.to_iter_dataset()
+            step += self.steps_per_epoch - position
+
+
+def training_mask_key(seed: int, epoch: int | Int[Array, ""]) -> RandomKey:
+    """Return the key of an epoch's masks: new masks for every frame each epoch."""
+    return jax.random.fold_in(key_for(seed, "mask", "training"), epoch)
+
+
+def fixed_mask_key(seed: int) -> RandomKey:
+    """Return the key of the masks of validation and test, the same in every run.
+
+    With a frame's number it depends on (seed, subject, slice, frame) alone, so all
+    networks see the same masks.
+    """
+    return key_for(seed, "mask", "fixed")

@@ -1,0 +1,104 @@
+"""Which source the files of a folder belong to."""
+
+from pathlib import Path
+
+from emrnas_jax.data import (
+    calgary_nifti,
+    calgary_raw,
+    cardiac_hdf5,
+    cardiac_png,
+    complex_hdf5,
+    hdf5,
+    magnitude_hdf5,
+    york,
+)
+from emrnas_jax.data.source import NamedImage, Source, read_file
+from emrnas_jax.errors import InputError
+
+SOURCES = (
+    york.SOURCE,
+    cardiac_png.SOURCE,
+    cardiac_hdf5.SOURCE,
+    magnitude_hdf5.SOURCE,
+    complex_hdf5.SOURCE,
+    calgary_nifti.SOURCE,
+    calgary_raw.SOURCE,
+)
+
+
+def recognise(path: Path) -> tuple[Source, list[Path]]:
+    """Return the source of a folder, or of a single file, and its files by name.
+
+    Files of no known name are passed over (masks, notes, contours), except HDF5
+    files: those are recognised by their content, so an unknown one is a mistake.
+
+    Raises:
+        InputError: nothing is there, nothing is known, a file is damaged, or files of
+            several sources lie together.
+    """
+    try:
+        files = [path] if path.is_file() else sorted(_visible_files(path))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be opened ({error.strerror}); give a folder of images"
+        ) from error
+    if not files:
+        raise InputError(f"{path}: holds no files; it should hold one of\n{_known()}")
+    found: dict[str, list[Path]] = {}
+    sources = {source.name: source for source in SOURCES}
+    for file in files:
+        if source := _source_of(file):
+            found.setdefault(source.name, []).append(file)
+    if not found:
+        names = ", ".join(file.name for file in files[:3])
+        raise InputError(
+            f"{path}: nothing recognised in {len(files)} files ({names}...); known "
+            f"are\n{_known()}"
+        )
+    if len(found) > 1:
+        kinds = "; ".join(
+            f"{len(those)} of {name}, such as {those[0].name}"
+            for name, those in found.items()
+        )
+        raise InputError(
+            f"{path}: holds files of several sources ({kinds}); "
+            "give each its own folder"
+        )
+    [(name, those)] = found.items()
+    return sources[name], those
+
+
+def read_images(path: Path) -> list[NamedImage]:
+    """Return the images of one file of any known kind.
+
+    Raises:
+        InputError: the file is of no known kind, damaged or without images.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file, found a folder")
+    source, files = recognise(path)
+    return list(read_file(source, files[0]))
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    return [
+        file
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith(".")
+    ]
+
+
+def _source_of(file: Path) -> Source | None:
+    for source in SOURCES:
+        if source.takes(file):
+            return source
+    if file.suffix in hdf5.SUFFIXES:
+        raise InputError(
+            f"{file}: found the datasets {sorted(hdf5.datasets(file)) or 'none'}; "
+            f"known are\n{_known()}"
+        )
+    return None
+
+
+def _known() -> str:
+    return "\n".join(f"  {source.files}" for source in SOURCES)

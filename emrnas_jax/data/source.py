@@ -1,0 +1,160 @@
+"""What a source of images is, and the checks that every image passes.
+
+A source knows which files are its own and reads one of them. It yields images as they
+should enter the package: 8-bit grey levels, or float32 or complex64 with a magnitude
+in [0, 1]. Everything about the package that depends on a file format is in one module
+per source; `recognition` lists them.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from emrnas_jax.errors import InputError
+
+
+class NamedImage(NamedTuple):
+    """One image and where it comes from.
+
+    Attributes:
+        subject: who was scanned; folds are drawn by subject.
+        slice: number of the slice, from 0 unless the files number it otherwise.
+        frame: number of the time, from 0; 0 where there is only one.
+        image: `[height, width]`, uint8, float32 or complex64.
+    """
+
+    subject: str
+    slice: int
+    frame: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of files.
+
+    Attributes:
+        name: short name, for the cache folder and the results.
+        files: what its files are called or hold, for messages.
+        dtype: of its images: uint8, float32 or complex64.
+        takes: whether a file is of this kind.
+        read: the images of one file; `read_file` adds the checks.
+    """
+
+    name: str
+    files: str
+    dtype: str
+    takes: Callable[[Path], bool]
+    read: Callable[[Path], Iterator[NamedImage]]
+
+
+def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
+    """Yield the images of one file, checked.
+
+    A constant image (empty slices at the ends of a volume) holds nothing to
+    reconstruct and has an infinite PSNR, so it is left out; the others keep their
+    numbers. A file without any other image is refused.
+
+    Raises:
+        InputError: the file is damaged or does not hold what the source expects.
+    """
+    constant, used = 0, 0
+    for named in source.read(path):
+        image = named.image
+        place = f"{path}: slice {named.slice}, frame {named.frame}"
+        if not image.size:
+            raise InputError(
+                f"{place} is empty, {image.shape[0]} x {image.shape[1]} pixels; "
+                "export the file again"
+            )
+        require_finite(image, place)
+        if np.all(image == image.flat[0]):
+            constant += 1
+            continue
+        used += 1
+        yield named
+    if constant:
+        logging.info("%s: left out %d constant images", path, constant)
+    if not used:
+        found = f"only constant images ({constant})" if constant else "no frames"
+        raise InputError(f"{path}: found {found}; export the file again or remove it")
+
+
+def require_finite(values: np.ndarray, place: str) -> None:
+    """Raise InputError, naming `place`, where a value is NaN or infinite."""
+    bad = int(np.size(values) - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise InputError(
+            f"{place}: found {bad} NaN or infinite values of {np.size(values)}; "
+            "export the file again or remove it"
+        )
+
+
+def require_whole(setting: str, value: object, least: int) -> None:
+    """Raise InputError where a setting is not a whole number of at least `least`."""
+    if not isinstance(value, int) or value < least:
+        raise InputError(
+            f"{setting}: expected a whole number of at least {least}, found {value!r}"
+        )
+
+
+def require_axes(shape: tuple[int, ...], axes: str, place: str) -> None:
+    """Raise InputError, naming `place`, where the rank is not that of `axes`.
+
+    Args:
+        shape: the shape found.
+        axes: names of the expected axes, separated by spaces.
+        place: the file, and the variable in it.
+    """
+    if len(shape) != len(axes.split()):
+        raise InputError(
+            f"{place}: expected the axes [{', '.join(axes.split())}], found the shape "
+            f"{shape}; store it with these axes"
+        )
+
+
+def unit_magnitude(values: np.ndarray, place: str) -> np.ndarray:
+    """Return `values` divided by their largest magnitude; zeros stay zeros.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    require_finite(values, place)
+    largest = np.abs(values).max(initial=0)
+    return values / largest if largest else values
+
+
+def by_name(pattern: re.Pattern[str]) -> Callable[[Path], bool]:
+    """Return a test for files whose whole name matches `pattern`."""
+    return lambda path: pattern.fullmatch(path.name) is not None
+
+
+def name_parts(pattern: re.Pattern[str], path: Path) -> tuple[str, ...]:
+    """Return the groups of `pattern` in the name of a file that it takes."""
+    match = pattern.fullmatch(path.name)
+    if match is None:
+        raise InputError(f"{path}: expected a name like {pattern.pattern}")
+    return match.groups()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what a library raises inside into an InputError that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    # Files cut or overwritten at random made the libraries raise sixteen types, an
+    # UnboundLocalError among them. So only calls to a library stand inside.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read, it may be cut short or damaged ({reason}); "
+            "copy it again or remove it"
+        ) from error

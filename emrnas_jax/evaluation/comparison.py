@@ -1,0 +1,114 @@
+"""Which of two networks is better, and how sure that is.
+
+Test subjects differ by several decibels, networks by tenths. So networks are compared
+by the differences of their scores on the same frames with the same masks.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from emrnas_jax.errors import InputError
+
+RESAMPLES = 9999
+CONFIDENCE = 0.95
+
+
+class Difference(NamedTuple):
+    """Mean paired difference over frames and its 95 % bootstrap interval.
+
+    Attributes:
+        mean: mean of first minus second, in the unit of the scores.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        frames: number of frames compared.
+    """
+
+    mean: float
+    low: float
+    high: float
+    frames: int
+
+
+def paired_difference(
+    first: Float[np.ndarray, " frame"],
+    second: Float[np.ndarray, " frame"],
+    seed: int,
+    subjects: Sequence[str] | None = None,
+) -> Difference:
+    """Compare two networks on the same frames.
+
+    Frames of one subject are much alike, so resampling frames would give an interval
+    that is far too narrow: the bootstrap resamples whole subjects, the unit that a new
+    test would draw. The interval is the percentile one, which unlike the corrected
+    kinds stays defined for few subjects; with fewer than about ten it is a rough guide.
+
+    Args:
+        first: scores of one network, one per frame.
+        second: scores of the other on the same frames, in the same order.
+        seed: of the bootstrap.
+        subjects: each frame's subject. None, or one subject alone: frames are
+            resampled, as if they were independent.
+
+    Returns:
+        The difference over the frames where both scores are finite (the PSNR of a frame
+        reproduced exactly is not). All NaN when there is none; the interval is the mean
+        itself when nothing varies.
+
+    Raises:
+        InputError: the numbers of frames and of their subjects differ.
+    """
+    if subjects is not None and len(subjects) != len(first):
+        raise InputError(
+            f"comparison: {len(first)} scores but {len(subjects)} subjects; name the "
+            "subject of every frame"
+        )
+    usable = np.isfinite(first) & np.isfinite(second)
+    differences = first[usable].astype(float) - second[usable].astype(float)
+    frames = len(differences)
+    if frames == 0:
+        return Difference(np.nan, np.nan, np.nan, 0)
+    units = np.arange(frames)
+    if subjects is not None and len(set(np.asarray(subjects)[usable])) > 1:
+        units = np.unique(np.asarray(subjects)[usable], return_inverse=True)[1]
+    sums = np.bincount(units, weights=differences)
+    sizes = np.bincount(units)
+    mean = float(np.mean(differences))
+    if len(sums) == 1 or np.ptp(sums / sizes) == 0:
+        return Difference(mean, mean, mean, frames)
+    result = stats.bootstrap(
+        (sums, sizes),
+        # Subjects with more frames count for more, as they do in the mean.
+        lambda sums, sizes, axis=-1: sums.sum(axis) / sizes.sum(axis),
+        n_resamples=RESAMPLES,
+        batch=256,  # thousands of frames times all resamples would fill the memory
+        paired=True,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    interval = result.confidence_interval
+    return Difference(mean, float(interval.low), float(interval.high), frames)
+
+
+def fold_statistics(
+    per_fold_means: Sequence[float] | Float[np.ndarray, " fold"],
+) -> tuple[float, float]:
+    """Return the mean and the population standard deviation (ddof 0) over folds.
+
+    Args:
+        per_fold_means: each fold's mean score over its test frames, at least one fold.
+
+    Raises:
+        InputError: there is no fold.
+    """
+    means = np.asarray(per_fold_means, float)
+    if means.size == 0:
+        raise InputError("folds: no scores to average; evaluate at least one fold")
+    # An infinite PSNR has no deviation.
+    std = float(np.std(means)) if np.isfinite(means).all() else np.nan
+    return float(np.mean(means)), std

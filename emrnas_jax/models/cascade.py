@@ -1,0 +1,77 @@
+"""The cascade of Figure 1: Conv - BasicBlock - Conv - data consistency, N times.
+
+The block is an argument, so every cascaded network of the field is this module with
+another block. Images are `batch height width 2`, k-space is orthonormal with the zero
+frequency first.
+"""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+from jaxtyping import Array, Bool, Complex, Float
+
+from emrnas_jax.models.cells import Convolution
+from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.nas.gates import Gates
+
+
+class Component(nn.Module):
+    """One stage: features, block, image, plus the stage's input, then consistency."""
+
+    make_block: Callable[..., nn.Module]
+    width: int
+    consistency: str
+
+    @nn.compact
+    def __call__(
+        self,
+        image: Float[Array, "batch height width 2"],
+        control: Gates | bool,
+        kspace: Complex[Array, "batch height width"],
+        mask: Bool[Array, "#batch #height #width"],
+    ) -> tuple[Float[Array, "batch height width 2"], None]:
+        """Return the improved image, and None (the form `nn.scan` asks for).
+
+        Args:
+            image: real and imaginary channels, intensity in [0, 1].
+            control: what the block takes beside its features: the gates of a search,
+                or whether batch norm is training.
+            kspace: measured samples, zero where not measured.
+            mask: True where k-space was measured.
+        """
+        features = Convolution(self.width, name="first")(image)
+        features = self.make_block(name="block")(features, control)
+        change = Convolution(2, name="last")(features)
+        return CONSISTENCY[self.consistency](image + change, kspace, mask), None
+
+
+class Cascade(nn.Module):
+    """Components in sequence, each with its own block and weights.
+
+    Attributes:
+        make_blocks: one constructor per component, taking `name`; the block maps
+            features and `train` to features.
+        width: channels of the features.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+    """
+
+    make_blocks: Sequence[Callable[..., nn.Module]]
+    width: int
+    consistency: str
+
+    @nn.compact
+    def __call__(
+        self,
+        zero_filled: Float[Array, "batch height width 2"],
+        kspace: Complex[Array, "batch height width"],
+        mask: Bool[Array, "#batch #height #width"],
+        train: bool = False,
+    ) -> Float[Array, "batch height width 2"]:
+        """Reconstruct; the arguments are those of `Component`."""
+        image = zero_filled
+        for n, make_block in enumerate(self.make_blocks, 1):
+            component = Component(
+                make_block, self.width, self.consistency, name=f"component_{n}"
+            )
+            image, _ = component(image, train, kspace, mask)
+        return image

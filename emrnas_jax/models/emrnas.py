@@ -1,0 +1,197 @@
+"""EMR-NAS: residual-in-residual blocks, the network of an architecture, the search.
+
+The search network holds all eight operations of every cell, stacked along two leading
+axes (component, cell), and scans over both, so compile time does not grow with depth.
+Source: EMR-NAS, section 2.1 and Figure 2.
+"""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Bool, Complex, Float
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.cascade import Cascade, Component
+from emrnas_jax.models.cells import FixedCell, Map, MixedCell
+from emrnas_jax.nas.gates import Gates
+from emrnas_jax.nas.space import OPERATIONS, Architecture, architecture_named
+
+BETA = 0.2  # residual scaling of ESRGAN, whose block the paper adopts
+
+
+def residual(x: Map, change: Map, enabled: bool) -> Map:
+    """Return `x + β · change`, or the change alone without residuals (ablation C)."""
+    return x + BETA * change if enabled else change
+
+
+class FixedBlock(nn.Module):
+    """A residual-in-residual block of chosen operations."""
+
+    choices: tuple[int, ...]
+    width: int
+    batch_norm: bool = False
+    residual: bool = True
+
+    @nn.compact
+    def __call__(self, x: Map, train: bool) -> Map:
+        """Return the block's features."""
+        h = x
+        for n, choice in enumerate(self.choices, 1):
+            cell = FixedCell(
+                OPERATIONS[choice], self.width, self.batch_norm, name=f"cell_{n}"
+            )
+            h = residual(h, cell(h, train), self.residual)
+        return residual(x, h, self.residual)
+
+
+class _SearchCell(nn.Module):
+    """A mixed cell with its residual, in the form `nn.scan` asks for."""
+
+    width: int
+    batch_norm: bool
+    residual: bool
+
+    @nn.compact
+    def __call__(self, h: Map, gates: Gates) -> tuple[Map, None]:
+        change = MixedCell(self.width, self.batch_norm, name="cell")(h, gates)
+        return residual(h, change, self.residual), None
+
+
+class SearchBlock(nn.Module):
+    """A residual-in-residual block of mixed cells."""
+
+    cells: int
+    width: int
+    batch_norm: bool = False
+    residual: bool = True
+
+    @nn.compact
+    def __call__(self, x: Map, gates: Gates) -> Map:
+        """Return the block's features; `gates` are `[cell, path]`."""
+        cells = nn.scan(
+            _SearchCell,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            length=self.cells,
+            unroll=self.cells,
+        )(self.width, self.batch_norm, self.residual, name="cells")
+        h, _ = cells(x, gates)
+        return residual(x, h, self.residual)
+
+
+class SearchNetwork(nn.Module):
+    """The over-complete network: every operation in every cell, few of them running."""
+
+    components: int = 5
+    cells_per_block: int = 3
+    width: int = 16
+    consistency: str = "two_step"
+    batch_norm: bool = False
+    residual: bool = True
+
+    @nn.compact
+    def __call__(
+        self,
+        zero_filled: Float[Array, "batch height width 2"],
+        kspace: Complex[Array, "batch height width"],
+        mask: Bool[Array, "#batch #height #width"],
+        gates: Gates,
+    ) -> Float[Array, "batch height width 2"]:
+        """Reconstruct along the paths of `gates`, `[component · cell, path]`."""
+        make_block = partial(
+            SearchBlock,
+            self.cells_per_block,
+            self.width,
+            self.batch_norm,
+            self.residual,
+        )
+        scanned = nn.scan(
+            Component,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=(0, nn.broadcast, nn.broadcast),
+            length=self.components,
+        )(make_block, self.width, self.consistency, name="components")
+        grouped = jax.tree.map(
+            lambda g: g.reshape(self.components, self.cells_per_block, -1), gates
+        )
+        return scanned(zero_filled, grouped, kspace, mask)[0]
+
+
+def fixed_network(
+    architecture: Architecture,
+    width: int = 16,
+    consistency: str = "two_step",
+    batch_norm: bool = False,
+    residual: bool = True,
+) -> Cascade:
+    """Return the network of an architecture, without switches."""
+    blocks = [
+        partial(FixedBlock, choices, width, batch_norm, residual)
+        for choices in architecture.blocks
+    ]
+    return Cascade(blocks, width, consistency)
+
+
+def emrnas(
+    architecture: str,
+    components: int = 5,
+    cells_per_block: int = 3,
+    width: int = 16,
+    consistency: str = "two_step",
+    batch_norm: bool = False,
+    residual: bool = True,
+) -> Cascade:
+    """Return the network of an architecture given as text or by a preset's name.
+
+    Raises:
+        InputError: the text is no architecture, or has other than `components` blocks
+            of `cells_per_block` cells.
+    """
+    parsed = architecture_named(architecture)
+    found = (len(parsed.blocks), len(parsed.blocks[0]))
+    if found != (components, cells_per_block):
+        raise InputError(
+            f"architecture {parsed} has {found[0]} blocks of {found[1]} cells; the "
+            f"settings ask for {components} of {cells_per_block}"
+        )
+    return fixed_network(parsed, width, consistency, batch_norm, residual)
+
+
+def active_weights(search_params: dict, architecture: Architecture) -> dict:
+    """Copy the weights of an architecture out of a search network's parameters.
+
+    Args:
+        search_params: `params` of a `SearchNetwork` without batch norm.
+        architecture: what the fixed network consists of.
+
+    Returns:
+        `params` of `fixed_network(architecture)`.
+
+    Raises:
+        InputError: the architecture has another number of blocks or cells.
+    """
+    stacked = search_params["components"]
+    cells = stacked["block"]["cells"]["cell"]
+    found = jax.tree.leaves(cells)[0].shape[:2]
+    asked = (len(architecture.blocks), len(architecture.blocks[0]))
+    if found != asked:
+        raise InputError(
+            f"architecture {architecture} has {asked[0]} blocks of {asked[1]} cells; "
+            f"the search network has {found[0]} of {found[1]}"
+        )
+    params = {}
+    for n, choices in enumerate(architecture.blocks):
+        block = {
+            f"cell_{c + 1}": {
+                "operation": jax.tree.map(
+                    lambda leaf, n=n, c=c: leaf[n, c], cells[OPERATIONS[choice].name]
+                )
+            }
+            for c, choice in enumerate(choices)
+        }
+        ends = {end: jax.tree.map(lambda leaf, n=n: leaf[n], stacked[end])
+                for end in ("first", "last")}
+        params[f"component_{n + 1}"] = ends | {"block": block}
+    return params

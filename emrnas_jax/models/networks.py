@@ -1,0 +1,96 @@
+"""The networks by name, and the record from which a trained one is built again."""
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.files import write_json
+from emrnas_jax.models.emrnas import emrnas
+from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.sampling import Sampling
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"emrnas": emrnas}
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """All that a trained network is, except its weights.
+
+    Attributes:
+        name: key of `NETWORKS`.
+        settings: arguments of its constructor.
+        sampling: arguments of `Sampling`, the masks it was trained for.
+        images: "magnitude" or "complex", the targets it was trained for.
+        shape: height and width of the training images, pixels.
+        seed: of the run.
+    """
+
+    name: str
+    settings: dict
+    sampling: dict
+    images: str
+    shape: tuple[int, int]
+    seed: int
+
+    def build(self) -> nn.Module:
+        """Return the network."""
+        return build_network(self.name, self.settings)
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON."""
+        write_json(path, asdict(self))
+
+    @staticmethod
+    def read(path: Path) -> "NetworkRecord":
+        """Read a record.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        try:
+            fields = json.loads(path.read_text())
+            fields["shape"] = tuple(fields["shape"])
+            record = NetworkRecord(**fields)
+            Sampling(**record.sampling)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path} is missing: this is no trained network; give the folder of a "
+                "run, or of one of its networks (RUN/fold_1/emrnas)"
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: not a network's record ({error})") from error
+        return record
+
+
+def build_network(name: str, settings: dict) -> nn.Module:
+    """Return the network of that name.
+
+    Raises:
+        InputError: there is no such network, setting or kind of consistency.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    known = inspect.signature(NETWORKS[name]).parameters
+    for key in settings:
+        if key not in known:
+            raise InputError(
+                f"network {name} has no setting {key!r}; it has {', '.join(known)}"
+            )
+    consistency = settings.get("consistency")
+    if consistency is not None and consistency not in CONSISTENCY:
+        raise InputError(
+            f"consistency {consistency!r} does not exist; choose one of "
+            f"{', '.join(CONSISTENCY)}"
+        )
+    return NETWORKS[name](**settings)
+
+
+def parameter_count(params: dict) -> int:
+    """Return the number of trainable values."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

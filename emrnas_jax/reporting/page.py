@@ -1,0 +1,145 @@
+"""The report of a run: one page that needs no other file, tables and figures beside it.
+
+The page holds its pictures and its style; it loads nothing and runs no script, so it
+can be mailed or archived as it is.
+"""
+
+import base64
+import html
+import json
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from emrnas_jax.files import write_bytes, write_text
+from emrnas_jax.reporting import tables, words
+from emrnas_jax.reporting.figures import all_pictures
+from emrnas_jax.reporting.markup import to_html
+from emrnas_jax.reporting.picture import DOTS_PER_INCH, Picture
+from emrnas_jax.reporting.run import Run, read_run
+
+
+def write_report(run: Path) -> Path:
+    """Write `report/` into the folder `run` of a run, and return the page's path.
+
+    Writes `tables.md`, `tables.tex`, `figures/*.png` and, last, `index.html`. Each file
+    is whole or not there; figures of an earlier report that this one lacks are removed.
+
+    Raises:
+        InputError: the run has no results yet, or a file of it is damaged.
+    """
+    content = read_run(run)
+    pictures = all_pictures(content)
+    folder = run / "report"
+    figures = folder / "figures"
+    written = set()
+    for picture in (picture for group in pictures.values() for picture in group):
+        path = figures / f"{picture.name}.png"
+        write_bytes(path, picture.png)
+        written.add(path)
+    for stale in set(figures.glob("*.png")) - written:
+        stale.unlink()
+    write_text(folder / "tables.md", tables.markdown(content))
+    write_text(folder / "tables.tex", tables.latex(content))
+    page = folder / "index.html"
+    write_text(page, page_text(content, pictures))
+    return page
+
+
+def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
+    """The page as HTML, from the run and its pictures by section."""
+    by_name = {table.name: to_html(table) for table in tables.all_tables(run)}
+    shown = {name: [_figure(one) for one in group] for name, group in pictures.items()}
+    examples = shown["reconstructions"]
+    first = max(len([fold for fold in run.folds if fold.examples]), 1)
+    sections = {
+        "Scores": [
+            by_name["scores"],
+            by_name.get("differences", ""),
+            by_name.get("folds", ""),
+            *shown["scores"],
+        ],
+        "Reconstructions": [
+            *examples[:first],
+            _folded("More reconstructions", examples[first:]),
+        ],
+        "Architecture": [_architecture(run), *shown["architecture"]],
+        "Search": [
+            *shown["search"],
+            *shown["probabilities"][:1],
+            _folded("The other folds", shown["probabilities"][1:]),
+        ],
+        "Training": shown["retraining"],
+        "Protocol": [
+            *(f"<p>{html.escape(text)}</p>" for text in words.protocol(run)),
+            by_name.get("subjects", ""),
+            _config(run),
+        ],
+    }
+    bodies = {
+        title: "\n".join(filter(None, parts)) for title, parts in sections.items()
+    }
+    present = {title: body for title, body in bodies.items() if body}
+    heading = words.heading(run)
+    template = resources.files("emrnas_jax.reporting").joinpath("page.html")
+    return Template(template.read_text(encoding="utf-8")).substitute(
+        title=html.escape(f"emrnas_jax: {heading}"),
+        heading=html.escape(heading),
+        labels="\n".join(
+            f'<p class="label">{html.escape(text)}</p>' for text in words.labels(run)
+        ),
+        lead=html.escape(" ".join(words.lead(run))),
+        facts=_facts(words.facts(run)),
+        links="\n".join(
+            f'<li><a href="#{title.lower()}">{title}</a></li>' for title in present
+        ),
+        sections="\n".join(
+            f'<section id="{title.lower()}">\n<h2>{title}</h2>\n{body}\n</section>'
+            for title, body in present.items()
+        ),
+    )
+
+
+def _figure(picture: Picture) -> str:
+    # At its printed size where there is room; below 60 % of it the words are too
+    # small to read, so a narrow screen scrolls instead.
+    width = round(picture.width * 96 / DOTS_PER_INCH)
+    height = round(picture.height * 96 / DOTS_PER_INCH)
+    data = base64.b64encode(picture.png).decode()
+    return (
+        f'<figure class="picture" id="figure-{picture.name}">\n'
+        '<div class="scroll" tabindex="0">'
+        f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
+        f'style="width: min(100%, {width}px); min-width: {round(0.6 * width)}px" '
+        f'alt="{html.escape(picture.description)}"></div>\n'
+        f"<figcaption>{html.escape(picture.caption)}</figcaption>\n</figure>"
+    )
+
+
+def _folded(summary: str, parts: list[str]) -> str:
+    if not parts:
+        return ""
+    body = "\n".join(parts)
+    return f"<details>\n<summary>{html.escape(summary)}</summary>\n{body}\n</details>"
+
+
+def _architecture(run: Run) -> str:
+    if run.searched is None:
+        return ""
+    text = html.escape(str(run.searched.architecture))
+    return f'<p class="architecture">{text}</p>'
+
+
+def _facts(facts: dict[str, str]) -> str:
+    items = "\n".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in facts.items()
+    )
+    return f"<dl>\n{items}\n</dl>"
+
+
+def _config(run: Run) -> str:
+    if not run.config:
+        return ""
+    text = html.escape(json.dumps(run.config, indent=2, ensure_ascii=False))
+    return _folded("The run's config", [f"<pre>{text}</pre>"])

@@ -1,0 +1,77 @@
+"""What every figure of a report shares: its PNG, its words, and the drawing style.
+
+Figures use matplotlib's objects without pyplot, so a report opens no window and leaves
+no state behind.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 160
+INK = "#222222"
+FAINT = "#8a8a8a"
+
+# Settings of matplotlib while figures are made; a user's own matplotlibrc does not mix.
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished figure.
+
+    Attributes:
+        name: the file's name in `report/figures`, without `.png`.
+        png: the file's bytes.
+        caption: sentences below the figure.
+        description: what the figure shows, for those who cannot see it.
+    """
+
+    name: str
+    png: bytes
+    caption: str
+    description: str
+
+    @property
+    def width(self) -> int:
+        """Width in pixels, from the PNG's header."""
+        return struct.unpack(">I", self.png[16:20])[0]
+
+    @property
+    def height(self) -> int:
+        """Height in pixels, from the PNG's header."""
+        return struct.unpack(">I", self.png[20:24])[0]
+
+
+def render(figure: Figure) -> bytes:
+    """Draw `figure` as PNG; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH)
+    return stream.getvalue()
+
+
+def blank(axes: Axes) -> None:
+    """Remove ticks, frame and grid: for pictures and diagrams."""
+    axes.set_axis_off()

@@ -1,0 +1,148 @@
+"""`results.json`: the scores of every network and their paired comparisons, checked.
+
+PSNR is in dB, SSIM has no unit; rates are fractions of the phase-encode lines.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emrnas_jax.errors import InputError
+
+
+@dataclass(frozen=True)
+class NetworkScore:
+    """One network's line of `results.json`; mean and std are over the folds' means."""
+
+    psnr_db_mean: float
+    psnr_db_std: float
+    ssim_mean: float
+    ssim_std: float
+    frames: int
+    parameters: int | None
+    seconds_per_frame: float | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The mean per-frame difference, network minus reference, and its 95 % interval."""
+
+    network: str
+    reference: str
+    measure: str
+    mean_difference: float
+    low: float
+    high: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """`results.json`; rates are fractions of the phase-encode lines."""
+
+    dataset: str
+    sampling_rate: float
+    achieved_rate: float | None
+    folds: int
+    architecture: str
+    metrics: str
+    networks: dict[str, NetworkScore]
+    comparisons: tuple[Comparison, ...]
+
+
+def read_results(path: Path) -> Results:
+    """Read and check `results.json`.
+
+    Raises:
+        InputError: not JSON, or a value is missing or of the wrong kind.
+    """
+    record = read_json(path)
+    networks = _field(record, "networks", dict, path)
+    if not networks:
+        raise InputError(f"{path}: it holds no network; run --stage=evaluate again")
+    return Results(
+        dataset=_field(record, "dataset", str, path),
+        sampling_rate=_field(record, "sampling_rate", float, path),
+        achieved_rate=_optional(record, "achieved_rate", float, path),
+        folds=_field(record, "folds", int, path),
+        architecture=_optional(record, "architecture", str, path) or "",
+        metrics=_optional(record, "metrics", str, path) or "",
+        networks={
+            name: _network_score(line, f"{path}, networks, {name}")
+            for name, line in networks.items()
+        },
+        comparisons=tuple(
+            _comparison(line, f"{path}, comparisons, number {number}")
+            for number, line in enumerate(
+                _optional(record, "comparisons", list, path) or (), start=1
+            )
+        ),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        InputError: it does not.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: not JSON ({error.msg}); delete the file "
+            "and run the stage that writes it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error})") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path}, line 1: expected a JSON object")
+    return record
+
+
+def _network_score(line: object, place: str) -> NetworkScore:
+    return NetworkScore(
+        psnr_db_mean=_field(line, "psnr_db_mean", float, place),
+        psnr_db_std=_field(line, "psnr_db_std", float, place),
+        ssim_mean=_field(line, "ssim_mean", float, place),
+        ssim_std=_field(line, "ssim_std", float, place),
+        frames=_field(line, "frames", int, place),
+        parameters=_optional(line, "parameters", int, place),
+        seconds_per_frame=_optional(line, "seconds_per_frame", float, place),
+        device=_optional(line, "device", str, place) or "",
+    )
+
+
+def _comparison(line: object, place: str) -> Comparison:
+    return Comparison(
+        network=_field(line, "network", str, place),
+        reference=_field(line, "reference", str, place),
+        measure=_field(line, "measure", str, place),
+        mean_difference=_field(line, "mean_difference", float, place),
+        low=_field(line, "low", float, place),
+        high=_field(line, "high", float, place),
+        frames=_field(line, "frames", int, place),
+    )
+
+
+def _optional(record: object, name: str, kind: type, place: str | Path) -> Any:  # noqa: ANN401
+    if isinstance(record, dict) and record.get(name) is None:
+        return None
+    return _field(record, name, kind, place)
+
+
+def _field(record: object, name: str, kind: type, place: str | Path) -> Any:  # noqa: ANN401
+    """Return record[name], an int also where a float is expected."""
+    way_out = "delete the file and run --stage=evaluate again"
+    if not isinstance(record, dict):
+        raise InputError(f"{place}: expected an object, found {record!r}; {way_out}")
+    value = record.get(name)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(
+            f"{place}: {name} is {value!r}, expected {kind.__name__}; {way_out}"
+        )
+    return value

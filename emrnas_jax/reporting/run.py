@@ -1,0 +1,237 @@
+"""A finished run, read from its folder: all that the tables and figures are made of.
+
+Only `results.json` must be there. Parts that a run does not have (a search, a
+baseline's examples) are read as empty, and the report leaves them out. A file that is
+there but damaged is an `InputError` naming the file and, where it has one, the line.
+
+Folds are numbered from 1, PSNR is in dB, SSIM has no unit.
+"""
+
+import csv
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from emrnas_jax import runlog
+from emrnas_jax.data.folds import Fold, read_folds
+from emrnas_jax.errors import InputError
+from emrnas_jax.nas.space import Architecture, read_architecture
+from emrnas_jax.reporting.history import Retraining, Search
+from emrnas_jax.reporting.results import Results, read_json, read_results
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An architecture and, when a search found it, the p of its cells."""
+
+    architecture: Architecture
+    probabilities: Float[np.ndarray, "cell operation"] | None
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """`scores.csv`: one value per test frame of a fold."""
+
+    psnr_db: Float[np.ndarray, " frame"]
+    ssim: Float[np.ndarray, " frame"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """`examples.npz`: magnitudes in [0, 1]; masks have the zero frequency first."""
+
+    frames: tuple[tuple[str, int, int], ...]
+    target: Float[np.ndarray, "example height width"]
+    reconstruction: Float[np.ndarray, "example height width"]
+    mask: Bool[np.ndarray, "example height width"]
+    psnr_db: Float[np.ndarray, " example"]
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """The files of one fold; the dictionaries go from a network's name to its part."""
+
+    number: int
+    search: Search | None = None
+    searched: Searched | None = None
+    scores: dict[str, FrameScores] = field(default_factory=dict)
+    retraining: dict[str, Retraining] = field(default_factory=dict)
+    examples: dict[str, Examples] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder as read; `splits` are the subjects of each fold, in order."""
+
+    path: Path
+    config: dict[str, Any]
+    results: Results
+    searched: Searched | None
+    splits: list[Fold]
+    folds: tuple[FoldRun, ...]
+
+
+def read_run(path: Path) -> Run:
+    """Read everything of the run in folder `path` that a report shows.
+
+    Raises:
+        InputError: there is no `results.json` yet, or a file of the run is damaged.
+    """
+    if not (path / "results.json").is_file():
+        raise InputError(
+            f"{path}: no results.json, so nothing to report; run --stage=evaluate first"
+        )
+    results = read_results(path / "results.json")
+    config, folds = path / "config.json", path / "folds.json"
+    return Run(
+        path=path,
+        config=read_json(config) if config.is_file() else {},
+        results=results,
+        searched=_read_searched(path / "architecture.json")
+        or _given_architecture(results, path / "results.json"),
+        splits=list(read_folds(folds)) if folds.is_file() else [],
+        folds=tuple(
+            _read_fold(folder, number, tuple(results.networks))
+            for number, folder in _fold_folders(path)
+        ),
+    )
+
+
+def _fold_folders(path: Path) -> list[tuple[int, Path]]:
+    numbered = []
+    for folder in path.glob("fold_*"):
+        match = re.fullmatch(r"fold_(\d+)", folder.name)
+        if match and folder.is_dir():
+            numbered.append((int(match[1]), folder))
+    return sorted(numbered)
+
+
+def _read_fold(folder: Path, number: int, networks: tuple[str, ...]) -> FoldRun:
+    search = folder / "search" / "metrics.jsonl"
+    fold = FoldRun(
+        number=number,
+        search=Search.from_rows(_read_rows(search), search)
+        if search.is_file()
+        else None,
+        searched=_read_searched(folder / "search" / "architecture.json"),
+    )
+    for name in networks:
+        scores = folder / name / "scores.csv"
+        metrics = folder / name / "metrics.jsonl"
+        examples = folder / name / "examples.npz"
+        if scores.is_file():
+            fold.scores[name] = read_scores(scores)
+        if metrics.is_file():
+            fold.retraining[name] = Retraining.from_rows(_read_rows(metrics), metrics)
+        if examples.is_file():
+            fold.examples[name] = read_examples(examples)
+    return fold
+
+
+def read_scores(path: Path) -> FrameScores:
+    """Read one `scores.csv`.
+
+    Raises:
+        InputError: a column is missing, or a line does not hold numbers.
+    """
+    way_out = "delete it and run --stage=evaluate again"
+    psnr_db: list[float] = []
+    ssim: list[float] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            missing = {"psnr_db", "ssim"} - set(lines.fieldnames or ())
+            if missing:
+                raise InputError(
+                    f"{path}, line 1: no column {', '.join(sorted(missing))}; {way_out}"
+                )
+            for line in lines:
+                try:
+                    psnr_db.append(float(line["psnr_db"]))
+                    ssim.append(float(line["ssim"]))
+                except (TypeError, ValueError):
+                    raise InputError(
+                        f"{path}, line {lines.line_num}: expected numbers, found "
+                        f"psnr_db {line['psnr_db']!r}, ssim {line['ssim']!r}; {way_out}"
+                    ) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: damaged ({error}); {way_out}") from error
+    if not psnr_db:
+        raise InputError(f"{path}: it holds no frame; {way_out}")
+    return FrameScores(np.asarray(psnr_db), np.asarray(ssim))
+
+
+def read_examples(path: Path) -> Examples:
+    """Read one `examples.npz`.
+
+    Raises:
+        InputError: the archive is damaged, or its arrays do not fit each other.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        images = {
+            name: np.asarray(arrays[name], np.float32)
+            for name in ("target", "reconstruction")
+        }
+        mask = np.asarray(arrays["mask"], bool)
+        psnr_db = np.asarray(arrays["psnr_db"], np.float32)
+        frames = tuple(
+            (str(subject), int(position), int(frame))
+            for subject, position, frame in zip(
+                arrays["subject"], arrays["slice"], arrays["frame"], strict=True
+            )
+        )
+        shapes = {image.shape for image in images.values()} | {mask.shape}
+        if len(shapes) != 1 or mask.ndim != 3:
+            raise ValueError(f"shapes {sorted(shapes)} differ")
+        if psnr_db.shape != mask.shape[:1] or len(frames) != len(mask):
+            raise ValueError("not one name and PSNR per image")
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(
+            f"{path}: damaged ({error}); delete it and run --stage=evaluate again"
+        ) from error
+    return Examples(frames, images["target"], images["reconstruction"], mask, psnr_db)
+
+
+def _read_searched(path: Path) -> Searched | None:
+    if not path.is_file():
+        return None
+    architecture, p = read_architecture(path)
+    cells = len(architecture.cells)
+    if p is not None and (p.ndim != 2 or len(p) != cells):
+        raise InputError(
+            f"{path}: probabilities must be one row for each of {cells} cells, found "
+            f"shape {p.shape}; delete it and run --stage=search again"
+        )
+    return Searched(architecture, p)
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return runlog.read(path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged ({error}); delete it") from error
+
+
+def _given_architecture(results: Results, path: Path) -> Searched | None:
+    if not results.architecture:
+        return None
+    try:
+        return Searched(Architecture.parse(results.architecture), None)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,0 +1,237 @@
+"""The tables of a report, in the form of Table 2 of the paper and beside it.
+
+PSNR is in dB, SSIM has no unit. A "mean ± std" is over folds, of each fold's mean over
+its test frames; a difference is per frame, both networks on the same frame and mask.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from emrnas_jax.reporting.markup import (
+    LATEX_PREAMBLE,
+    Cell,
+    Table,
+    to_latex,
+    to_markdown,
+)
+from emrnas_jax.reporting.names import display_name, in_order, number, percent, signed
+from emrnas_jax.reporting.results import Comparison
+from emrnas_jax.reporting.run import Run
+
+_MEASURES = {"psnr_db": ("PSNR (dB)", 2), "ssim": ("SSIM", 4)}
+
+
+def all_tables(run: Run) -> list[Table]:
+    """Every table that the run has data for, scores first."""
+    tables = [scores_table(run)]
+    if run.results.comparisons:
+        tables.append(comparison_table(run))
+    if any(fold.scores for fold in run.folds):
+        tables.append(fold_table(run))
+    if run.splits:
+        tables.append(manifest_table(run))
+    return tables
+
+
+def markdown(run: Run) -> str:
+    """The text of `tables.md`."""
+    return "\n".join(to_markdown(table) for table in all_tables(run))
+
+
+def latex(run: Run) -> str:
+    """The text of `tables.tex`, one floating table after the other."""
+    return "\n".join(
+        [LATEX_PREAMBLE, "", *(to_latex(table) for table in all_tables(run))]
+    )
+
+
+def scores_table(run: Run) -> Table:
+    """Mean and standard deviation over folds, parameters and seconds; best in bold."""
+    results = run.results
+    names = in_order(results.networks)
+    lines = [results.networks[name] for name in names]
+    # Networks that agree in every printed digit are equally good.
+    psnr_db = _best([round(line.psnr_db_mean, 2) for line in lines])
+    ssim = _best([round(line.ssim_mean, 4) for line in lines])
+    rows = tuple(
+        (
+            Cell(display_name(name)),
+            Cell(_mean_std(run, line.psnr_db_mean, line.psnr_db_std, 2), psnr_db[row]),
+            Cell(_mean_std(run, line.ssim_mean, line.ssim_std, 4), ssim[row]),
+            Cell("–" if line.parameters is None else f"{line.parameters:,}"),
+            Cell(_seconds(line.seconds_per_frame)),
+        )
+        for row, (name, line) in enumerate(zip(names, lines, strict=True))
+    )
+    spread = (
+        f"Mean ± standard deviation over {results.folds} folds of each fold's mean "
+        "over its test frames"
+        if results.folds > 1
+        else "Mean over the test frames of one fold"
+    )
+    return Table(
+        name="scores",
+        title=f"Test scores on {results.dataset}",
+        caption=" ".join(
+            [
+                f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
+                f"{spread} ({_count({line.frames for line in lines})} frames in all).",
+                f"Best in bold. {metrics_sentence(run)}",
+                f"Seconds per frame are for inference on {devices(run)}."
+                if devices(run)
+                else "",
+            ]
+        ).strip(),
+        header=("Network", "PSNR (dB)", "SSIM", "Parameters", "Seconds per frame"),
+        align="lrrrr",
+        rows=rows,
+    )
+
+
+def comparison_table(run: Run) -> Table:
+    """Mean paired per-frame differences with their 95 % intervals."""
+    pairs: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for line in run.results.comparisons:
+        pairs.setdefault((line.network, line.reference), {})[line.measure] = line
+    measures = list(dict.fromkeys(line.measure for line in run.results.comparisons))
+    rows = []
+    for (network, reference), lines in pairs.items():
+        row = [Cell(f"{display_name(network)} − {display_name(reference)}")]
+        for measure in measures:
+            row.append(
+                Cell(_difference(lines[measure]) if measure in lines else "–"),
+            )
+        row.append(Cell(_count({line.frames for line in lines.values()})))
+        rows.append(tuple(row))
+    return Table(
+        name="differences",
+        title="Paired differences",
+        caption=(
+            f"{run.results.dataset}: mean difference per test frame, both networks on "
+            "the same frame and the same mask, with the bootstrap 95 % interval of "
+            "the mean in brackets, from whole subjects drawn anew. An interval without "
+            "zero speaks for a true difference; with fewer than about ten subjects it "
+            "is a rough guide."
+        ),
+        header=(
+            "Networks",
+            *(_MEASURES.get(measure, (measure, 4))[0] for measure in measures),
+            "Frames",
+        ),
+        align="l" + "r" * (len(measures) + 1),
+        rows=tuple(rows),
+    )
+
+
+def fold_table(run: Run) -> Table:
+    """The mean of every fold: PSNR and SSIM of each network."""
+    folds = [fold for fold in run.folds if fold.scores]
+    names = in_order({name for fold in folds for name in fold.scores})
+    means = {
+        (name, fold.number): (
+            float(np.mean(fold.scores[name].psnr_db)),
+            float(np.mean(fold.scores[name].ssim)),
+        )
+        for fold in folds
+        for name in names
+        if name in fold.scores
+    }
+    rows = []
+    for name in names:
+        row = [Cell(display_name(name))]
+        for fold in folds:
+            psnr_db, ssim = means.get((name, fold.number), (None, None))
+            row.append(
+                Cell(
+                    "–"
+                    if psnr_db is None
+                    else f"{number(psnr_db, 2)} / {number(ssim, 4)}"
+                )
+            )
+        rows.append(tuple(row))
+    return Table(
+        name="folds",
+        title="Means per fold",
+        caption=(
+            f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test frames of "
+            "each fold. Which subjects are tested moves every network up or down "
+            "together; compare networks within a column."
+        ),
+        header=("Network", *(f"Fold {fold.number}" for fold in folds)),
+        align="l" + "r" * len(folds),
+        rows=tuple(rows),
+    )
+
+
+def manifest_table(run: Run) -> Table:
+    """Which subjects every fold tested, and what it searched and trained on."""
+    return Table(
+        name="subjects",
+        title="Subjects of each fold",
+        caption=(
+            f"{run.results.dataset}: no subject is in two columns of one fold. "
+            "A search updates weights on the training and the architecture on the "
+            "validation subjects; retraining uses both."
+        ),
+        header=("Fold", "Tested", "Validation", "Training"),
+        align="lppp",
+        rows=tuple(
+            (
+                Cell(str(index)),
+                Cell(_subjects(split.test)),
+                Cell(_subjects(split.validation)),
+                Cell(_subjects(split.train)),
+            )
+            for index, split in enumerate(run.splits, start=1)
+        ),
+    )
+
+
+def metrics_sentence(run: Run) -> str:
+    """The convention of the metrics, as a sentence; empty when none is recorded."""
+    name, _, rule = run.results.metrics.strip().rstrip(".").partition(": ")
+    return f"Metrics ({name}): {rule}." if rule else f"Metrics: {name}." if name else ""
+
+
+def devices(run: Run) -> str:
+    """The devices that the seconds per frame were measured on."""
+    lines = run.results.networks.values()
+    return ", ".join(dict.fromkeys(line.device for line in lines if line.device))
+
+
+def _rate(run: Run) -> str:
+    asked, achieved = run.results.sampling_rate, run.results.achieved_rate
+    text = percent(asked)
+    if achieved is not None and percent(achieved) != text:
+        text += f" (test masks: {percent(achieved)})"
+    return text
+
+
+def _best(values: list[float]) -> list[bool]:
+    best = max((value for value in values if not np.isnan(value)), default=np.nan)
+    return [value == best for value in values]
+
+
+def _mean_std(run: Run, mean: float, std: float, digits: int) -> str:
+    text = number(mean, digits)
+    return f"{text} ± {number(std, digits)}" if run.results.folds > 1 else text
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}" if value < 10 else f"{value:.0f}"
+
+
+def _difference(line: Comparison) -> str:
+    digits = _MEASURES.get(line.measure, ("", 4))[1]
+    low, high = signed(line.low, digits), signed(line.high, digits)
+    return f"{signed(line.mean_difference, digits)} [{low}, {high}]"
+
+
+def _count(counts: Iterable[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _subjects(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names)} ({len(names)})" if names else "–"

@@ -1,0 +1,158 @@
+"""The loop around the compiled steps: progress, log, checkpoints, stopping.
+
+Search and retraining run in it alike. A dispatch covers a few steps of one epoch. The
+results do not depend on where a run was stopped: what a step does follows from its
+number, the state and the seed.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from emrnas_jax.checkpoints import Checkpoints
+from emrnas_jax.errors import InputError
+from emrnas_jax.runlog import RunLog
+
+
+class DivergedError(InputError):
+    """The loss is not finite any more."""
+
+
+class Training(NamedTuple):
+    """One training, as the loop sees it.
+
+    Attributes:
+        name: what the progress bar says.
+        folder: where `metrics.jsonl` and `checkpoints/` are kept.
+        identity: what a checkpoint must be of to be continued.
+        steps: in all.
+        steps_per_epoch: a row of the log is written after each epoch.
+        dispatch: (state, first step, count) -> state; the state has `step`.
+        sums: names of the state's fields that add up over an epoch.
+        row: (state, epoch) -> what the log says of a finished epoch.
+    """
+
+    name: str
+    folder: Path
+    identity: dict
+    steps: int
+    steps_per_epoch: int
+    dispatch: Callable[[Any, int, int], Any]
+    sums: tuple[str, ...]
+    row: Callable[[Any, int], dict]
+
+
+class LoopSettings(NamedTuple):
+    """How the loop runs; nothing here changes a result.
+
+    Attributes:
+        steps_per_dispatch: steps that the host hands over at once.
+        checkpoint_seconds: the longest time between two checkpoints.
+    """
+
+    steps_per_dispatch: int = 10
+    checkpoint_seconds: float = 60.0
+
+
+def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa: ANN401
+    """Run a training to its end, from its newest checkpoint if there is one.
+
+    Args:
+        training: what to do.
+        state: the state at step 0.
+        settings: how.
+
+    Raises:
+        DivergedError: the loss is not finite; the last good checkpoint is kept.
+        SystemExit: SIGTERM arrived; the state was saved.
+    """
+    checkpoints = Checkpoints(training.folder / "checkpoints", training.identity)
+    restored = checkpoints.restore(state)
+    state = state if restored is None else restored
+    step = int(state.step)
+    saved_at = epoch_start = time.monotonic()
+    bar = tqdm(total=training.steps, initial=step, desc=training.name, disable=None)
+    with RunLog(training.folder, step) as log, bar, TerminationRequest() as termination:
+        while step < training.steps:
+            left = training.steps_per_epoch - step % training.steps_per_epoch
+            count = min(settings.steps_per_dispatch, left)
+            state = training.dispatch(state, step, count)
+            totals = {name: np.asarray(getattr(state, name)) for name in training.sums}
+            if not all(np.isfinite(total).all() for total in totals.values()):
+                raise DivergedError(_diverged(training, step, count, checkpoints))
+            step += count
+            bar.update(count)
+            if step % training.steps_per_epoch == 0:
+                now = time.monotonic()
+                seconds, epoch_start = now - epoch_start, now
+                row = training.row(state, step // training.steps_per_epoch)
+                log.write({**row, "step": step, "seconds": round(seconds, 3)})
+                zeros = {name: np.zeros_like(total) for name, total in totals.items()}
+                state = state._replace(**jax.tree.map(jax.numpy.asarray, zeros))
+            due = time.monotonic() - saved_at >= settings.checkpoint_seconds
+            if due or step == training.steps or termination.requested:
+                checkpoints.save(step, state)
+                saved_at = time.monotonic()
+            if termination.requested:
+                logging.warning("SIGTERM: saved step %d of %s", step, training.name)
+                raise SystemExit(128 + signal.SIGTERM)
+    checkpoints.close()
+    return state
+
+
+def _diverged(
+    training: Training, step: int, count: int, checkpoints: Checkpoints
+) -> str:
+    latest = checkpoints.latest()
+    kept = (
+        "there is no checkpoint before it"
+        if latest is None
+        else f"the checkpoint of step {latest} is kept in {training.folder}/checkpoints"
+    )
+    return (
+        f"{training.name}: the loss is not finite in steps {step + 1} to "
+        f"{step + count}; {kept}. Lower the learning rate, or check the data for "
+        "values far above 1, and start in a new work folder"
+    )
+
+
+class TerminationRequest:
+    """Within it, SIGTERM (a cluster's notice) is noted instead of ending the program.
+
+    The handler can only be set in the main thread; elsewhere, in a notebook's worker
+    for example, SIGTERM does what it always does.
+    """
+
+    def __init__(self) -> None:
+        """Prepare; nothing is requested yet."""
+        self.requested = False
+        self._previous: Any = None
+
+    def __enter__(self) -> "TerminationRequest":
+        """Start noting."""
+        try:
+            self._previous = signal.signal(signal.SIGTERM, self._note)
+        except ValueError:  # not the main thread
+            self._previous = None
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.requested = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give SIGTERM back its meaning."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)

@@ -1,0 +1,183 @@
+"""Training of a fixed network from scratch, on S_train and S_val together."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PyTree
+
+from emrnas_jax.checkpoints import restore_latest
+from emrnas_jax.data.pipeline import (
+    Chunk,
+    RandomKey,
+    Resident,
+    Split,
+    frames_of_step,
+    make_batch,
+    training_mask_key,
+)
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.randomness import key_for
+from emrnas_jax.training.loop import LoopSettings, Training, run
+from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.steps import TrainState, jit, train_step
+
+Dispatch = Callable[..., TrainState]
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """The config section `retrain`.
+
+    Attributes:
+        epochs: the paper does not give how many.
+        batch: frames per step (section 3).
+        learning_rate: falls to 0 by a cosine (section 3).
+        weight_decay: coupled L2 (section 3).
+        momentum: Adam's β₁ (section 3).
+    """
+
+    epochs: int = 100
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-7
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.epochs < 1 or self.batch < 1:
+            raise InputError("retrain: needs at least one epoch and a batch of one")
+
+
+def initial_variables(network: nn.Module, key: RandomKey) -> dict:
+    """Return fresh variables of a network; they do not depend on the image's size."""
+    # 16 pixels a side: networks with four poolings need that much.
+    image = jnp.zeros((1, 16, 16, 2))
+    kspace, mask = jnp.zeros((1, 16, 16), jnp.complex64), jnp.zeros((1, 16, 1), bool)
+    return dict(jax.jit(network.init)(key, image, kspace, mask))
+
+
+def initial_state(
+    network: nn.Module, settings: RetrainSettings, key: RandomKey
+) -> TrainState:
+    """Return fresh weights and a fresh optimizer."""
+    variables = initial_variables(network, key)
+    weights = variables["params"]
+    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+    return TrainState(
+        weights=weights,
+        statistics=variables.get("batch_stats", {}),
+        optimizer=optimizer.init(weights),
+        step=jnp.array(0),
+        train_loss=jnp.array(0.0),
+        train_psnr_db=jnp.array(0.0),
+    )
+
+
+def make_dispatch(
+    network: nn.Module, settings: RetrainSettings, sampling: Sampling, seed: int
+) -> Dispatch:
+    """Return the compile-ready dispatch.
+
+    It takes (state, frames, steps per epoch, count) and runs `count` steps.
+    """
+    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+
+    @partial(jit, donate_argnums=0)
+    def dispatch(
+        state: TrainState,
+        frames: Resident | Chunk,
+        steps_per_epoch: Int[Array, ""],
+        count: Int[Array, ""],
+    ) -> TrainState:
+        total = settings.epochs * steps_per_epoch
+
+        def body(_: Int[Array, ""], state: TrainState) -> TrainState:
+            step = state.step
+            images, ids = frames_of_step(frames, step, steps_per_epoch, settings.batch)
+            mask_key = training_mask_key(seed, step // steps_per_epoch)
+            batch = make_batch(images, ids, mask_key, sampling)
+            rate = cosine(settings.learning_rate, step / total)
+            return train_step(network, optimizer, state, batch, rate)
+
+        return jax.lax.fori_loop(0, count, body, state)
+
+    return dispatch
+
+
+def retrain_fold(
+    name: str,
+    folder: Path,
+    record: NetworkRecord,
+    network: nn.Module,
+    dispatch: Dispatch,
+    settings: RetrainSettings,
+    split: Split,
+    fold: int,
+    loop: LoopSettings,
+) -> None:
+    """Train one fold's network; continue if it was stopped.
+
+    Writes `network.json` beside the checkpoints, which is all `reconstruct` needs.
+    """
+    steps_per_epoch = jnp.array(split.steps_per_epoch)
+
+    def run_steps(state: TrainState, step: int, count: int) -> TrainState:
+        frames = split.frames(step, count)
+        return dispatch(state, frames, steps_per_epoch, jnp.array(count))
+
+    def row(state: TrainState, epoch: int) -> dict:
+        fraction = (epoch * split.steps_per_epoch - 1) / (
+            settings.epochs * split.steps_per_epoch
+        )
+        return {
+            "epoch": epoch,
+            "phase": "retrain",
+            "train_loss": float(state.train_loss) / split.steps_per_epoch,
+            "train_psnr_db": float(state.train_psnr_db) / split.steps_per_epoch,
+            "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
+        }
+
+    record.write(folder / "network.json")
+    training = Training(
+        name=name,
+        folder=folder,
+        identity=identity(record),
+        steps=settings.epochs * split.steps_per_epoch,
+        steps_per_epoch=split.steps_per_epoch,
+        dispatch=run_steps,
+        sums=("train_loss", "train_psnr_db"),
+        row=row,
+    )
+    key = key_for(record.seed, "weights", record.name, fold)
+    run(training, initial_state(network, settings, key), loop)
+
+
+def identity(record: NetworkRecord) -> dict:
+    """Return what a checkpoint must be of to belong to this record."""
+    return {"network": record.name, **record.settings}
+
+
+def load_trained(folder: Path) -> tuple[NetworkRecord, nn.Module, PyTree]:
+    """Return a trained network from its folder: record, module, variables.
+
+    Raises:
+        InputError: the folder holds no trained network, or a damaged one.
+    """
+    record = NetworkRecord.read(folder / "network.json")
+    network = record.build()
+    like = jax.eval_shape(
+        lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
+    )
+    state = restore_latest(folder / "checkpoints", identity(record), like)
+    return record, network, {"params": state.weights, "batch_stats": state.statistics}

@@ -1,0 +1,281 @@
+"""Algorithm 1: warm up the weights, then alternate steps of weights and of alphas."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from emrnas_jax.data.pipeline import (
+    Chunk,
+    RandomKey,
+    Resident,
+    Split,
+    fixed_mask_key,
+    frames_of_step,
+    make_batch,
+    training_mask_key,
+)
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.gates import (
+    GATE_RULES,
+    GATES,
+    entropy,
+    fixed_gates,
+    uniform_choices,
+)
+from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
+from emrnas_jax.randomness import key_for
+from emrnas_jax.training.loop import LoopSettings, Training, run
+from emrnas_jax.training.optimizers import (
+    adam_with_l2,
+    cosine,
+    search_weight_optimizer,
+)
+from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The config section `search`; defaults are those of section 3.
+
+    Attributes:
+        warmup_epochs: epochs of weight steps on uniformly drawn paths.
+        search_epochs: epochs that alternate weights and alphas.
+        batch: frames per step, of training and of validation.
+        learning_rate: of the weights; falls to 0 by a cosine in each of the phases.
+        weight_decay: coupled L2 of the weights.
+        momentum: β₁ of the weights' Adam.
+        alpha_learning_rate: of alphas, constant.
+        alpha_weight_decay: coupled L2 of alphas.
+        alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
+        paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
+        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
+    """
+
+    warmup_epochs: int = 50
+    search_epochs: int = 50
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-7
+    momentum: float = 0.9
+    alpha_learning_rate: float = 1e-3
+    alpha_weight_decay: float = 1e-6
+    alpha_momentum: float = 0.9
+    paths_per_cell: int = 1
+    gate_rule: str = "sample"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.paths_per_cell not in GATES:
+            raise InputError(
+                f"search.paths_per_cell: found {self.paths_per_cell}; choose one of "
+                f"{', '.join(map(str, GATES))}"
+            )
+        if self.gate_rule not in GATE_RULES:
+            raise InputError(
+                f"search.gate_rule: found {self.gate_rule!r}; choose one of "
+                f"{', '.join(GATE_RULES)}"
+            )
+        for name in ("warmup_epochs", "search_epochs"):
+            if getattr(self, name) < 0:
+                raise InputError(f"search.{name}: must not be negative")
+        if self.warmup_epochs + self.search_epochs == 0 or self.batch < 1:
+            raise InputError("search: needs at least one epoch and a batch of one")
+
+
+Dispatch = Callable[..., SearchState]
+
+
+def initial_state(
+    network: SearchNetwork, settings: SearchSettings, key: RandomKey
+) -> SearchState:
+    """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
+    cells = network.components * network.cells_per_block
+    alphas = jnp.zeros((cells, len(OPERATIONS)))
+    # The parameters do not depend on the size of the image.
+    image = jnp.zeros((1, 8, 8, 2))
+    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
+    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
+    weights = jax.jit(network.init)(key, image, kspace, mask, gates)["params"]
+    weight_tx, alpha_tx = _optimizers(settings)
+    return SearchState(
+        weights=weights,
+        weight_optimizer=jax.jit(weight_tx.init)(weights),
+        alphas=alphas,
+        alpha_optimizer=alpha_tx.init(alphas),
+        step=jnp.array(0),
+        train_loss=jnp.array(0.0),
+        validation_loss=jnp.array(0.0),
+        path_counts=jnp.zeros(alphas.shape, jnp.int32),
+    )
+
+
+def _optimizers(
+    settings: SearchSettings,
+) -> tuple[
+    optax.GradientTransformationExtraArgs, optax.GradientTransformation
+]:
+    return (
+        search_weight_optimizer(settings.weight_decay, settings.momentum),
+        adam_with_l2(settings.alpha_weight_decay, settings.alpha_momentum),
+    )
+
+
+def make_dispatches(
+    network: SearchNetwork, settings: SearchSettings, sampling: Sampling, seed: int
+) -> tuple[Dispatch, Dispatch]:
+    """Compile-ready dispatches of the warm-up and of the search.
+
+    Each takes (state, training frames, validation frames, steps per epoch of both,
+    key of the paths, count) and runs `count` steps.
+    """
+    weight_tx, alpha_tx = _optimizers(settings)
+
+    def steps(
+        searching: bool,
+        state: SearchState,
+        train: Resident | Chunk,
+        validation: Resident | Chunk,
+        steps_per_epoch: tuple[Int[Array, ""], Int[Array, ""]],
+        key: RandomKey,
+        count: Int[Array, ""],
+    ) -> SearchState:
+        own, other = steps_per_epoch
+        warmup = settings.warmup_epochs * own
+
+        def body(_: Int[Array, ""], state: SearchState) -> SearchState:
+            step = state.step
+            path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
+            images, ids = frames_of_step(train, step, own, settings.batch)
+            mask_key = training_mask_key(seed, step // own)
+            batch = make_batch(images, ids, mask_key, sampling)
+            if searching:
+                choices = GATE_RULES[settings.gate_rule](path_key, state.alphas)
+                fraction = (step - warmup) / (settings.search_epochs * own)
+            else:
+                choices = uniform_choices(path_key, state.alphas.shape[0])
+                fraction = step / warmup
+            rate = cosine(settings.learning_rate, fraction)
+            state = weight_step(network, weight_tx, state, batch, choices, rate)
+            if not searching:
+                return state
+            images, ids = frames_of_step(
+                validation, step - warmup, other, settings.batch
+            )
+            batch = make_batch(images, ids, fixed_mask_key(seed), sampling)
+            return architecture_step(
+                network,
+                alpha_tx,
+                state,
+                batch,
+                gate_key,
+                settings.alpha_learning_rate,
+                settings.paths_per_cell,
+                settings.gate_rule,
+            )
+
+        return jax.lax.fori_loop(0, count, body, state)
+
+    warm_up = jit(partial(steps, False), donate_argnums=0)
+    search = jit(partial(steps, True), donate_argnums=0)
+    return warm_up, search
+
+
+def search_fold(
+    name: str,
+    folder: Path,
+    network: SearchNetwork,
+    dispatches: tuple[Dispatch, Dispatch],
+    settings: SearchSettings,
+    train: Split,
+    validation: Split,
+    seed: int,
+    fold: int,
+    loop: LoopSettings,
+) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
+    """Search one fold; continue if it was stopped. Writes `architecture.json`.
+
+    Returns:
+        the most probable architecture, and p.
+    """
+    warmup_steps = settings.warmup_epochs * train.steps_per_epoch
+    key = key_for(seed, "paths", fold)
+    counts = (jnp.array(train.steps_per_epoch), jnp.array(validation.steps_per_epoch))
+
+    def dispatch(state: SearchState, step: int, count: int) -> SearchState:
+        searching = step >= warmup_steps
+        frames = train.frames(step, count)
+        validated = validation.frames(step - warmup_steps, count) if searching else frames
+        return dispatches[searching](
+            state, frames, validated, counts, key, jnp.array(count)
+        )
+
+    def row(state: SearchState, epoch: int) -> dict:
+        return log_row(state, epoch, settings, train.steps_per_epoch)
+
+    training = Training(
+        name=name,
+        folder=folder,
+        identity={"kind": "search", **network_identity(network), **asdict(settings)},
+        steps=(settings.warmup_epochs + settings.search_epochs) * train.steps_per_epoch,
+        steps_per_epoch=train.steps_per_epoch,
+        dispatch=dispatch,
+        sums=("train_loss", "validation_loss", "path_counts"),
+        row=row,
+    )
+    state = initial_state(network, settings, key_for(seed, "search weights", fold))
+    state = run(training, state, loop)
+    p = np.asarray(jax.nn.softmax(state.alphas))
+    architecture = Architecture.from_cells(
+        p.argmax(-1).tolist(), network.cells_per_block
+    )
+    write_architecture(folder / "architecture.json", architecture, p)
+    return architecture, p
+
+
+def network_identity(network: SearchNetwork) -> dict:
+    """Return the settings that decide the shapes and meaning of the weights."""
+    return {
+        "components": network.components,
+        "cells_per_block": network.cells_per_block,
+        "width": network.width,
+        "consistency": network.consistency,
+        "batch_norm": network.batch_norm,
+        "residual": network.residual,
+    }
+
+
+def log_row(
+    state: SearchState, epoch: int, settings: SearchSettings, steps_per_epoch: int
+) -> dict:
+    """Return what the log says of a finished epoch."""
+    searching = epoch > settings.warmup_epochs
+    done = epoch - settings.warmup_epochs if searching else epoch
+    phase = settings.search_epochs if searching else settings.warmup_epochs
+    fraction = (done * steps_per_epoch - 1) / (phase * steps_per_epoch)
+    row = {
+        "epoch": epoch,
+        "phase": "search" if searching else "warm-up",
+        "train_loss": float(state.train_loss) / steps_per_epoch,
+        "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
+    }
+    if searching:
+        row |= {
+            "validation_loss": float(state.validation_loss) / steps_per_epoch,
+            "entropy": float(entropy(state.alphas).mean()),
+            "probabilities": np.asarray(jax.nn.softmax(state.alphas)).tolist(),
+            "path_counts": np.asarray(state.path_counts).tolist(),
+        }
+    return row

@@ -1,0 +1,272 @@
+"""Laws of the three data consistencies."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emrnas_jax.mri import consistency
+from emrnas_jax.mri.consistency import magnitude, mirror
+from emrnas_jax.mri.fourier import to_complex
+
+# Compiled once per shape; draws of Hypothesis then cost nothing.
+CONSISTENCY = {name: jax.jit(law) for name, law in consistency.CONSISTENCY.items()}
+
+SHAPES = [(8, 8), (6, 7), (9, 7)]
+MASKS = ["rows", "columns", "full"]
+shapes = st.sampled_from(SHAPES)
+masks = st.sampled_from(MASKS)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def transform(image):
+    return np.fft.fft2(np.asarray(image), norm="ortho").astype(np.complex64)
+
+
+def scene(seed, shape, kind):
+    """A network's image, a magnitude target, its measured samples and the masks."""
+    generator = np.random.default_rng(seed)
+    height, width = shape
+    image = generator.standard_normal((2, height, width, 2), np.float32)
+    target = generator.random((2, height, width), np.float32)
+    lines = {"rows": (2, height, 1), "columns": (2, 1, width), "full": (2, *shape)}
+    mask = generator.random(lines[kind]) < 0.4
+    kspace = np.where(mask, transform(target), 0)
+    return [jnp.asarray(array) for array in (image, target, kspace, mask)]
+
+
+def sampled(image, mask):
+    image = np.asarray(image)
+    return np.where(mask, transform(image[..., 0] + 1j * image[..., 1]), 0)
+
+
+def with_no_phase(image):
+    return jnp.stack([image, jnp.zeros_like(image)], axis=-1)
+
+
+@given(seeds, shapes, masks)
+def test_measured_samples_survive(seed, shape, kind):
+    image, _, kspace, mask = scene(seed, shape, kind)
+    for impose in CONSISTENCY.values():
+        result = impose(image, kspace, mask)
+        assert result.dtype == jnp.float32
+        np.testing.assert_allclose(sampled(result, mask), kspace, atol=5e-6)
+
+
+@given(seeds, shapes, masks)
+def test_single_keeps_what_was_not_measured(seed, shape, kind):
+    image, _, kspace, mask = scene(seed, shape, kind)
+    result = CONSISTENCY["single"](image, kspace, mask)
+    np.testing.assert_allclose(sampled(result, ~mask), sampled(image, ~mask), atol=5e-6)
+
+
+@given(seeds, shapes, masks)
+def test_the_target_is_a_fixed_point(seed, shape, kind):
+    _, target, kspace, mask = scene(seed, shape, kind)
+    channels = with_no_phase(target)
+    for impose in CONSISTENCY.values():
+        np.testing.assert_allclose(impose(channels, kspace, mask), channels, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["single", "real"])
+@given(seeds, shapes, masks)
+def test_projections_are_idempotent(name, seed, shape, kind):
+    image, _, kspace, mask = scene(seed, shape, kind)
+    once = CONSISTENCY[name](image, kspace, mask)
+    np.testing.assert_allclose(CONSISTENCY[name](once, kspace, mask), once, atol=2e-6)
+
+
+@given(seeds, shapes, masks)
+def test_two_step_is_single_of_the_magnitude_of_single(seed, shape, kind):
+    image, _, kspace, mask = scene(seed, shape, kind)
+    first = np.where(mask, kspace, sampled(image, True))
+    first = np.abs(np.fft.ifft2(first, norm="ortho"))
+    second = np.where(mask, kspace, transform(first))
+    second = np.fft.ifft2(second, norm="ortho")
+    result = to_complex(CONSISTENCY["two_step"](image, kspace, mask))
+    np.testing.assert_allclose(result, second, atol=5e-6)
+
+
+@given(seeds, shapes, masks)
+def test_real_gives_a_real_image(seed, shape, kind):
+    image, _, kspace, mask = scene(seed, shape, kind)
+    result = CONSISTENCY["real"](image, kspace, mask)
+    np.testing.assert_array_equal(result[..., 1], 0)
+
+
+@given(seeds, shapes, masks)
+def test_real_also_fixes_the_mirrored_samples(seed, shape, kind):
+    image, target, kspace, mask = scene(seed, shape, kind)
+    result = CONSISTENCY["real"](image, kspace, mask)
+    mirrored = np.asarray(mirror(mask))
+    expected = np.where(mirrored, transform(target), 0)
+    np.testing.assert_allclose(sampled(result, mirrored), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", MASKS)
+def test_real_is_the_nearest_real_image_that_agrees(shape, kind):
+    """Against least squares with one equation per measured sample."""
+    image, _, kspace, mask = scene(5, shape, kind)
+    result = CONSISTENCY["real"](image, kspace, mask)
+    pixels = np.eye(np.prod(shape)).reshape(-1, *shape)
+    matrix = np.fft.fft2(pixels, norm="ortho").reshape(len(pixels), -1).T
+    for frame in range(2):
+        chosen = np.broadcast_to(mask[frame], shape).ravel()
+        measured = np.asarray(kspace[frame]).ravel()[chosen]
+        equations = np.concatenate([np.real(matrix[chosen]), np.imag(matrix[chosen])])
+        right = np.concatenate([np.real(measured), np.imag(measured)])
+        start = np.asarray(image[frame, ..., 0], float).ravel()
+        step = np.linalg.lstsq(equations, right - equations @ start, rcond=1e-10)[0]
+        np.testing.assert_allclose(
+            result[frame, ..., 0].ravel(), start + step, atol=5e-6
+        )
+
+
+def test_real_averages_mirrored_samples_that_disagree():
+    image, _, _, mask = scene(6, (8, 8), "rows")
+    mask = mask | mirror(mask)
+    noise = np.random.default_rng(7).standard_normal((2, 2, 8, 8), np.float32)
+    noisy = jnp.where(mask, noise[0] + 1j * noise[1], 0)
+    result = CONSISTENCY["real"](jnp.zeros_like(image), noisy, mask)
+    # The real part of an image has the Hermitian average of its k-space.
+    expected = np.fft.ifft2(noisy, norm="ortho").real
+    np.testing.assert_allclose(result[..., 0], expected, atol=2e-6)
+
+
+@given(seeds, shapes)
+def test_values_of_kspace_that_were_not_measured_do_not_matter(seed, shape):
+    image, _, kspace, mask = scene(seed, shape, "rows")
+    dirty = jnp.where(mask, kspace, 7)
+    for impose in CONSISTENCY.values():
+        np.testing.assert_array_equal(
+            impose(image, dirty, mask), impose(image, kspace, mask)
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_measurements_only_the_kind_of_image_is_imposed(shape):
+    image, _, _, mask = scene(8, shape, "rows")
+    nothing, no_kspace = jnp.zeros_like(mask), jnp.zeros((2, *shape), jnp.complex64)
+    real = with_no_phase(image[..., 0])
+    absolute = with_no_phase(jnp.hypot(image[..., 0], image[..., 1]))
+    for name, expected in [("single", image), ("real", real), ("two_step", absolute)]:
+        result = CONSISTENCY[name](image, no_kspace, nothing)
+        np.testing.assert_allclose(result, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", CONSISTENCY)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_everything_measured_gives_the_target(name, shape):
+    image, target, _, mask = scene(9, shape, "rows")
+    kspace = jnp.asarray(transform(target))
+    result = CONSISTENCY[name](image, kspace, jnp.ones_like(mask))
+    np.testing.assert_allclose(result, with_no_phase(target), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", CONSISTENCY)
+def test_one_mask_serves_a_batch_and_a_line_mask_equals_its_full_form(name):
+    image, _, kspace, mask = scene(10, (6, 7), "rows")
+    kspace = jnp.where(mask[:1], kspace, 0)
+    shared = CONSISTENCY[name](image, kspace, mask[:1])
+    full = jnp.broadcast_to(mask[:1], (2, 6, 7))
+    np.testing.assert_array_equal(shared, CONSISTENCY[name](image, kspace, full))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_mirror_is_the_negative_frequency(shape):
+    height, width = shape
+    array = np.random.default_rng(0).standard_normal((2, height, width), np.float32)
+    expected = np.empty_like(array)
+    for row in range(height):
+        for column in range(width):
+            expected[:, row, column] = array[:, -row % height, -column % width]
+    np.testing.assert_array_equal(mirror(jnp.asarray(array)), expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_mirrored_line_mask_is_a_line_mask(shape):
+    _, _, _, mask = scene(12, shape, "rows")
+    full = jnp.broadcast_to(mask, (2, *shape))
+    assert mirror(mask).shape == mask.shape
+    np.testing.assert_array_equal(
+        jnp.broadcast_to(mirror(mask), full.shape), mirror(full)
+    )
+
+
+@given(seeds, shapes)
+def test_the_magnitude_is_the_absolute_value(seed, shape):
+    generator = np.random.default_rng(seed)
+    parts = generator.standard_normal((2, 2, *shape), np.float32)
+    # Where a sum of squares would underflow or overflow, too.
+    for scale in (1, 1e-25, 1e25):
+        image = jnp.asarray(scale * (parts[0] + 1j * parts[1]), jnp.complex64)
+        np.testing.assert_allclose(magnitude(image), np.abs(image), rtol=1e-6)
+
+
+def test_the_gradient_of_the_magnitude_is_zero_at_zero_and_exact_elsewhere():
+    channels = jnp.asarray([[[0, 0], [3, -4], [0, 2], [-1e-30, 0]]], jnp.float32)
+    gradient = jax.grad(lambda image: magnitude(to_complex(image)).sum())(channels)
+    np.testing.assert_allclose(
+        gradient[0], [[0, 0], [0.6, -0.8], [0, 1], [-1, 0]], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", CONSISTENCY)
+def test_gradients_are_finite_for_a_black_image(name):
+    image, kspace = jnp.zeros((1, 8, 8, 2)), jnp.zeros((1, 8, 8), jnp.complex64)
+    mask = jnp.arange(8)[None, :, None] < 3
+    loss = jax.jit(
+        jax.grad(lambda image: jnp.sum(CONSISTENCY[name](image, kspace, mask) ** 2))
+    )
+    assert np.isfinite(loss(image)).all()
+
+
+@pytest.mark.parametrize("name", CONSISTENCY)
+def test_the_gradient_follows_a_finite_difference(name):
+    image, _, kspace, mask = scene(11, (6, 7), "rows")
+    weights = np.random.default_rng(1).standard_normal(image.shape, np.float32)
+    direction = np.random.default_rng(2).standard_normal(image.shape, np.float32)
+
+    def value(image):
+        return jnp.sum(weights * CONSISTENCY[name](image, kspace, mask))
+
+    step = 1e-2 * direction
+    difference = (value(image + step) - value(image - step)) / 2e-2
+    slope = jnp.sum(jax.grad(value)(image) * direction)
+    np.testing.assert_allclose(slope, difference, rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("network", "name"), [("DCCNN", "single"), ("CDDNTDC", "two_step")]
+)
+def test_published_networks_agree(reference_data, network, name):
+    path = reference_data / "peer_goldens" / f"{network}.npz"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    with np.load(path) as golden:
+        mask = jnp.asarray(golden["mask_fft_order"][:1, :, None] == 1)
+        image = jnp.asarray(golden["cascade1_before_dc"])
+        result = CONSISTENCY[name](image, jnp.asarray(golden["kspace"][:1]), mask)
+        np.testing.assert_allclose(result, golden["cascade1_out"], atol=5e-6)
+
+
+def test_real_alone_gains_over_a_decibel_on_zero_filled_frames(reference_data):
+    path = reference_data / "peer_goldens" / "DCCNN.npz"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    with np.load(path) as golden:
+        target = golden["frame_uint8"].astype(np.float32) / 255
+        mask = jnp.asarray(golden["mask_fft_order"][:, :, None] == 1)
+        image, kspace = (
+            jnp.asarray(golden["zero_filled"]),
+            jnp.asarray(golden["kspace"]),
+        )
+        result = CONSISTENCY["real"](image, kspace, mask)
+        before = golden["psnr_zero_filled"].mean()
+    error = np.clip(np.abs(np.asarray(result[..., 0])), 0, 1) - target
+    after = np.mean(-10 * np.log10(np.mean(error**2, axis=(1, 2))))
+    # 3.0 dB on average over subjects 1-30; these are four frames of one subject.
+    assert after - before > 1

@@ -1,0 +1,255 @@
+import base64
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.reporting.page import write_report
+
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask for, and checks that tags are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.attributes, self.ids, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, tag, name):
+        return [v for t, n, v in self.attributes if (t, n) == (tag, name)]
+
+
+def parse(folder):
+    return Page((folder / "report" / "index.html").read_text(encoding="utf-8"))
+
+
+def rewrite(path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def keep_only(run, *networks):
+    """What a run of these networks without a search leaves behind."""
+    shutil.rmtree(run / "report", ignore_errors=True)
+    for fold in run.glob("fold_*"):
+        for folder in fold.iterdir():
+            if folder.name not in networks:
+                shutil.rmtree(folder)
+    (run / "architecture.json").unlink()
+
+    def change(results):
+        results["networks"] = {n: results["networks"][n] for n in networks}
+        results["comparisons"] = [
+            line
+            for line in results["comparisons"]
+            if {line["network"], line["reference"]} <= set(networks)
+        ]
+        results["architecture"] = ""
+
+    rewrite(run / "results.json", change)
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    return parse(reported)
+
+
+def test_the_page_needs_nothing_but_itself(reported, page):
+    text = (reported / "report" / "index.html").read_text()
+    assert "://" not in text
+    assert "url(" not in text
+    assert "<script" not in text
+    assert "<link" not in text
+    sources = page.values("img", "src")
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    targets = [target.removeprefix("#") for target in page.values("a", "href")]
+    assert targets
+    assert set(targets) <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+
+
+def test_every_figure_file_is_on_the_page(reported, page):
+    files = {p.stem: p.read_bytes() for p in (reported / "report/figures").iterdir()}
+    shown = {
+        base64.b64decode(source.partition(",")[2])
+        for source in page.values("img", "src")
+    }
+    assert set(files.values()) == shown
+    assert {f"figure-{name}" for name in files} <= set(page.ids)
+    assert set(files) == {
+        "scores",
+        "architecture",
+        "fold_architectures",
+        "operations",
+        "search",
+        "retraining",
+        *(f"probabilities_fold_{k}" for k in (1, 2, 3)),
+        *(f"reconstruction_fold_{k}_{i}" for k in (1, 2, 3) for i in (1, 2)),
+    }
+
+
+def test_every_picture_is_described_and_scrolls_when_wide(page):
+    assert all(page.values("img", "alt"))
+    assert all("min-width" in style for style in page.values("img", "style"))
+
+
+def test_the_lead_is_made_from_the_numbers(reported, page):
+    networks = json.loads((reported / "results.json").read_text())["networks"]
+    best, base = (networks[n]["psnr_db_mean"] for n in ("emrnas", "zero_filled"))
+    assert (
+        f"The searched network gains {best - base:.2f} dB over zero-filling on 18 test "
+        f"frames of 3 folds: {best:.2f} against {base:.2f} dB" in page.text
+    )
+    ahead = best - networks["dccnn"]["psnr_db_mean"]
+    assert f"It is {ahead:.2f} dB ahead of DC-CNN" in page.text
+
+
+def test_the_page_says_under_which_conditions_the_numbers_hold(page):
+    for sentence in (
+        "emrnas_jax",
+        "Reduced-size run",
+        "This holds for magnitude images only.",
+        "magnitude clipped to [0, 1], data range 1",
+        "the line density of the published masks",
+        "Phantom hearts",
+        "CPU, 2 cores",
+        '"consistency": "real"',
+    ):
+        assert sentence in page.text
+
+
+def test_a_full_run_with_two_step_consistency_is_not_labelled(run):
+    def change(config):
+        config["reduced"] = False
+        config["model"]["consistency"] = "two_step"
+
+    rewrite(run / "config.json", change)
+    keep_only(run, "zero_filled")
+    write_report(run)
+    text = parse(run).text
+    assert "educed-size" not in text
+    assert "magnitude images only" not in text
+
+
+def test_a_network_that_loses_is_said_to_lose(run):
+    def change(results):
+        results["networks"]["dccnn"]["psnr_db_mean"] = 20.0
+        results["networks"]["zero_filled"]["psnr_db_mean"] = 21.5
+
+    keep_only(run, "zero_filled", "dccnn")
+    rewrite(run / "results.json", change)
+    write_report(run)
+    assert "DC-CNN loses 1.50 dB over zero-filling" not in parse(run).text
+    assert "DC-CNN loses 1.50 dB against zero-filling" in parse(run).text
+
+
+def test_a_baseline_without_search_has_no_search_on_its_page(run):
+    keep_only(run, "zero_filled", "dccnn")
+    write_report(run)
+    page = parse(run)
+    assert "DC-CNN gains" in page.text
+    assert not {"search", "architecture"} & set(page.ids)
+    assert {"scores", "reconstructions", "training", "protocol"} <= set(page.ids)
+    names = {path.name for path in (run / "report" / "figures").iterdir()}
+    assert not any("architect" in name or "prob" in name for name in names)
+
+
+def test_a_given_architecture_is_drawn_without_a_search(run):
+    for fold in run.glob("fold_*"):
+        shutil.rmtree(fold / "search")
+        shutil.rmtree(fold / "dccnn")
+        (fold / "emrnas" / "examples.npz").unlink()
+        (fold / "zero_filled" / "examples.npz").unlink()
+    (run / "architecture.json").unlink()
+    write_report(run)
+    page = parse(run)
+    assert "The network gains" in page.text
+    assert "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]" in page.text
+    assert "architecture" in page.ids
+    assert not {"figure-fold_architectures", "search", "reconstructions"} & set(
+        page.ids
+    )
+
+
+def test_results_alone_make_a_page(run):
+    for path in run.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "results.json":
+            path.unlink()
+    rewrite(run / "results.json", lambda results: results.update(architecture=""))
+    write_report(run)
+    page = parse(run)
+    assert not page.values("img", "src")
+    assert set(page.ids) == {
+        "scores",
+        "table-scores",
+        "table-differences",
+        "protocol",
+    }
+
+
+def test_names_cannot_break_the_page(run):
+    keep_only(run, "zero_filled")
+    evil = "<script>alert('&')</script>"
+    rewrite(run / "results.json", lambda results: results.update(dataset=evil))
+    rewrite(run / "config.json", lambda config: config.update(note=evil + "$lead"))
+    write_report(run)
+    assert "<script" not in (run / "report" / "index.html").read_text()
+    assert parse(run).text.count(evil) >= 4
+
+
+def test_writing_again_gives_the_same_files_and_removes_stale_figures(run):
+    keep_only(run, "zero_filled")
+    write_report(run)
+    files = [path for path in (run / "report").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    (run / "report" / "figures" / "probabilities_fold_9.png").write_bytes(b"old")
+    (run / "report" / "index.html").write_text("cut")
+    assert write_report(run) == run / "report" / "index.html"
+    files = [path for path in (run / "report").rglob("*") if path.is_file()]
+    assert {path: path.read_bytes() for path in files} == before
+
+
+def test_a_damaged_run_leaves_the_earlier_report(run):
+    keep_only(run, "zero_filled")
+    page = write_report(run)
+    before = page.read_bytes()
+    (run / "fold_1" / "zero_filled" / "scores.csv").write_text("")
+    with pytest.raises(InputError):
+        write_report(run)
+    assert page.read_bytes() == before
+
+
+def test_the_tables_are_also_files(reported):
+    folder = reported / "report"
+    assert re.search(
+        r"\| EMR-NAS \| \*\*\d+\.\d\d ± ", (folder / "tables.md").read_text()
+    )
+    assert r"\toprule" in (folder / "tables.tex").read_text()

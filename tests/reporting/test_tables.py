@@ -1,0 +1,196 @@
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from emrnas_jax.reporting import tables
+from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
+from emrnas_jax.reporting.run import read_run
+
+
+def edit_results(run, change):
+    path = run / "results.json"
+    results = json.loads(path.read_text())
+    change(results)
+    path.write_text(json.dumps(results))
+    return read_run(run)
+
+
+def texts(table):
+    return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+
+
+def bold(table, column):
+    return [row[0].text for row in table.rows if row[column].bold]
+
+
+def fold_means(run, network, measure):
+    means = []
+    for fold in (1, 2, 3):
+        with (run / f"fold_{fold}" / network / "scores.csv").open(newline="") as file:
+            means.append(np.mean([float(row[measure]) for row in csv.DictReader(file)]))
+    return means
+
+
+@pytest.fixture(scope="module")
+def content(reported):
+    return read_run(reported)
+
+
+def test_scores_are_mean_and_deviation_of_the_fold_means(reported, content):
+    found = texts(tables.scores_table(content))
+    for network, name in (
+        ("zero_filled", "Zero-filled"),
+        ("dccnn", "DC-CNN"),
+        ("emrnas", "EMR-NAS"),
+    ):
+        psnr_db = fold_means(reported, network, "psnr_db")
+        ssim = fold_means(reported, network, "ssim")
+        assert found[name][0] == f"{np.mean(psnr_db):.2f} ± {np.std(psnr_db):.2f}"
+        assert found[name][1] == f"{np.mean(ssim):.4f} ± {np.std(ssim):.4f}"
+    assert found["EMR-NAS"][2:] == ["324,186", "0.0512"]
+
+
+def test_each_column_of_the_fold_table_is_one_fold(reported, content):
+    table = tables.fold_table(content)
+    assert table.header == ("Network", "Fold 1", "Fold 2", "Fold 3")
+    psnr_db = fold_means(reported, "dccnn", "psnr_db")
+    ssim = fold_means(reported, "dccnn", "ssim")
+    expected = [f"{p:.2f} / {s:.4f}" for p, s in zip(psnr_db, ssim, strict=True)]
+    assert texts(table)["DC-CNN"] == expected
+
+
+def test_the_searched_network_comes_last_and_zero_filling_first(content):
+    names = [row[0].text for row in tables.scores_table(content).rows]
+    assert names == ["Zero-filled", "DC-CNN", "EMR-NAS"]
+
+
+def test_the_best_is_bold_in_each_column(run):
+    def change(results):
+        results["networks"]["dccnn"] |= {"psnr_db_mean": 40.0, "ssim_mean": 0.1}
+
+    table = tables.scores_table(edit_results(run, change))
+    assert bold(table, 1) == ["DC-CNN"]
+    assert bold(table, 2) == ["EMR-NAS"]
+    assert bold(table, 3) == bold(table, 4) == []
+
+
+def test_networks_equal_in_print_are_both_bold(run):
+    def change(results):
+        results["networks"]["dccnn"]["psnr_db_mean"] = 41.001
+        results["networks"]["emrnas"]["psnr_db_mean"] = 41.004
+
+    table = tables.scores_table(edit_results(run, change))
+    assert bold(table, 1) == ["DC-CNN", "EMR-NAS"]
+
+
+def test_a_network_without_a_number_is_never_the_best(run):
+    def change(results):
+        results["networks"]["dccnn"]["psnr_db_mean"] = float("nan")
+
+    table = tables.scores_table(edit_results(run, change))
+    assert bold(table, 1) == ["EMR-NAS"]
+
+
+def test_one_fold_has_no_deviation(run):
+    table = tables.scores_table(edit_results(run, lambda r: r.update(folds=1)))
+    assert "±" not in "".join(cell.text for row in table.rows for cell in row)
+    assert "deviation" not in table.caption
+
+
+def test_the_caption_names_data_metrics_and_device(content):
+    caption = tables.scores_table(content).caption
+    for part in (
+        "Phantom hearts",
+        "15\u00a0%",
+        "data range 1",
+        "CPU, 2 cores",
+        "18 fr",
+    ):
+        assert part in caption
+
+
+def test_differences_carry_their_interval_and_sign(run):
+    def change(results):
+        results["comparisons"] = [
+            {
+                "network": "emrnas",
+                "reference": "dccnn",
+                "measure": "psnr_db",
+                "mean_difference": -0.4,
+                "low": -0.625,
+                "high": 0.1251,
+                "frames": 1234,
+            }
+        ]
+
+    table = tables.comparison_table(edit_results(run, change))
+    assert texts(table) == {"EMR-NAS − DC-CNN": ["−0.40 [−0.62, +0.13]", "1,234"]}
+
+
+def test_a_pair_has_one_row_for_both_measures(content):
+    table = tables.comparison_table(content)
+    assert len(table.rows) == 2
+    assert table.header == ("Networks", "PSNR (dB)", "SSIM", "Frames")
+
+
+def test_every_subject_is_tested_in_the_fold_that_the_manifest_says(content):
+    tested = [row[1].text for row in tables.manifest_table(content).rows]
+    assert tested == [
+        "heart_01, heart_02 (2)",
+        "heart_03, heart_04 (2)",
+        "heart_05, heart_06 (2)",
+    ]
+
+
+def test_latex_environments_and_braces_are_balanced(content):
+    text = tables.latex(content)
+    begun = re.findall(r"\\begin\{(\w+)\}", text)
+    assert sorted(begun) == sorted(re.findall(r"\\end\{(\w+)\}", text))
+    assert begun.count("tabular") == 4
+    bare = re.sub(r"\\[{}]", "", text)
+    assert bare.count("{") == bare.count("}")
+
+
+def test_every_latex_row_has_a_cell_for_every_column(content):
+    for table in tables.all_tables(content):
+        text = to_latex(table)
+        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert len(rows) == len(table.rows) + 1
+        for row in rows:
+            assert len(re.findall(r"(?<!\\)&", row)) == len(table.header) - 1
+
+
+def test_markdown_rows_are_as_wide_as_their_header(content):
+    for table in tables.all_tables(content):
+        rows = [line for line in to_markdown(table).splitlines() if line[:1] == "|"]
+        assert len(rows) == len(table.rows) + 2
+        assert {row.count("|") for row in rows} == {len(table.header) + 1}
+
+
+AWKWARD = Table(
+    name="awkward",
+    title="a_b",
+    caption="50 % & more",
+    header=("x_1", "<i>"),
+    align="lr",
+    rows=((Cell("[a] & b|c"), Cell("± 1", bold=True)),),
+)
+
+
+def test_each_language_escapes_what_it_would_misread():
+    latex, text, page = to_latex(AWKWARD), to_markdown(AWKWARD), to_html(AWKWARD)
+    assert r"{[}a{]} \& b\textbar{}c & \textbf{$\pm$ 1} \\" in latex
+    assert r"\caption{50 \% \& more}" in latex
+    assert r"| \[a\] & b\|c | **± 1** |" in text
+    assert '<th scope="row" class="l">[a] &amp; b|c</th>' in page
+    assert "&lt;i&gt;" in page
+    assert "<i>" not in page
+    assert "<strong>± 1</strong>" in page
+
+
+def test_a_table_with_a_short_row_is_refused():
+    with pytest.raises(ValueError, match="awkward"):
+        Table("awkward", "t", "c", ("a", "b"), "lr", ((Cell("1"),),))
