@@ -1,29 +1,56 @@
 """Phantoms made on the fly: the whole protocol, small, with no files needed.
 
     python -m emrnas_jax.main --config=configs/demo.py --workdir=runs/demo
+
+Variants, after a colon:
+    tiny   a few steps of everything, for tests
+    head   head-like phantoms
 """
 
-import ml_collections
+from ml_collections import ConfigDict
 
-from configs import cardiac
+from emrnas_jax import paper
 
 
-def get_config() -> ml_collections.ConfigDict:
-    """Return the settings of the demonstration."""
-    config = cardiac.get_config()
+def get_config(variant: str | None = None) -> ConfigDict:
+    """Return the settings of the demonstration or of a variant."""
+    config = paper.settings()
     config.reduced = True
     config.data.path = "phantom"
     config.data.height = config.data.width = 64
-    config.data.phantom = ml_collections.ConfigDict(
-        {"kind": "heart", "subjects": 12, "slices": 2, "frames": 8, "size": 64, "seed": 0}
+    config.data.phantom = ConfigDict(
+        {
+            "kind": "heart",
+            "subjects": 9,
+            "slices": 2,
+            "frames": 8,
+            "size": 64,
+            "seed": 0,
+        }
     )
     config.networks.emrnas.components = 2
     config.networks.emrnas.width = 8
-    config.search.update(
-        warmup_epochs=3,
-        search_epochs=3,
-        learning_rate=3e-3,
-        alpha_learning_rate=0.03,
-    )
-    config.retrain.update(epochs=12, learning_rate=5e-3)
+    config.search.warmup_epochs = 2
+    config.search.search_epochs = 3
+    config.search.learning_rate = 3e-3
+    config.search.alpha_learning_rate = 0.03  # few steps, so each must count
+    config.retrain.epochs = 12
+    config.retrain.learning_rate = 5e-3
+    paper.apply_variant(config, variant, {"tiny": tiny, "head": head})
     return config
+
+
+def tiny(config: ConfigDict) -> None:
+    """Shrink everything to what shows that it works."""
+    config.data.height = config.data.width = config.data.phantom.size = 16
+    config.data.phantom.update(subjects=6, slices=1, frames=4)
+    config.networks.emrnas.update(components=1, cells_per_block=2, width=4)
+    config.search.update(warmup_epochs=1, search_epochs=2, batch=2)
+    config.retrain.update(epochs=3, batch=2)
+    config.evaluation.update(batch=2, examples=1)
+    config.loop.update(steps_per_dispatch=2)
+
+
+def head(config: ConfigDict) -> None:
+    """Take head-like phantoms."""
+    config.data.phantom.kind = "head"

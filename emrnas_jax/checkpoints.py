@@ -20,16 +20,25 @@ class Checkpoints:
     settings it is of; a checkpoint of another identity is refused.
     """
 
-    def __init__(self, folder: Path, identity: dict) -> None:
-        """Open a folder of checkpoints; it is made when it is not there."""
+    def __init__(
+        self, folder: Path, identity: dict, *, read_only: bool = False
+    ) -> None:
+        """Open a folder of checkpoints; it is made when it is not there.
+
+        Opened read-only it is left as it is: a training may be saving there, whose
+        unfinished folders would otherwise be removed.
+        """
         self._folder = folder.resolve()
         self._identity = identity
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=ocp.checkpoint_managers.LatestN(2),
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                create=not read_only,
                 enable_async_checkpointing=False,
+                read_only=read_only,
+                save_interval_steps=0 if read_only else 1,
             ),
             item_names=("state", "identity"),
         )
@@ -50,16 +59,17 @@ class Checkpoints:
             ),
         )
 
-    def restore(self, like: Any) -> Any | None:  # noqa: ANN401 - any tree of arrays
+    def restore(self, like: Any, step: int | None = None) -> Any | None:  # noqa: ANN401 - any tree of arrays
         """Return the newest state, or None when nothing was saved.
 
         Args:
             like: a tree of arrays, or of their shapes, of the same structure.
+            step: return the state of this step instead.
 
         Raises:
             InputError: the checkpoint is of another network or damaged.
         """
-        step = self.latest()
+        step = self.latest() if step is None else step
         if step is None:
             return None
         place = self._folder / str(step)
@@ -87,7 +97,7 @@ class Checkpoints:
     def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:  # noqa: ANN401
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
-        except Exception as error:  # noqa: BLE001 - Orbax has no error of its own
+        except Exception as error:
             reason = str(error).strip().splitlines()
             raise InputError(
                 f"{place}: the checkpoint cannot be read "
@@ -100,17 +110,22 @@ class Checkpoints:
         self._manager.close()
 
 
-def restore_latest(folder: Path, identity: dict, like: Any) -> Any:  # noqa: ANN401
-    """Return the newest state in a folder of checkpoints.
+def restore_latest(
+    folder: Path,
+    identity: dict,
+    like: Any,  # noqa: ANN401
+    step: int | None = None,
+) -> Any:  # noqa: ANN401
+    """Return the newest state in a folder of checkpoints, or that of `step`.
 
     Raises:
         InputError: there is none, or it is of another network, or damaged.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: nothing was trained here yet")
-    checkpoints = Checkpoints(folder, identity)
+    checkpoints = Checkpoints(folder, identity, read_only=True)
     try:
-        state = checkpoints.restore(like)
+        state = checkpoints.restore(like, step)
     finally:
         checkpoints.close()
     if state is None:

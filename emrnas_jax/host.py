@@ -2,16 +2,33 @@
 
 import contextlib
 import ctypes
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+from absl import logging as absl_logging
 
 from emrnas_jax.errors import InputError
 
 # Parameters of glibc's mallopt.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+def prepare(cache: Path) -> None:
+    """Prepare this process for a long run.
+
+    Args:
+        cache: folder in which compiled programs are kept.
+    """
+    keep_freed_memory()
+    keep_compiled_programs(cache / "compiled")
+    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells of every file
+    own = logging.getLogger("emrnas_jax")
+    own.setLevel(logging.INFO)
+    own.addHandler(logging.StreamHandler())
+    own.propagate = False
 
 
 def keep_freed_memory() -> None:

@@ -12,15 +12,18 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from emrnas_jax.host import clear_errors, keep_compiled_programs, keep_freed_memory
-from emrnas_jax.protocol import run_protocol
+from emrnas_jax import host
+from emrnas_jax.errors import InputError
+from emrnas_jax.protocol import STAGES, run_protocol
 
-CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
+CONFIG = config_flags.DEFINE_config_file(
+    "config", help_string="File of configs/, with a variant after a colon."
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, new or continued.")
 STAGE = flags.DEFINE_enum(
     "stage",
     "all",
-    ["all", "search", "ensemble", "retrain", "evaluate", "report"],
+    ["all", *STAGES],
     "What to do; all does everything that is not done yet.",
 )
 
@@ -29,9 +32,8 @@ def main(argv: Sequence[str]) -> None:
     """Run the protocol of the config."""
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
-    with clear_errors():
-        keep_freed_memory()
-        keep_compiled_programs(Path(CONFIG.value.data.cache) / "compiled")
+    with host.clear_errors():
+        host.prepare(Path(CONFIG.value.data.cache).expanduser())
         run = Path(WORKDIR.value)
         run_protocol(CONFIG.value, run, STAGE.value)
         if STAGE.value in ("all", "evaluate", "report"):
@@ -54,6 +56,38 @@ def summary(run: Path) -> str:
     return "\n".join(lines)
 
 
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """Parse the command line and load the config.
+
+    Raises:
+        InputError: a flag, the config's file or variant, or a key set by a flag.
+    """
+    try:
+        rest = flags.FLAGS(list(argv))
+        if CONFIG.value is not None:
+            _ = CONFIG.value.seed  # a missing file is only noticed here
+    except InputError:
+        raise
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        words = str(error.args[0] if len(error.args) == 1 else error)
+        raise InputError(f"--config: {' '.join(words.split())}") from error
+    except flags.Error as error:
+        # The flag's error quotes the traceback of the config file, if that failed.
+        text = str(error)
+        if "InputError: " in text:
+            text = text.split("InputError: ")[-1]
+        raise InputError(text.strip()) from error
+    return rest
+
+
+def parse_or_exit(argv: Sequence[str]) -> list[str]:
+    """Parse the command line, or print what is wrong with it and exit."""
+    if any(word.lstrip("-").startswith("help") for word in argv[1:]):
+        return app.parse_flags_with_usage(list(argv))
+    with host.clear_errors():
+        return parse_flags(argv)
+
+
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main)
+    app.run(main, flags_parser=parse_or_exit)

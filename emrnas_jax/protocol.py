@@ -8,6 +8,7 @@ is already there, so a stopped run is continued by the same command.
 
 import dataclasses
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,16 +17,16 @@ from typing import Any, TypeVar
 import jax
 import ml_collections
 import numpy as np
-from absl import logging
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
-from emrnas_jax.data.pipeline import Split, fixed_mask_key
+from emrnas_jax.data.pipeline import Batch, Split, fixed_mask_key
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
 from emrnas_jax.evaluation.evaluate import (
     CONVENTION,
+    Network,
     Scores,
     evaluate,
     read_scores,
@@ -34,7 +35,7 @@ from emrnas_jax.evaluation.evaluate import (
 )
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.models.networks import NetworkRecord, build_network, parameter_count
+from emrnas_jax.models.networks import NetworkRecord, parameter_count
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import (
@@ -53,6 +54,8 @@ from emrnas_jax.training.retrain import (
     retrain_fold,
 )
 from emrnas_jax.training.search import SearchSettings, make_dispatches, search_fold
+
+LOG = logging.getLogger("emrnas_jax")
 
 # Sections that change how a run proceeds but none of its results.
 FREE_SECTIONS = ("loop",)
@@ -114,7 +117,8 @@ class Experiment:
         }
         for name, settings in self.networks.items():
             _check_consistency(name, settings, self.data.images)
-        _refuse_other_run(config, run)
+        self._config: dict = json.loads(config.to_json())
+        _refuse_other_run(self._config, run)
 
     @cached_property
     def image_set(self) -> ImageSet:
@@ -128,10 +132,10 @@ class Experiment:
         if not path.exists():
             settings = self.folds_settings
             subjects = self.image_set.subjects
-            write_folds(
-                path,
-                make_folds(subjects, settings.count, self.seed, settings.validation),
-            )
+            folds = make_folds(subjects, settings.count, self.seed, settings.validation)
+            # Not before the data are known to be good: a failed start leaves nothing.
+            write_json(self.run / "config.json", self._config)
+            write_folds(path, folds)
         folds = read_folds(path)
         missing = {s for fold in folds for part in fold for s in part}
         missing -= set(self.image_set.subjects)
@@ -210,26 +214,25 @@ def _check_consistency(name: str, settings: dict, images: str) -> None:
         )
 
 
-def _refuse_other_run(config: ml_collections.ConfigDict, run: Path) -> None:
-    """Write `config.json`, or compare with the one that is there."""
+def _refuse_other_run(config: dict, run: Path) -> None:
+    """Compare with the `config.json` of the run's folder, if there is one."""
     path = run / "config.json"
-    resolved = json.loads(config.to_json())
-    if path.exists():
-        try:
-            old = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is damaged; use a new --workdir") from error
-        differing = [
-            f"{key} was {before!r}, now {now!r}"
-            for key, before, now in _differences(old, resolved)
-            if key.split(".")[0] not in FREE_SECTIONS and key != "data.cache"
-        ]
-        if differing:
-            raise InputError(
-                f"{run} is a run with other settings: {'; '.join(differing)}. Use "
-                "its settings, or a new --workdir"
-            )
-    write_json(path, resolved)
+    if not path.exists():
+        return
+    try:
+        old = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
+    differing = [
+        f"{key} was {before!r}, now {now!r}"
+        for key, before, now in _differences(old, config)
+        if key.split(".")[0] not in FREE_SECTIONS and key != "data.cache"
+    ]
+    if differing:
+        raise InputError(
+            f"{run} is a run with other settings: {'; '.join(differing)}. Use its "
+            "settings, or a new --workdir"
+        )
 
 
 def _differences(
@@ -273,7 +276,7 @@ def search_stage(experiment: Experiment) -> None:
             k,
             experiment.loop,
         )
-        logging.info("fold %d found %s", k, architecture)
+        LOG.info("fold %d found %s", k, architecture)
 
 
 def ensemble_stage(experiment: Experiment) -> None:
@@ -290,7 +293,7 @@ def ensemble_stage(experiment: Experiment) -> None:
     cells = experiment.networks["emrnas"]["cells_per_block"]
     architecture, mean = ensemble(found, cells)
     write_architecture(experiment.run / "architecture.json", architecture, mean)
-    logging.info("the ensemble of %d folds is %s", len(found), architecture)
+    LOG.info("the ensemble of %d folds is %s", len(found), architecture)
 
 
 def retrain_stage(experiment: Experiment) -> None:
@@ -327,32 +330,41 @@ def retrain_stage(experiment: Experiment) -> None:
 
 def evaluate_stage(experiment: Experiment) -> None:
     """Score every network and the zero-filled images; write `results.json`."""
-    for k, fold in enumerate(experiment.folds, 1):
-        for name in ("zero_filled", *experiment.networks):
+    for name in ("zero_filled", *experiment.networks):
+        apply = _zero_filled
+        if name != "zero_filled":
+            network = experiment.record(name).build()
+            apply = jax.jit(lambda v, batch, n=network: n.apply(v, *batch[:3]))
+        for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             if not (folder / "scores.csv").exists():
-                _evaluate_fold(experiment, fold, name, folder)
+                _evaluate_fold(experiment, fold, name, apply, folder)
     write_json(experiment.run / "results.json", collect_results(experiment))
 
 
+@jax.jit
+def _zero_filled(
+    variables: dict,  # noqa: ARG001 - called like a network, and has no weights
+    batch: Batch,
+) -> Float[Array, "batch height width 2"]:
+    return batch.zero_filled
+
+
 def _evaluate_fold(
-    experiment: Experiment, fold: Fold, name: str, folder: Path
+    experiment: Experiment, fold: Fold, name: str, apply: Network, folder: Path
 ) -> None:
-    if name == "zero_filled":
-        parameters, seconds_known = 0, False
-        apply = lambda batch: batch.zero_filled  # noqa: E731
-    else:
-        record, network, variables = load_trained(folder)
+    variables: dict = {"params": {}}
+    if name != "zero_filled":
+        record, _, variables = load_trained(folder)
         if record != experiment.record(name):
             raise InputError(
                 f"{folder} was trained as another network ({record.settings}); use a "
                 "new --workdir"
             )
-        parameters, seconds_known = parameter_count(variables["params"]), True
-        apply = lambda batch: network.apply(variables, *batch[:3])  # noqa: E731
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         apply,
+        variables,
         experiment.image_set,
         experiment.indices(fold.test),
         experiment.sampling,
@@ -361,8 +373,8 @@ def _evaluate_fold(
         settings.examples,
     )
     cost = {
-        "parameters": parameters,
-        "seconds_per_frame": seconds if seconds_known else 0.0,
+        "parameters": parameter_count(variables["params"]),
+        "seconds_per_frame": seconds,
         "device": jax.devices()[0].device_kind,
     }
     write_json(folder / "cost.json", cost)
@@ -456,7 +468,7 @@ def achieved_rate(experiment: Experiment, draws: int = 256) -> float:
 
 def report_stage(experiment: Experiment) -> None:
     """Write the report from the files of the run."""
-    logging.info("the report is %s", write_report(experiment.run))
+    LOG.info("the report is %s", write_report(experiment.run))
 
 
 STAGES = {

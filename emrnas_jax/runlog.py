@@ -7,6 +7,7 @@ file reads as if the run had never been stopped.
 import json
 from pathlib import Path
 from types import TracebackType
+
 from tensorboardX import SummaryWriter
 
 from emrnas_jax.errors import InputError

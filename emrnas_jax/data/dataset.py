@@ -192,9 +192,7 @@ class ImageSet:
     @property
     def frame_ids(self) -> UInt32[np.ndarray, " image"]:
         """A number for each image that depends on its name alone, for mask keys."""
-        parts = zip(self.subjects, self.slices, self.frames, strict=True)
-        names = ["/".join(map(str, part)) for part in parts]
-        return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
+        return frame_ids(self.subjects, self.slices, self.frames)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -232,6 +230,17 @@ class ImageSet:
             scale = 255 if image.dtype == np.uint8 else 1
             image = block_mean(image, self._block) / np.float32(scale)
         return image
+
+
+def frame_ids(
+    subjects: Sequence[str],
+    slices: Int32[np.ndarray, " image"],
+    frames: Int32[np.ndarray, " image"],
+) -> UInt32[np.ndarray, " image"]:
+    """Return a number for each image that depends on its name alone."""
+    parts = zip(subjects, slices, frames, strict=True)
+    names = ["/".join(map(str, part)) for part in parts]
+    return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
 
 
 def block_mean(

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
     zero_filled: Float[Array, "batch height width 2"]
     kspace: Complex[Array, "batch height width"]
-    mask: Bool[Array, "batch #height #width"]
+    mask: Bool[Array, "#batch #height #width"]
     target: Float[Array, "batch height width 2"]
 
 

@@ -7,16 +7,17 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
 
 from emrnas_jax.data.dataset import ImageSet
-from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
+from emrnas_jax.data.pipeline import Batch, RandomKey, Stored, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude, ssim
 from emrnas_jax.files import write_bytes, write_text
@@ -26,7 +27,8 @@ DATA_RANGE = 1.0
 CONVENTION = "paper: magnitude clipped to [0, 1], per frame, data range 1"
 COLUMNS = ("subject", "slice", "frame", "psnr_db", "ssim", "nmse")
 
-Network = Callable[[Batch], Float[Array, "batch height width 2"]]
+# (variables, batch) -> reconstructions; jitted once, so that folds share its program.
+Network = Callable[[PyTree, Batch], Float[Array, "batch height width 2"]]
 
 
 class Scores(NamedTuple):
@@ -57,7 +59,7 @@ class Scored(NamedTuple):
 
     reconstruction: Float[Array, "batch height width"]
     target: Float[Array, "batch height width"]
-    mask: Bool[Array, "batch #height #width"]
+    mask: Bool[Array, "#batch #height #width"]
     psnr_db: Float[Array, " batch"]
     ssim: Float[Array, " batch"]
     nmse: Float[Array, " batch"]
@@ -88,8 +90,19 @@ def padded_batches(
         yield np.minimum(np.arange(first, first + batch), first + real - 1), real
 
 
+@partial(jax.jit, static_argnames="sampling")
+def _prepare(
+    images: Stored,
+    ids: UInt32[Array, " frame"],
+    mask_key: RandomKey,
+    sampling: Sampling,
+) -> Batch:
+    return make_batch(images, ids, mask_key, sampling)
+
+
 def evaluate(
     network: Network,
+    variables: PyTree,
     image_set: ImageSet,
     indices: Int[np.ndarray, " frame"],
     sampling: Sampling,
@@ -100,7 +113,8 @@ def evaluate(
     """Reconstruct and score test frames.
 
     Args:
-        network: maps a batch to reconstructions.
+        network: jitted, maps variables and a batch to reconstructions.
+        variables: of the network.
         image_set: where the frames come from.
         indices: the test frames.
         sampling: how masks are drawn.
@@ -111,29 +125,25 @@ def evaluate(
     Returns:
         scores, examples, and the seconds per frame that the network took.
     """
-
-    @jax.jit
-    def prepare(images: Array, ids: UInt32[Array, " frame"]) -> Batch:
-        return make_batch(images, ids, mask_key, sampling)
-
-    compiled = None
     scored, seconds = [], []
     ids = image_set.frame_ids[indices]
     wanted = np.linspace(0, len(indices) - 1, min(examples, len(indices))).astype(int)
     shown: list[Examples] = []
     for positions, real in padded_batches(len(indices), batch):
         images = jnp.asarray(image_set.images(indices[positions]))
-        data = jax.block_until_ready(prepare(images, jnp.asarray(ids[positions])))
-        if compiled is None:
-            compiled = jax.jit(network).lower(data).compile()
-            jax.block_until_ready(compiled(data))  # the first call faults in memory
+        data = _prepare(images, jnp.asarray(ids[positions]), mask_key, sampling)
+        if not scored:  # the first call compiles, and faults in its memory
+            jax.block_until_ready(network(variables, data))
+        jax.block_until_ready(data)
         start = time.perf_counter()
-        image = jax.block_until_ready(compiled(data))
+        image = jax.block_until_ready(network(variables, data))
         seconds.append((time.perf_counter() - start) / batch)
         found = jax.tree.map(lambda a, n=real: np.asarray(a)[:n], _score(image, data))
         scored.append(found)
         inside = [p for p in wanted if positions[0] <= p < positions[0] + real]
-        shown += [_example(found, p - positions[0], image_set, indices[p]) for p in inside]
+        shown += [
+            _example(found, p - positions[0], image_set, indices[p]) for p in inside
+        ]
     return (
         Scores(
             tuple(image_set.subjects[i] for i in indices),

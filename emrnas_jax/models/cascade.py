@@ -55,7 +55,7 @@ class Cascade(nn.Module):
         consistency: a name in `mri.consistency.CONSISTENCY`.
     """
 
-    make_blocks: Sequence[Callable[..., nn.Module]]
+    make_blocks: tuple[Callable[..., nn.Module], ...]
     width: int
     consistency: str
 

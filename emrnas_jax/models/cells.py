@@ -215,9 +215,7 @@ def make_operation(operation: Operation) -> Callable[[Weights, Map], Map]:
 
 
 @jax.custom_vjp
-def mixed_operation(
-    weights: Sequence[Weights], choice: Int[Array, ""], x: Map
-) -> Map:
+def mixed_operation(weights: Sequence[Weights], choice: Int[Array, ""], x: Map) -> Map:
     """Evaluate the chosen operation, and only that.
 
     Args:

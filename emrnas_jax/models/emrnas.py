@@ -127,11 +127,11 @@ def fixed_network(
     residual: bool = True,
 ) -> Cascade:
     """Return the network of an architecture, without switches."""
-    blocks = [
+    blocks = (
         partial(FixedBlock, choices, width, batch_norm, residual)
         for choices in architecture.blocks
-    ]
-    return Cascade(blocks, width, consistency)
+    )
+    return Cascade(tuple(blocks), width, consistency)
 
 
 def emrnas(
@@ -191,7 +191,9 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
             }
             for c, choice in enumerate(choices)
         }
-        ends = {end: jax.tree.map(lambda leaf, n=n: leaf[n], stacked[end])
-                for end in ("first", "last")}
+        ends = {
+            end: jax.tree.map(lambda leaf, n=n: leaf[n], stacked[end])
+            for end in ("first", "last")
+        }
         params[f"component_{n + 1}"] = ends | {"block": block}
     return params

@@ -175,10 +175,10 @@ def _equispaced_fraction(
     wanted = sampling.rate * count - centre.sum()
     if sampling.rate == 1:
         return jnp.ones(count, bool)
-    if wanted <= 0:  # the centre, rounded to whole lines, is all there is
+    if wanted < 1:  # the centre, rounded to whole lines, is all there is
         return jnp.asarray(centre)
-    # fastMRI never puts a comb's tooth on the last line.
     step = (count - centre.sum()) / wanted
+    # This kind of fastMRI's never puts a tooth of the comb on the last line.
     return _one_of(_combs(step, count, count - 1) | centre, key)
 
 
@@ -255,6 +255,11 @@ def _allowed_totals(rate: float, count: int) -> tuple[int, int]:
 
 def _centre(sampling: Sampling, count: int) -> Bool[np.ndarray, " line"]:
     """Return the lines in the centre that fastMRI's kinds always measure."""
+    if sampling.rate * count < 1:
+        raise InputError(
+            f"sampling.rate: {sampling.rate} of {count} lines is less than one line; "
+            "raise the rate or the image size"
+        )
     width = round(count * sampling.center_fraction)
     start = (count - width + 1) // 2
     lines = np.arange(count)

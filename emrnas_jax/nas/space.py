@@ -16,7 +16,9 @@ from jaxtyping import Float
 from emrnas_jax.errors import InputError
 from emrnas_jax.files import write_json
 
-CELLS_PER_BLOCK = 3  # section 2.1: "the RIR BasicBlock is made of three operation units"
+CELLS_PER_BLOCK = (
+    3  # section 2.1: "the RIR BasicBlock is made of three operation units"
+)
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,7 @@ def _names(block: tuple[int, ...]) -> list[str]:
 
 # Section 3.1: the architectures the paper found.
 PRESETS = {
-    "cardiac": Architecture.parse(
-        "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"
-    ),
+    "cardiac": Architecture.parse("[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"),
     "brain": Architecture.parse("[O6 O6 O2|O4 O1 O2|O3 O8 O1|O3 O6 O3|O3 O1 O3]"),
 }
 
@@ -146,11 +146,16 @@ def read_architecture(
     """
     try:
         record = json.loads(path.read_text())
-        probabilities = record.get("probabilities")
-        return (
-            Architecture.parse(record["architecture"]),
-            None if probabilities is None else np.asarray(probabilities, float),
-        )
+        architecture = Architecture.parse(record["architecture"])
+        if record.get("probabilities") is None:
+            return architecture, None
+        probabilities = np.asarray(record["probabilities"], float)
+        expected = (len(architecture.cells), len(OPERATIONS))
+        if probabilities.shape != expected:
+            raise InputError(
+                f"probabilities of shape {probabilities.shape}, expected {expected}"
+            )
+        return architecture, probabilities
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: no readable architecture ({error}); run --stage=search again"

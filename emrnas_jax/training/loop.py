@@ -5,6 +5,7 @@ results do not depend on where a run was stopped: what a step does follows from 
 number, the state and the seed.
 """
 
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from absl import logging
 from tqdm import tqdm
 
 from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
+
+LOG = logging.getLogger("emrnas_jax")
 
 
 class DivergedError(InputError):
@@ -102,7 +104,7 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa:
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
             if termination.requested:
-                logging.warning("SIGTERM: saved step %d of %s", step, training.name)
+                LOG.warning("SIGTERM: saved step %d of %s", step, training.name)
                 raise SystemExit(128 + signal.SIGTERM)
     checkpoints.close()
     return state

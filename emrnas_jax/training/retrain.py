@@ -1,7 +1,7 @@
 """Training of a fixed network from scratch, on S_train and S_val together."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -59,12 +59,13 @@ class RetrainSettings:
             raise InputError("retrain: needs at least one epoch and a batch of one")
 
 
+@partial(jax.jit, static_argnums=0)
 def initial_variables(network: nn.Module, key: RandomKey) -> dict:
     """Return fresh variables of a network; they do not depend on the image's size."""
     # 16 pixels a side: networks with four poolings need that much.
     image = jnp.zeros((1, 16, 16, 2))
     kspace, mask = jnp.zeros((1, 16, 16), jnp.complex64), jnp.zeros((1, 16, 1), bool)
-    return dict(jax.jit(network.init)(key, image, kspace, mask))
+    return dict(network.init(key, image, kspace, mask))
 
 
 def initial_state(
@@ -78,9 +79,10 @@ def initial_state(
         weights=weights,
         statistics=variables.get("batch_stats", {}),
         optimizer=optimizer.init(weights),
-        step=jnp.array(0),
-        train_loss=jnp.array(0.0),
-        train_psnr_db=jnp.array(0.0),
+        # Of the types that a step returns: a weak type would compile it twice.
+        step=jnp.zeros((), jnp.int32),
+        train_loss=jnp.zeros(()),
+        train_psnr_db=jnp.zeros(()),
     )
 
 
@@ -168,8 +170,14 @@ def identity(record: NetworkRecord) -> dict:
     return {"network": record.name, **record.settings}
 
 
-def load_trained(folder: Path) -> tuple[NetworkRecord, nn.Module, PyTree]:
+def load_trained(
+    folder: Path, step: int | None = None
+) -> tuple[NetworkRecord, nn.Module, PyTree]:
     """Return a trained network from its folder: record, module, variables.
+
+    Args:
+        folder: of a network, such as RUN/fold_1/emrnas.
+        step: of the checkpoint; None for the newest.
 
     Raises:
         InputError: the folder holds no trained network, or a damaged one.
@@ -179,5 +187,5 @@ def load_trained(folder: Path) -> tuple[NetworkRecord, nn.Module, PyTree]:
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
-    state = restore_latest(folder / "checkpoints", identity(record), like)
+    state = restore_latest(folder / "checkpoints", identity(record), like, step)
     return record, network, {"params": state.weights, "batch_stats": state.statistics}

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import (
     Chunk,
@@ -104,29 +104,34 @@ def initial_state(
     """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
     cells = network.components * network.cells_per_block
     alphas = jnp.zeros((cells, len(OPERATIONS)))
-    # The parameters do not depend on the size of the image.
-    image = jnp.zeros((1, 8, 8, 2))
-    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
-    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
-    weights = jax.jit(network.init)(key, image, kspace, mask, gates)["params"]
+    weights = _initial_weights(network, key)
     weight_tx, alpha_tx = _optimizers(settings)
     return SearchState(
         weights=weights,
         weight_optimizer=jax.jit(weight_tx.init)(weights),
         alphas=alphas,
         alpha_optimizer=alpha_tx.init(alphas),
-        step=jnp.array(0),
-        train_loss=jnp.array(0.0),
-        validation_loss=jnp.array(0.0),
+        # Of the types that a step returns: a weak type would compile it twice.
+        step=jnp.zeros((), jnp.int32),
+        train_loss=jnp.zeros(()),
+        validation_loss=jnp.zeros(()),
         path_counts=jnp.zeros(alphas.shape, jnp.int32),
     )
 
 
+@partial(jax.jit, static_argnums=0)
+def _initial_weights(network: SearchNetwork, key: RandomKey) -> PyTree:
+    # The parameters do not depend on the size of the image.
+    image = jnp.zeros((1, 8, 8, 2))
+    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
+    cells = network.components * network.cells_per_block
+    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
+    return network.init(key, image, kspace, mask, gates)["params"]
+
+
 def _optimizers(
     settings: SearchSettings,
-) -> tuple[
-    optax.GradientTransformationExtraArgs, optax.GradientTransformation
-]:
+) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
     return (
         search_weight_optimizer(settings.weight_decay, settings.momentum),
         adam_with_l2(settings.alpha_weight_decay, settings.alpha_momentum),
@@ -217,7 +222,9 @@ def search_fold(
     def dispatch(state: SearchState, step: int, count: int) -> SearchState:
         searching = step >= warmup_steps
         frames = train.frames(step, count)
-        validated = validation.frames(step - warmup_steps, count) if searching else frames
+        validated = (
+            validation.frames(step - warmup_steps, count) if searching else frames
+        )
         return dispatches[searching](
             state, frames, validated, counts, key, jnp.array(count)
         )

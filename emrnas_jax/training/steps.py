@@ -1,8 +1,8 @@
 """The compiled steps: one of the weights, one of alphas, one of a fixed network.
 
 A step is a pure function of its state and a batch; search and retraining run several
-in one dispatch, so that the host is never the bottleneck. Weights and alphas are two trees
-with two optimizers and two states: a step of one leaves the other bit-identical.
+in one dispatch, so that the host is never the bottleneck. Weights and alphas are two
+trees with two optimizers and two states: a step of one leaves the other bit-identical.
 
 Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`.
 """
@@ -94,9 +94,7 @@ def weight_step(
     """Move the weights on the active path; alphas and idle operations stay."""
 
     def loss_of(weights: PyTree) -> Float[Array, ""]:
-        image = network.apply(
-            {"params": weights}, *batch[:3], fixed_gates(choices)
-        )
+        image = network.apply({"params": weights}, *batch[:3], fixed_gates(choices))
         return squared_error(image, batch.target)
 
     loss, gradients = jax.value_and_grad(loss_of)(state.weights)

@@ -307,5 +307,12 @@ def test_a_rate_below_the_two_centre_lines_is_refused():
         draw_mask(Sampling(rate=0.05), jax.random.key(0), (16, 256))
 
 
+@pytest.mark.parametrize("kind", ["random", "equispaced", "equispaced_fraction"])
+def test_a_rate_below_one_line_is_refused(kind):
+    sampling = Sampling(kind=kind, rate=1e-7, center_fraction=0.0)
+    with pytest.raises(InputError, match="1e-07 of 16 lines is less than one line"):
+        draw_mask(sampling, jax.random.key(0), (16, 256))
+
+
 def test_every_kind_has_a_test():
     assert {*DRAWN, "file"} == set(KINDS)

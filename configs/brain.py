@@ -1,0 +1,33 @@
+"""The paper's Brain experiment: Calgary-Campinas-359 slices, 15 % of the lines.
+
+    python -m emrnas_jax.main --config=configs/brain.py --workdir=runs/brain \
+        --config.data.path=FOLDER
+
+FOLDER holds the NIfTI volumes `CC0001_philips_15_55_M.nii.gz` or the single-channel
+raw `e*_P*.7.npy`. The paper reports 31.76 dB and SSIM 0.888 for 35 subjects.
+
+Variants, after a colon:
+    small     a quarter of the size and a small network
+    complex   complex targets (raw k-space, or complex HDF5), plain data consistency
+"""
+
+from ml_collections import ConfigDict
+
+from configs import cardiac
+from emrnas_jax import paper
+
+
+def get_config(variant: str | None = None) -> ConfigDict:
+    """Return the settings of a variant, of the paper's own run without one."""
+    config = paper.settings()
+    config.data.path = "data/brain"
+    paper.apply_variant(
+        config, variant, {"small": cardiac.small, "complex": complex_images}
+    )
+    return config
+
+
+def complex_images(config: ConfigDict) -> None:
+    """Reconstruct complex images, for which the two-step consistency is wrong."""
+    config.data.images = "complex"
+    config.networks.emrnas.consistency = "single"

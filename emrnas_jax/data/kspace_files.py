@@ -1,0 +1,189 @@
+"""Files of k-space: HDF5 or `.npz`, of one coil, complete or with lines missing.
+
+- `kspace`: [row, column], [frame, row, column] or [frame, 1, row, column]; complex, or
+  real and imaginary parts on a last axis of 2.
+- `mask`, if there is one: 1 or True where measured, in the order of `kspace`; one value
+  per line, or [row, 1], [1, column], [row, column], or these for every frame.
+- `kspace_convention`, if there is one (an attribute in HDF5): a key of `CONVENTIONS`.
+  Without it k-space is centred.
+
+Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from jaxtyping import Bool, Complex, Complex64, Shaped
+
+from emrnas_jax.data import hdf5
+from emrnas_jax.data.source import reading, require_finite
+from emrnas_jax.errors import InputError
+from emrnas_jax.mri.fourier import from_centred_kspace
+
+NPZ = ".npz"
+FILES = (
+    "HDF5 or .npz with `kspace` [frame, row, column], and `mask` if lines are missing"
+)
+PARTS = (("r", "i"), ("real", "imag"))  # fields of complex structures: h5py, MATLAB
+
+# From each convention to the package's, zero frequency and image origin first:
+# `centred` is fastMRI's, with both in the middle; `shifted` has the zero frequency in
+# the middle and an image that is not rolled; `plain` is the package's, NumPy's `fft2`.
+CONVENTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "centred": from_centred_kspace,
+    "shifted": lambda kspace: np.fft.ifftshift(kspace, axes=(-2, -1)),
+    "plain": lambda kspace: kspace,
+}
+
+
+class StoredKspace(NamedTuple):
+    """What a file of k-space holds, in the package's convention.
+
+    Attributes:
+        kspace: divided by `largest`.
+        mask: as stored, but zero frequency first; None where there is none.
+        largest: the largest magnitude in the file.
+    """
+
+    kspace: Complex64[np.ndarray, "frame height width"]
+    mask: Bool[np.ndarray, "..."] | None
+    largest: float
+
+
+class _Found(NamedTuple):
+    kspace: Complex[np.ndarray, "frame height width"]
+    mask: Shaped[np.ndarray, "..."] | None
+    convention: str
+
+
+def holds_kspace(path: Path) -> bool:
+    """Return whether a file is to be read as k-space: every .npz, some HDF5."""
+    return path.suffix == NPZ or "kspace" in hdf5.datasets(path)
+
+
+def load_kspace(path: Path, convention: str = "") -> StoredKspace:
+    """Read a file of k-space.
+
+    Args:
+        path: HDF5 or `.npz`.
+        convention: a key of `CONVENTIONS`; "" for what the file says.
+
+    Raises:
+        InputError: the file is damaged, or does not hold what it should.
+    """
+    found = _load_npz(path) if path.suffix == NPZ else _load_hdf5(path)
+    place = f"{path}: `kspace`"
+    require_finite(found.kspace, place)
+    # In the file's own precision: a scanner's scale may be beyond that of float32.
+    largest = float(np.abs(found.kspace).max(initial=0))
+    if not largest:
+        raise InputError(f"{place}: found nothing but zeros; export the file again")
+    told = convention or found.convention
+    if told and told not in CONVENTIONS:
+        raise InputError(
+            f"{path}: found the kspace_convention {told!r}; use one of "
+            f"{', '.join(CONVENTIONS)}"
+        )
+    kspace = CONVENTIONS[told or "centred"](found.kspace / largest)
+    if not told:
+        _require_low_frequencies(kspace, place)
+    return StoredKspace(
+        kspace.astype(np.complex64),
+        None if found.mask is None else _stored_mask(found.mask, told, path),
+        largest,
+    )
+
+
+def _load_hdf5(path: Path) -> _Found:
+    with reading(path), h5py.File(path) as file:
+        dataset: Any = file["kspace"]
+        mask: Any = file.get("mask")
+        told = file.attrs.get("kspace_convention", "")
+        # Before reading: files of many coils hold gigabytes.
+        _require_one_coil(dataset.shape, dataset.dtype, path)
+        return _Found(
+            _joined(dataset[()]),
+            None if mask is None else np.asarray(mask[()]),
+            told.decode() if isinstance(told, bytes) else str(told),
+        )
+
+
+def _load_npz(path: Path) -> _Found:
+    # NumPy leaves a damaged file open unless the file is ours.
+    with reading(path), path.open("rb") as stream, np.load(stream) as file:
+        if "kspace" not in file:
+            raise InputError(
+                f"{path}: expected an array `kspace`, found {list(file) or 'none'}"
+            )
+        kspace = file["kspace"]
+        _require_one_coil(kspace.shape, kspace.dtype, path)
+        told = file.get("kspace_convention", "")
+        return _Found(_joined(kspace), file.get("mask"), str(told))
+
+
+def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
+    place = f"{path}: `kspace`"
+    is_complex = dtype.kind == "c" or _parts(dtype) is not None
+    if not is_complex and (dtype.kind not in "fiu" or shape[-1:] != (2,)):
+        raise InputError(
+            f"{place}: expected complex values, or real and imaginary parts on a last "
+            f"axis of 2, found {dtype} of the shape {shape}"
+        )
+    axes = shape if is_complex else shape[:-1]
+    if len(axes) == 4 and axes[1] > 1:
+        raise InputError(
+            f"{place}: found the shape {axes}, which is {axes[1]} coils if the axes "
+            "are [frame, coil, row, column]; the networks take one coil: combine the "
+            "coils first, or store [frame, row, column]"
+        )
+    if len(axes) not in (2, 3, 4) or 0 in axes:
+        raise InputError(
+            f"{place}: expected the axes [frame, row, column], found the shape "
+            f"{shape}; store it with these axes"
+        )
+
+
+def _parts(dtype: np.dtype) -> tuple[str, str] | None:
+    return next((pair for pair in PARTS if set(dtype.names or ()) == set(pair)), None)
+
+
+def _joined(values: np.ndarray) -> Complex[np.ndarray, "frame height width"]:
+    """Return stored values, of a shape that was checked, as complex frames."""
+    if pair := _parts(values.dtype):
+        values = values[pair[0]] + 1j * values[pair[1]]
+    elif values.dtype.kind != "c":
+        values = values[..., 0] + 1j * values[..., 1]
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def _stored_mask(
+    mask: Shaped[np.ndarray, "..."], told: str, path: Path
+) -> Bool[np.ndarray, "..."]:
+    place = f"{path}: `mask`"
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise InputError(f"{place}: expected only 0 and 1, found other values")
+    if not mask.ndim or not mask.any():
+        raise InputError(f"{place}: marks nothing as measured; remove it or correct it")
+    if told == "plain":
+        return mask.astype(bool)
+    # The mask has the order of the k-space beside it, one line wide or more.
+    return np.fft.ifftshift(mask, (-1,) if mask.ndim == 1 else (-2, -1)).astype(bool)
+
+
+def _require_low_frequencies(
+    kspace: Complex[np.ndarray, "frame height width"], place: str
+) -> None:
+    """Raise InputError where an assumed convention puts the energy at the far end."""
+    energy = np.mean(np.abs(kspace) ** 2, axis=0)
+    rows, columns = (np.abs(np.fft.fftfreq(size)) for size in energy.shape)
+    low = energy[np.ix_(rows < 1 / 8, columns < 1 / 8)].sum()
+    high = energy[np.ix_(rows > 3 / 8, columns > 3 / 8)].sum()
+    if high > 4 * low:
+        raise InputError(
+            f"{place} is strongest at its corners, so it is not centred, as is assumed "
+            "where nothing is said; if it is fft2(image), say "
+            "--kspace_convention=plain"
+        )

@@ -1,0 +1,231 @@
+"""A scan to reconstruct: the frames of one file, complete images or measured k-space.
+
+Images are files of a known source (`recognition`), k-space is in files of
+`kspace_files`. Where such a file has no mask, the lines (or samples) that are not
+exactly zero were measured.
+
+The scale of k-space is the scanner's, and networks are trained on intensities in
+[0, 1]. So a file's k-space is divided by the largest magnitude of its images,
+zero-filled where lines are missing. Of the robust choices this one varies least over
+frames with masks of 15 %: by 11 % of itself on cardiac and 13 % on brain images, where
+the 99.9th percentile varies by 12 and 15 %, the 99th by 17 and 19 %.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Complex, Complex64, Float32, Int32, Num
+
+from emrnas_jax.data import hdf5, kspace_files
+from emrnas_jax.data.kspace_files import StoredKspace, holds_kspace, load_kspace
+from emrnas_jax.data.recognition import SOURCES, recognise
+from emrnas_jax.data.scan_masks import (
+    Masks,
+    line_masks,
+    measured_mask,
+    nonzero_mask,
+    one_each,
+    sized_masks,
+)
+from emrnas_jax.data.source import read_file
+from emrnas_jax.errors import InputError
+from emrnas_jax.mri.fourier import ifft2
+
+LOG = logging.getLogger("emrnas_jax")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are to be understood.
+
+    Attributes:
+        images: "magnitude" or "complex", what the network reconstructs.
+        phase_encode: `rows` or `columns`, the network's.
+        convention: a key of `kspace_files.CONVENTIONS`; "" for what the file says.
+        fully_sampled: take k-space with zero lines, such as padding, as complete.
+        scale: of k-space, the intensity that is to be 1; 0 for the file's largest.
+        masks: masks of lines, zero frequency in the middle: one for all frames, or one
+            for each. They take the place of a file's own.
+    """
+
+    images: str
+    phase_encode: str
+    convention: str = ""
+    fully_sampled: bool = False
+    scale: float = 0.0
+    masks: Bool[np.ndarray, "mask line"] | None = None
+
+
+class Scan(NamedTuple):
+    """The frames of one file; either `images` or `kspace` is None.
+
+    Attributes:
+        subjects: of every frame; the file's name where files do not say.
+        slices: numbers, from 0 unless the file numbers otherwise.
+        frames: numbers of the times.
+        images: complete images as `make_batch` takes them.
+        kspace: measured samples, zero elsewhere; the package's convention.
+        mask: where k-space was measured; of complete images, where it shall be, or
+            None for a mask to be drawn.
+        scale: an intensity of the file is this times the network's.
+    """
+
+    subjects: tuple[str, ...]
+    slices: Int32[np.ndarray, " frame"]
+    frames: Int32[np.ndarray, " frame"]
+    images: Num[np.ndarray, "frame height width *part"] | None
+    kspace: Complex64[np.ndarray, "frame height width"] | None
+    mask: Masks | None
+    scale: float
+
+    @property
+    def values(self) -> np.ndarray:
+        """`images` or `kspace`, whichever is there."""
+        values = self.images if self.kspace is None else self.kspace
+        assert values is not None
+        return values
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the frames."""
+        return self.values.shape[1], self.values.shape[2]
+
+    @property
+    def kind(self) -> tuple:
+        """What scans have in common that can be joined."""
+        form = None if self.mask is None else self.mask.shape[1:]
+        return self.kspace is None, self.values.shape[1:], self.values.dtype, form
+
+
+def find_scans(path: Path) -> list[Path]:
+    """Return a file, or the files of a folder that may hold scans, by name.
+
+    Raises:
+        InputError: there is nothing at `path`, or nothing known.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder")
+    files = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
+    by_content = (kspace_files.NPZ, *hdf5.SUFFIXES)
+    found = [
+        file
+        for file in files
+        if file.suffix in by_content or any(source.takes(file) for source in SOURCES)
+    ]
+    if not found:
+        raise InputError(
+            f"{path}: nothing recognised in {len(files)} files; known are\n{_known()}"
+        )
+    return sorted(found)
+
+
+def read_scan(path: Path, how: Reading) -> Scan:
+    """Read the frames of one file.
+
+    Frames without content (constant images, empty k-space) are left out; the others
+    keep their numbers.
+
+    Raises:
+        InputError: the file is damaged, of no known kind, or holds other images than
+            the network was trained on.
+    """
+    if holds_kspace(path):
+        return _from_kspace(path, load_kspace(path, how.convention), how)
+    if path.suffix in hdf5.SUFFIXES and not any(s.takes(path) for s in SOURCES):
+        found = sorted(hdf5.datasets(path)) or "none"
+        raise InputError(f"{path}: found the datasets {found}; known are\n{_known()}")
+    return _from_images(path, how)
+
+
+def _known() -> str:
+    known = (kspace_files.FILES, *(source.files for source in SOURCES))
+    return "\n".join(f"  {files}" for files in known)
+
+
+def _from_images(path: Path, how: Reading) -> Scan:
+    source, _ = recognise(path)
+    if how.images == "complex" and source.dtype != "complex64":
+        raise InputError(
+            f"{path}: holds magnitudes ({source.name}), and the network was trained on "
+            "complex images; use a network trained on magnitudes"
+        )
+    named = list(read_file(source, path))
+    images = np.stack([one.image for one in named])
+    mask = None
+    if how.masks is not None:
+        lines = np.fft.ifftshift(how.masks, 1)
+        mask = line_masks(lines, images.shape[1:], None, how.phase_encode, "--mask")
+        mask = one_each(mask, len(images), f"{path}: --mask")
+    return Scan(
+        subjects=tuple(one.subject for one in named),
+        slices=np.array([one.slice for one in named], np.int32),
+        frames=np.array([one.frame for one in named], np.int32),
+        images=_as_trained(images, how.images) if images.dtype.kind == "c" else images,
+        kspace=None,
+        mask=mask,
+        scale=1.0,
+    )
+
+
+def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
+    kspace = stored.kspace
+    present = nonzero_mask(kspace)
+    mask = _given_mask(path, stored, present, how)
+    filled = present.any(axis=(1, 2))
+    if not filled.all():
+        LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
+    numbers = np.flatnonzero(filled).astype(np.int32)
+    kspace, present = kspace[filled], present[filled]
+    mask = None if mask is None else mask[filled]
+    complete = how.fully_sampled or bool(present.all())
+    if not complete:
+        place = f"{path}: `mask`" if how.masks is None else "--mask"
+        mask = present if mask is None else measured_mask(mask, present, place)
+        kspace = np.where(mask, kspace, 0)
+    images = np.asarray(ifft2(jnp.asarray(kspace)))
+    # The intensity that is to be 1, where the largest sample is 1.
+    unit = how.scale / stored.largest if how.scale else float(np.abs(images).max())
+    return Scan(
+        subjects=(path.stem,) * len(numbers),
+        slices=numbers,
+        frames=np.zeros_like(numbers),
+        images=_as_trained(images / unit, how.images) if complete else None,
+        kspace=None if complete else (kspace / unit).astype(np.complex64),
+        mask=mask,
+        scale=stored.largest * unit,
+    )
+
+
+def _given_mask(
+    path: Path, stored: StoredKspace, present: Masks, how: Reading
+) -> Masks | None:
+    """Return the mask of the user, or of the file; None where it leaves nothing out."""
+    count, *size = stored.kspace.shape
+    if how.masks is not None:
+        place, lines = "--mask", np.fft.ifftshift(how.masks, 1)
+        mask = line_masks(lines, size, present, how.phase_encode, place)
+    elif stored.mask is None:
+        return None
+    elif stored.mask.ndim == 1:
+        place, lines = f"{path}: `mask`", stored.mask[None]
+        mask = line_masks(lines, size, present, how.phase_encode, place)
+    else:
+        place = f"{path}: `mask`"
+        mask = sized_masks(stored.mask, size, place)
+    return None if mask.all() else one_each(mask, count, place)
+
+
+def _as_trained(
+    images: Complex[np.ndarray, "frame height width"], kind: str
+) -> Float32[np.ndarray, "frame height width *part"]:
+    """Return complex images as a network takes them: two channels, or magnitudes."""
+    real, imaginary = np.real(images), np.imag(images)
+    if kind == "complex":
+        return np.stack([real, imaginary], axis=-1).astype(np.float32)
+    return np.hypot(real, imaginary).astype(np.float32)

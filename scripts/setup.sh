@@ -1,0 +1,28 @@
+# Sourced by the other scripts: a virtual environment in .venv with this package.
+# Needs Python 3.11 or newer with pip; starts in seconds when nothing changed.
+# Takes the extras to install, for example: source scripts/setup.sh test
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+extras="${1:-}"
+python=.venv/bin/python
+stamp=".venv/installed-${extras:-plain}"
+
+if [ ! -x "$python" ]; then
+  base=""
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      base="$candidate"
+      break
+    fi
+  done
+  if [ -z "$base" ]; then
+    echo "error: no Python 3.11 or newer found; install one and run this again" >&2
+    exit 1
+  fi
+  "$base" -m venv .venv || exit 1
+fi
+if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+  "$python" -m pip install --quiet --disable-pip-version-check -e ".${extras:+[$extras]}" \
+    || exit 1
+  touch "$stamp"
+fi

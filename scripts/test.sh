@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Lint, types and tests, from nothing: bash scripts/test.sh [arguments of pytest]
+# For a quick round: bash scripts/test.sh -m "not slow"
+set -euo pipefail
+source "$(dirname "$0")/setup.sh" dev
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/pyright --pythonpath "$python"
+.venv/bin/pytest -q --durations=15 "$@"

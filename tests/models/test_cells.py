@@ -1,0 +1,221 @@
+"""Cells: every choice is its operation, with its gradient, and the others rest."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from emrnas_jax.models.cells import (
+    FixedCell,
+    MixedCell,
+    OperationWeights,
+    make_operation,
+    mixed_operation,
+    mixed_operation_with_batch_norm,
+    plain_operation,
+    uniform_kernels,
+)
+from emrnas_jax.nas.gates import Gates
+from emrnas_jax.nas.space import OPERATIONS
+
+WIDTH = 4
+CHOICES = range(len(OPERATIONS))
+
+
+def draw(seed, *shape):
+    numbers = np.random.default_rng(seed).standard_normal(shape)
+    return jnp.asarray(numbers, jnp.float32)
+
+
+X, DY = draw(0, 2, 7, 9, WIDTH), draw(1, 2, 7, 9, WIDTH)
+
+
+def assert_same(found, expected, tolerance=1e-4):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def with_gradients(function):
+    """Return y, and the gradients of <y, DY> to weights and input, compiled."""
+
+    def run(weights, x, *rest):
+        y, pullback = jax.vjp(lambda w, x: function(w, x, *rest), weights, x)
+        return y, *pullback(DY)
+
+    return jax.jit(run)
+
+
+@pytest.fixture(scope="module")
+def weights(operation_weights):
+    return [operation_weights(o, WIDTH, i) for i, o in enumerate(OPERATIONS)]
+
+
+@pytest.fixture(scope="module")
+def weights_with_norm(operation_weights):
+    return [operation_weights(o, WIDTH, i, True) for i, o in enumerate(OPERATIONS)]
+
+
+@pytest.fixture(scope="module")
+def expected(weights, reference_operation):
+    """The plain form of every operation: y, gradients to weights and input."""
+    return [
+        with_gradients(lambda w, x, o=o: reference_operation(o, w, x))(weights[i], X)
+        for i, o in enumerate(OPERATIONS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    return with_gradients(lambda w, x, choice: mixed_operation(w, choice, x))
+
+
+@pytest.fixture(scope="module")
+def mixed_with_norm():
+    return with_gradients(
+        lambda w, x, choice: mixed_operation_with_batch_norm(w, choice, x)
+    )
+
+
+@pytest.mark.parametrize("i", CHOICES)
+def test_an_operation_is_the_concatenation_of_figure_2(i, weights, expected):
+    y, inner = jax.jit(lambda w, x: plain_operation(OPERATIONS[i], w, x))(weights[i], X)
+    assert_same(y, expected[i][0])
+    assert [m.shape for m in inner] == [X.shape] * 3
+
+
+@pytest.mark.parametrize("i", CHOICES)
+def test_a_fixed_operation_has_the_default_gradient(i, weights, expected):
+    found = with_gradients(make_operation(OPERATIONS[i]))(weights[i], X)
+    assert_same(found, expected[i])
+
+
+@pytest.mark.parametrize("i", CHOICES)
+def test_choice_i_is_operation_i_and_the_others_rest(i, weights, expected, mixed):
+    y, dweights, dx = mixed(weights, X, jnp.int32(i))
+    assert_same((y, dweights[i], dx), expected[i])
+    idle = [dweights[j] for j in CHOICES if j != i]
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(idle))
+
+
+@pytest.mark.parametrize("i", CHOICES)
+def test_with_batch_norm_choice_i_is_operation_i_and_the_others_rest(
+    i, weights_with_norm, reference_operation, mixed_with_norm
+):
+    plain = with_gradients(lambda w, x: reference_operation(OPERATIONS[i], w, x))
+    y, dweights, dx = mixed_with_norm(weights_with_norm, X, jnp.int32(i))
+    assert_same((y, dweights[i], dx), plain(weights_with_norm[i], X), 1e-3)
+    idle = [dweights[j] for j in CHOICES if j != i]
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(idle))
+
+
+def test_a_mixed_cell_is_the_weighted_sum_of_its_paths():
+    cell = MixedCell(WIDTH)
+    one = Gates(jnp.zeros(1, jnp.int32), jnp.ones(1))
+    variables = cell.init(jax.random.key(0), X, one)
+    apply = jax.jit(cell.apply)
+
+    def alone(i):
+        return apply(variables, X, Gates(jnp.array([i]), jnp.ones(1)))
+
+    found = apply(variables, X, Gates(jnp.array([4, 1]), jnp.array([0.25, -2.0])))
+    assert_same(found, 0.25 * alone(4) - 2 * alone(1), 1e-5)
+    shares = jnp.linspace(0.3, 1, 8)
+    found = apply(variables, X, Gates(jnp.arange(8), shares))
+    assert_same(found, sum(shares[i] * alone(i) for i in CHOICES), 1e-5)
+
+
+def test_a_fixed_cell_is_the_mixed_cell_with_its_weights():
+    mixed_cell, fixed = MixedCell(WIDTH), FixedCell(OPERATIONS[2], WIDTH)
+    gates = Gates(jnp.array([2]), jnp.ones(1))
+    params = mixed_cell.init(jax.random.key(0), X, gates)["params"]
+    own = {"params": {"operation": params["O3"]}}
+    assert jax.tree.map(jnp.shape, fixed.init(jax.random.key(1), X, False)) == (
+        jax.tree.map(jnp.shape, own)
+    )
+    mixed_y = jax.jit(mixed_cell.apply)({"params": params}, X, gates)
+    assert_same(fixed.apply(own, X, False), mixed_y, 1e-6)
+
+
+def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
+    reference_operation, operation_weights
+):
+    operation = OPERATIONS[3]
+    weights = operation_weights(operation, WIDTH, 0, True)
+    params = {
+        "operation": {
+            f"conv_{j + 1}": {key: weights[j][key] for key in ("kernel", "bias")}
+            for j in range(4)
+        }
+    } | {
+        f"norm_{j + 1}": {"scale": weights[j]["norm_scale"], "bias": weights[j]["norm_bias"]}
+        for j in range(3)
+    }
+    cell = FixedCell(operation, WIDTH, batch_norm=True)
+    fresh = cell.init(jax.random.key(0), X, False)
+    assert jax.tree.map(jnp.shape, fresh["params"]) == jax.tree.map(jnp.shape, params)
+
+    @jax.jit
+    def train(statistics, x):
+        return cell.apply(
+            {"params": params, "batch_stats": statistics}, x, True, mutable="batch_stats"
+        )
+
+    @jax.jit
+    def evaluate(statistics, x):
+        return cell.apply({"params": params, "batch_stats": statistics}, x, False)
+
+    y, changed = train(fresh["batch_stats"], X)
+    assert_same(y, reference_operation(operation, weights, X), 1e-3)
+    statistics = changed["batch_stats"]
+    first = jax.nn.leaky_relu(
+        jax.lax.conv_general_dilated(
+            X,
+            weights[0]["kernel"],
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        + weights[0]["bias"][None, None, None],
+        0.2,
+    )
+    assert_same(statistics["norm_1"]["mean"], 0.1 * first.mean((0, 1, 2)))
+    assert_same(statistics["norm_1"]["var"], 0.9 + 0.1 * first.var((0, 1, 2)))
+
+    for _ in range(200):
+        statistics = train(statistics, X)[1]["batch_stats"]
+    # Settled statistics are the batch's, and a frame's result no longer depends on
+    # the other frames of its batch.
+    assert_same(evaluate(statistics, X), y, 1e-2)
+    assert_same(evaluate(statistics, X[:1]), evaluate(statistics, X)[:1], 1e-5)
+    assert np.abs(train(statistics, X[:1])[0] - y[:1]).max() > 1e-2
+
+
+def test_evaluation_leaves_the_running_statistics():
+    cell = FixedCell(OPERATIONS[0], WIDTH, batch_norm=True)
+    variables = cell.init(jax.random.key(0), X, False)
+    _, changed = cell.apply(variables, X, False, mutable="batch_stats")
+    assert_same(changed["batch_stats"], variables["batch_stats"], 0)
+
+
+def test_kernels_are_drawn_with_the_variance_of_the_papers_framework():
+    kernels = uniform_kernels(jax.random.key(0), [(3, 3, 16, 16), (3, 3, 64, 16)])
+    for kernel in kernels:
+        fan_in = 9 * kernel.shape[2]
+        assert abs(kernel.mean()) < 0.1 / np.sqrt(fan_in)
+        np.testing.assert_allclose(kernel.var(), 1 / (3 * fan_in), rtol=0.05)
+        assert abs(kernel).max() <= 1 / np.sqrt(fan_in)
+
+
+def test_operations_start_from_different_weights():
+    variables = MixedCell(WIDTH).init(
+        jax.random.key(0), X, Gates(jnp.zeros(1, jnp.int32), jnp.ones(1))
+    )
+    params = variables["params"]
+    assert set(params) == {o.name for o in OPERATIONS}
+    kernels = [params[name]["conv_1"]["kernel"] for name in params]
+    assert len({kernel.tobytes() for kernel in map(np.asarray, kernels)}) == 8
+    again = OperationWeights(OPERATIONS[0], WIDTH).init(jax.random.key(0))["params"]
+    assert not np.array_equal(
+        again["conv_1"]["kernel"], again["conv_2"]["kernel"][:, :, :WIDTH]
+    )

@@ -1,0 +1,209 @@
+"""The networks: the published size, fixed equals searched, gradients of alphas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.emrnas import (
+    SearchNetwork,
+    active_weights,
+    emrnas,
+    fixed_network,
+)
+from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.nas.gates import GATES, fixed_gates
+from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
+
+WIDTH = 4
+
+
+def shapes_of(network, batch):
+    return jax.eval_shape(network.init, jax.random.key(0), *batch[:3])["params"]
+
+
+def random_weights(network, batch, cells, seed=0):
+    """Draw weights as large as in the middle of a training, biases too."""
+    params = jax.eval_shape(
+        network.init,
+        jax.random.key(0),
+        *batch[:3],
+        fixed_gates(jnp.zeros(cells, jnp.int32)),
+    )["params"]
+    draw = np.random.default_rng(seed).standard_normal
+    return jax.tree.map(lambda p: jnp.asarray(0.2 * draw(p.shape), p.dtype), params)
+
+
+@pytest.mark.parametrize(("preset", "count"), [("cardiac", 324_186), ("brain", None)])
+def test_published_architectures_have_their_published_size(preset, count, small_batch):
+    """324,186 is what the paper's 0.33 M rounds; the sum is Table 1 by hand."""
+    width = 16
+    found = parameter_count(shapes_of(emrnas(preset), small_batch))
+    ends = (9 * 2 * width + width) + (9 * width * 2 + 2)
+    by_hand = 5 * ends + sum(
+        9 * width * width * len(sources(OPERATIONS[o], j)) + width
+        for o in PRESETS[preset].cells
+        for j in range(4)
+    )
+    assert found == by_hand
+    assert count is None or found == count
+
+
+@pytest.fixture(scope="module")
+def deep(small_batch):
+    """The search network of the paper's depth, its weights, its compiled form."""
+    network = SearchNetwork(components=5, cells_per_block=3, width=WIDTH)
+    weights = random_weights(network, small_batch, 15)
+    apply = jax.jit(lambda w, b, gates: network.apply({"params": w}, *b[:3], gates))
+    return weights, apply
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small_batch):
+    weights, apply = deep
+    architecture = PRESETS[preset]
+    searched = apply(weights, small_batch, fixed_gates(jnp.array(architecture.cells)))
+    network = fixed_network(architecture, WIDTH)
+    params = active_weights(weights, architecture)
+    expected = shapes_of(network, small_batch)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, expected)
+    fixed = jax.jit(network.apply)({"params": params}, *small_batch[:3])
+    np.testing.assert_allclose(fixed, searched, atol=1e-5)
+    assert np.abs(fixed - small_batch.zero_filled).max() > 0.05
+
+
+@pytest.mark.parametrize("consistency", ["single", "two_step", "real"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_fixed_equals_searched_for_every_consistency_and_without_residuals(
+    consistency, residual, small_batch
+):
+    network = SearchNetwork(2, 1, WIDTH, consistency, residual=residual)
+    weights = random_weights(network, small_batch, 2)
+    architecture = Architecture.parse("[O4|O7]")
+    gates = fixed_gates(jnp.array(architecture.cells))
+    searched = jax.jit(network.apply)({"params": weights}, *small_batch[:3], gates)
+    fixed = fixed_network(architecture, WIDTH, consistency, residual=residual)
+    params = active_weights(weights, architecture)
+    found = jax.jit(fixed.apply)({"params": params}, *small_batch[:3])
+    np.testing.assert_allclose(found, searched, atol=1e-5)
+
+
+class TestAgainstEnumeration:
+    """A search network of 2 components x 1 cell against all its operations, plain."""
+
+    @pytest.fixture(scope="class")
+    def network(self):
+        return SearchNetwork(components=2, cells_per_block=1, width=WIDTH)
+
+    @pytest.fixture(scope="class")
+    def weights(self, network, small_batch):
+        return random_weights(network, small_batch, 2, seed=1)
+
+    @pytest.fixture(scope="class")
+    def alphas(self):
+        return jnp.asarray(np.random.default_rng(2).standard_normal((2, 8)), jnp.float32)
+
+    @pytest.fixture(scope="class")
+    def enumerated(self, weights, small_batch, reference_search_network):
+        """Loss and its gradient to the factor of every operation of every cell.
+
+        At a one-hot `mix` the gradient is <dL/dy, O_j(x)> for all eight operations.
+        """
+
+        def loss(mix):
+            image = reference_search_network(weights, small_batch, mix, 1)
+            return jnp.mean((image - small_batch.target) ** 2)
+
+        return jax.jit(jax.value_and_grad(loss))
+
+    @pytest.fixture(scope="class")
+    def searched(self, network, weights, small_batch):
+        """Return the loss, gradient to alphas and choices for a number of paths."""
+
+        def of(paths):
+            @jax.jit
+            @lambda f: jax.value_and_grad(f, has_aux=True)
+            def run(alphas, key):
+                gates = GATES[paths](key, alphas, "sample")
+                image = network.apply({"params": weights}, *small_batch[:3], gates)
+                return jnp.mean((image - small_batch.target) ** 2), gates.choices
+
+            return run
+
+        return of
+
+    def test_one_path_is_equation_2(self, searched, enumerated, alphas):
+        run, p = searched(1), np.asarray(jax.nn.softmax(alphas), float)
+        for seed in range(3):
+            (loss, choices), gradient = run(alphas, jax.random.key(seed))
+            active = choices[:, 0]
+            expected_loss, products = enumerated(jax.nn.one_hot(active, 8))
+            np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+            for i, c in enumerate(active):
+                delta = np.arange(8) == c
+                expected = products[i, c] * p[i, c] * (delta - p[i])
+                scale = np.abs(expected).max()
+                np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
+
+    def test_two_paths_are_the_published_rule(self, searched, enumerated, alphas):
+        run = searched(2)
+        for seed in range(3):
+            (loss, choices), gradient = run(alphas, jax.random.key(seed))
+            # The value is that of the first path alone.
+            expected_loss, products = enumerated(jax.nn.one_hot(choices[:, 0], 8))
+            np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+            for i, (a, b) in enumerate(np.asarray(choices)):
+                share = 1 / (1 + np.exp(float(alphas[i, b] - alphas[i, a])))
+                pull = share * (1 - share) * (products[i, a] - products[i, b])
+                expected = np.zeros(8)
+                expected[[a, b]] = pull, -pull
+                scale = np.abs(pull)
+                np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
+
+    def test_eight_paths_are_darts(self, searched, enumerated, alphas):
+        p, pullback = jax.vjp(jax.nn.softmax, alphas)
+        expected_loss, products = enumerated(p)
+        (expected,) = pullback(products)
+        (loss, _), gradient = searched(8)(alphas, jax.random.key(0))
+        np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(gradient, expected, atol=1e-4 * scale)
+
+    def test_enumeration_agrees_with_finite_differences(self, enumerated, alphas):
+        mix = jax.nn.softmax(alphas)
+        _, products = enumerated(mix)
+        for i, j in ((0, 2), (1, 6)):
+            step = 0.05
+            higher, _ = enumerated(mix.at[i, j].add(step))
+            lower, _ = enumerated(mix.at[i, j].add(-step))
+            slope = (higher - lower) / (2 * step)
+            np.testing.assert_allclose(slope, products[i, j], rtol=0.02)
+
+
+def test_a_search_network_with_batch_norm_gives_every_operation_its_norms(small_batch):
+    network = SearchNetwork(1, 2, WIDTH, batch_norm=True)
+    gates = fixed_gates(jnp.array([0, 5], jnp.int32))
+    params = network.init(jax.random.key(0), *small_batch[:3], gates)["params"]
+    cell = params["components"]["block"]["cells"]["cell"]
+    for operation in OPERATIONS:
+        assert cell[operation.name]["norm_3"]["scale"].shape == (1, 2, WIDTH)
+    image = jax.jit(network.apply)({"params": params}, *small_batch[:3], gates)
+    assert np.isfinite(image).all()
+
+
+def test_cells_of_a_search_network_start_from_different_weights(small_batch):
+    network = SearchNetwork(2, 2, WIDTH)
+    gates = fixed_gates(jnp.zeros(4, jnp.int32))
+    params = network.init(jax.random.key(0), *small_batch[:3], gates)["params"]
+    kernels = params["components"]["block"]["cells"]["cell"]["O1"]["conv_1"]["kernel"]
+    assert len(np.unique(np.asarray(kernels).reshape(4, -1), axis=0)) == 4
+
+
+def test_an_architecture_of_other_depth_is_refused(deep):
+    with pytest.raises(InputError, match="1 blocks of 3 cells.*5 of 3"):
+        emrnas("[O1 O2 O3]")
+    with pytest.raises(InputError, match="5 blocks of 3 cells.*4 of 3"):
+        emrnas("cardiac", components=4)
+    with pytest.raises(InputError, match="1 blocks of 2 cells.*5 of 3"):
+        active_weights(deep[0], Architecture.parse("[O1 O2]"))
