@@ -37,8 +37,6 @@ class Checkpoints:
                 cleanup_tmp_directories=not read_only,
                 create=not read_only,
                 enable_async_checkpointing=False,
-                read_only=read_only,
-                save_interval_steps=0 if read_only else 1,
             ),
             item_names=("state", "identity"),
         )

@@ -29,3 +29,36 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set EMRNAS_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory):
+    """Write the folder of a network of one cell, with weights as drawn at the start."""
+    made = {}
+
+    def make(images="magnitude", consistency="two_step", name="fold_1/emrnas"):
+        if (images, consistency, name) not in made:
+            run = tmp_path_factory.mktemp("run")
+            made[images, consistency, name] = write_model(
+                run / name, images, consistency
+            )
+        return made[images, consistency, name]
+
+    return make
+
+
+def write_model(folder, images, consistency, step=7):
+    from emrnas_jax.checkpoints import Checkpoints
+    from emrnas_jax.models.networks import NetworkRecord
+    from emrnas_jax.training.retrain import RetrainSettings, identity, initial_state
+
+    settings = {"architecture": "[O8]", "components": 1, "cells_per_block": 1}
+    settings |= {"width": 4, "consistency": consistency}
+    sampling = {"kind": "cartesian", "rate": 0.3}
+    record = NetworkRecord("emrnas", settings, sampling, images, (16, 16), seed=3)
+    record.write(folder / "network.json")
+    state = initial_state(record.build(), RetrainSettings(), jax.random.key(0))
+    checkpoints = Checkpoints(folder / "checkpoints", identity(record))
+    checkpoints.save(step, state)
+    checkpoints.close()
+    return folder

@@ -5,7 +5,7 @@ another block. Images are `batch height width 2`, k-space is orthonormal with th
 frequency first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import flax.linen as nn
 from jaxtyping import Array, Bool, Complex, Float

@@ -13,7 +13,9 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.cascade import Cascade, Component
-from emrnas_jax.models.cells import FixedCell, Map, MixedCell
+from emrnas_jax.models.cells import FixedCell, MixedCell
+from emrnas_jax.models.operations import Map
+from emrnas_jax.models.rows import ROWS, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture, architecture_named
 
@@ -51,10 +53,12 @@ class _SearchCell(nn.Module):
     width: int
     batch_norm: bool
     residual: bool
+    rows: int
 
     @nn.compact
     def __call__(self, h: Map, gates: Gates) -> tuple[Map, None]:
-        change = MixedCell(self.width, self.batch_norm, name="cell")(h, gates)
+        cell = MixedCell(self.width, self.batch_norm, self.rows, name="cell")
+        change = cell(h, gates)
         return residual(h, change, self.residual), None
 
 
@@ -65,6 +69,7 @@ class SearchBlock(nn.Module):
     width: int
     batch_norm: bool = False
     residual: bool = True
+    rows: int = len(OPERATIONS)
 
     @nn.compact
     def __call__(self, x: Map, gates: Gates) -> Map:
@@ -75,13 +80,17 @@ class SearchBlock(nn.Module):
             split_rngs={"params": True},
             length=self.cells,
             unroll=self.cells,
-        )(self.width, self.batch_norm, self.residual, name="cells")
+        )(self.width, self.batch_norm, self.residual, self.rows, name="cells")
         h, _ = cells(x, gates)
         return residual(x, h, self.residual)
 
 
 class SearchNetwork(nn.Module):
-    """The over-complete network: every operation in every cell, few of them running."""
+    """The over-complete network: every operation in every cell, few of them running.
+
+    `network.clone(rows=1)` is the same network with the weights of one path alone, as
+    `models.rows.take_active` gives them.
+    """
 
     components: int = 5
     cells_per_block: int = 3
@@ -89,6 +98,7 @@ class SearchNetwork(nn.Module):
     consistency: str = "two_step"
     batch_norm: bool = False
     residual: bool = True
+    rows: int = len(OPERATIONS)
 
     @nn.compact
     def __call__(
@@ -105,6 +115,7 @@ class SearchNetwork(nn.Module):
             self.width,
             self.batch_norm,
             self.residual,
+            self.rows,
         )
         scanned = nn.scan(
             Component,
@@ -173,24 +184,22 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
         InputError: the architecture has another number of blocks or cells.
     """
     stacked = search_params["components"]
-    cells = stacked["block"]["cells"]["cell"]
-    found = jax.tree.leaves(cells)[0].shape[:2]
+    rows = stacked["block"]["cells"]["cell"][ROWS]
     asked = (len(architecture.blocks), len(architecture.blocks[0]))
-    if found != asked:
+    if rows.shape[:2] != asked:
         raise InputError(
             f"architecture {architecture} has {asked[0]} blocks of {asked[1]} cells; "
-            f"the search network has {found[0]} of {found[1]}"
+            f"the search network has {rows.shape[0]} of {rows.shape[1]}"
         )
+    width = stacked["first"]["bias"].shape[-1]
     params = {}
     for n, choices in enumerate(architecture.blocks):
-        block = {
-            f"cell_{c + 1}": {
-                "operation": jax.tree.map(
-                    lambda leaf, n=n, c=c: leaf[n, c], cells[OPERATIONS[choice].name]
-                )
+        block = {}
+        for c, choice in enumerate(choices):
+            weights = unpack(OPERATIONS[choice], rows[n, c, choice], width, False)
+            block[f"cell_{c + 1}"] = {
+                f"conv_{j + 1}": own for j, own in enumerate(weights)
             }
-            for c, choice in enumerate(choices)
-        }
         ends = {
             end: jax.tree.map(lambda leaf, n=n: leaf[n], stacked[end])
             for end in ("first", "last")

@@ -55,9 +55,10 @@ class NetworkRecord:
         """
         try:
             fields = json.loads(path.read_text())
-            fields["shape"] = tuple(fields["shape"])
-            record = NetworkRecord(**fields)
+            height, width = fields["shape"]
+            record = NetworkRecord(**fields | {"shape": (int(height), int(width))})
             Sampling(**record.sampling)
+            record.build()
         except FileNotFoundError as error:
             raise InputError(
                 f"{path} is missing: this is no trained network; give the folder of a "
@@ -72,7 +73,8 @@ def build_network(name: str, settings: dict) -> nn.Module:
     """Return the network of that name.
 
     Raises:
-        InputError: there is no such network, setting or kind of consistency.
+        InputError: there is no such network, setting or kind of consistency, or a
+            setting without a default is not given.
     """
     if name not in NETWORKS:
         raise InputError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
@@ -82,6 +84,9 @@ def build_network(name: str, settings: dict) -> nn.Module:
             raise InputError(
                 f"network {name} has no setting {key!r}; it has {', '.join(known)}"
             )
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in settings:
+            raise InputError(f"network {name} needs the setting {key!r}")
     consistency = settings.get("consistency")
     if consistency is not None and consistency not in CONSISTENCY:
         raise InputError(

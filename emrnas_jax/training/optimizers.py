@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.models.rows import is_rows, put_rows, take_rows
 
 
 def adam_with_l2(decay: float, momentum: float) -> optax.GradientTransformation:
@@ -37,20 +37,34 @@ def descend(weights: PyTree, direction: PyTree, rate: Float[Array, ""]) -> PyTre
     return jax.tree.map(lambda w, d: w - rate * d, weights, direction)
 
 
-def resting_when_idle(
-    transform: optax.GradientTransformation, operation: int
+def search_weight_optimizer(
+    decay: float, momentum: float
 ) -> optax.GradientTransformationExtraArgs:
-    """Run `transform` for the cells whose active operation is `operation` alone.
+    """Adam for the weights of a search network, moments and counts per operation.
 
-    Every leaf has two leading axes, (component, cell). Where the operation was idle
-    its direction is zero, and its moments and its own step count stay bit-identical: a
-    zero gradient with decay would otherwise move an Adam weight by 0.4 learning rates
-    a step, and age its moments.
-
-    Returns:
-        a transform whose `update` takes `choices`, `[component, cell]`.
+    `init` takes all weights; `update` takes gradients and weights of the active path
+    (`models.rows.take_active`) and its `choices`, `[component, cell]`.
     """
-    per_cell_update = jax.vmap(jax.vmap(transform.update))
+    adam = adam_with_l2(decay, momentum)
+    return optax.partition(
+        {"operations": of_active_rows(adam), "always active": adam},
+        lambda params: jax.tree.map_with_path(
+            lambda path, _: "operations" if is_rows(path) else "always active", params
+        ),
+    )
+
+
+def of_active_rows(
+    transform: optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """Run `transform` for the rows of the active operations, each with its own state.
+
+    The state of an idle operation, its moments and its step count, stays bit-identical
+    like its weights: a zero gradient with decay would otherwise move an Adam weight by
+    0.4 learning rates a step, and age its moments.
+    """
+    per_row_init = jax.vmap(jax.vmap(jax.vmap(transform.init)))
+    per_row_update = jax.vmap(jax.vmap(jax.vmap(transform.update)))
 
     def update(
         gradients: PyTree,
@@ -60,46 +74,11 @@ def resting_when_idle(
         choices: Int[Array, "component cell"],
         **_: Any,  # noqa: ANN401 - what other transforms of the partition take
     ) -> tuple[PyTree, PyTree]:
-        active = choices == operation
-        direction, moved = per_cell_update(gradients, state, params)
-        still = jax.tree.map(jnp.zeros_like, direction)
-        return _where(active, direction, still), _where(active, moved, state)
+        active = jax.tree.map(lambda leaf: take_rows(leaf, choices), state)
+        direction, moved = per_row_update(gradients, active, params)
+        state = jax.tree.map(
+            lambda leaf, rows: put_rows(leaf, rows, choices), state, moved
+        )
+        return direction, state
 
-    return optax.GradientTransformationExtraArgs(
-        jax.vmap(jax.vmap(transform.init)), update
-    )
-
-
-def _where(
-    active: Bool[Array, "component cell"], then: PyTree, otherwise: PyTree
-) -> PyTree:
-    def choose(a: Array, b: Array) -> Array:
-        return jnp.where(jnp.expand_dims(active, tuple(range(2, a.ndim))), a, b)
-
-    return jax.tree.map(choose, then, otherwise)
-
-
-def search_weight_optimizer(
-    decay: float, momentum: float
-) -> optax.GradientTransformationExtraArgs:
-    """Adam for the weights of a search network, one count and moments per operation.
-
-    Its `update` takes `choices`, `[component, cell]`: the operations that ran.
-    """
-    transforms: dict[str, optax.GradientTransformation] = {
-        operation.name: resting_when_idle(adam_with_l2(decay, momentum), i)
-        for i, operation in enumerate(OPERATIONS)
-    }
-    transforms["always active"] = adam_with_l2(decay, momentum)
-    return optax.partition(transforms, _labels)
-
-
-def _labels(params: PyTree) -> PyTree:
-    """Name for every leaf the operation it belongs to, if it belongs to one."""
-    names = {operation.name for operation in OPERATIONS}
-
-    def label(path: tuple, _: Array) -> str:
-        keys = [getattr(part, "key", None) for part in path]
-        return next((key for key in keys if key in names), "always active")
-
-    return jax.tree.map_with_path(label, params)
+    return optax.GradientTransformationExtraArgs(per_row_init, update)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.pipeline import make_batch
+from emrnas_jax.models.rows import ROWS, unpack
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, sources
@@ -57,8 +58,7 @@ def search_network(params, batch, mix, cells_per_block, consistency="two_step"):
             cell = jax.tree.map(lambda leaf, c=c: leaf[c], own["block"]["cells"])
             change = jnp.zeros_like(h)
             for j, o in enumerate(OPERATIONS):
-                named = cell["cell"][o.name]
-                weights = [named[f"conv_{k}"] for k in (1, 2, 3, 4)]
+                weights = unpack(o, cell["cell"][ROWS][j], h.shape[-1], False)
                 change += mix[n * cells_per_block + c, j] * operation(o, weights, h)
             h = h + BETA * change
         image = image + convolution(start + BETA * h, own["last"], 1)

@@ -20,7 +20,7 @@ class Wild(nn.Module):
 
 @pytest.mark.parametrize("consistency", ["single", "two_step", "real"])
 def test_measured_samples_survive_any_block(consistency, small_batch):
-    network = Cascade([Wild, Wild], 3, consistency)
+    network = Cascade((Wild, Wild), 3, consistency)
     variables = network.init(jax.random.key(0), *small_batch[:3])
     image = network.apply(variables, *small_batch[:3])
     assert np.abs(image - small_batch.zero_filled).max() > 0.05
@@ -30,7 +30,7 @@ def test_measured_samples_survive_any_block(consistency, small_batch):
 
 
 def test_everything_measured_is_the_target(small_batch):
-    network = Cascade([Wild], 3, "single")
+    network = Cascade((Wild,), 3, "single")
     kspace = fft2(to_complex(small_batch.target))
     mask = jnp.ones((2, 8, 1), bool)
     variables = network.init(jax.random.key(0), small_batch.target, kspace, mask)
@@ -39,7 +39,7 @@ def test_everything_measured_is_the_target(small_batch):
 
 
 def test_components_have_weights_of_their_own_and_know_of_training(small_batch):
-    network = Cascade([Wild, Wild], 3, "single")
+    network = Cascade((Wild, Wild), 3, "single")
     variables = network.init(jax.random.key(0), *small_batch[:3])
     assert set(variables["params"]) == {"component_1", "component_2"}
     evaluated = network.apply(variables, *small_batch[:3])
@@ -49,7 +49,7 @@ def test_components_have_weights_of_their_own_and_know_of_training(small_batch):
 
 def test_the_change_is_added_to_the_components_input(small_batch):
     """With the last convolution at zero and nothing measured, the image passes."""
-    network = Cascade([Wild, Wild], 3, "single")
+    network = Cascade((Wild, Wild), 3, "single")
     variables = network.init(jax.random.key(0), *small_batch[:3])
     silent = jax.tree.map(jnp.zeros_like, variables)
     nothing = jnp.zeros_like(small_batch.kspace), jnp.zeros((2, 8, 1), bool)

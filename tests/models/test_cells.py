@@ -8,13 +8,10 @@ import pytest
 from emrnas_jax.models.cells import (
     FixedCell,
     MixedCell,
-    OperationWeights,
-    make_operation,
-    mixed_operation,
-    mixed_operation_with_batch_norm,
-    plain_operation,
-    uniform_kernels,
+    uniform_kernel,
 )
+from emrnas_jax.models.operations import make_operation, plain_operation
+from emrnas_jax.models.rows import ROWS, pack, row_length, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS
 
@@ -65,16 +62,35 @@ def expected(weights, reference_operation):
     ]
 
 
+def in_rows(weights, with_norm):
+    length = row_length(WIDTH, with_norm)
+    return jnp.stack([pack(own, length) for own in weights])
+
+
+def compiled_cell(batch_norm, rows=8):
+    """A mixed cell with its gradients, as a function of (rows, x, choice)."""
+    cell = MixedCell(WIDTH, batch_norm, rows)
+
+    def run(values, x, choice):
+        gates = Gates(choice[None], jnp.ones(1))
+        return cell.apply({"params": {ROWS: values}}, x, gates)
+
+    return with_gradients(run)
+
+
 @pytest.fixture(scope="module")
 def mixed():
-    return with_gradients(lambda w, x, choice: mixed_operation(w, choice, x))
+    return compiled_cell(batch_norm=False)
+
+
+@pytest.fixture(scope="module")
+def mixed_alone():
+    return compiled_cell(batch_norm=False, rows=1)
 
 
 @pytest.fixture(scope="module")
 def mixed_with_norm():
-    return with_gradients(
-        lambda w, x, choice: mixed_operation_with_batch_norm(w, choice, x)
-    )
+    return compiled_cell(batch_norm=True)
 
 
 @pytest.mark.parametrize("i", CHOICES)
@@ -90,12 +106,28 @@ def test_a_fixed_operation_has_the_default_gradient(i, weights, expected):
     assert_same(found, expected[i])
 
 
+def check_choice(i, found, expected, batch_norm, tolerance):
+    """Row i has the operation's gradient; the others, and the padding, exactly none."""
+    y, drows, dx = found
+    own = unpack(OPERATIONS[i], drows[i], WIDTH, batch_norm)
+    assert_same((y, own, dx), expected, tolerance)
+    used = sum(leaf.size for leaf in jax.tree.leaves(own))
+    assert not np.any(drows[i, used:])
+    assert not np.any(np.delete(drows, i, axis=0))
+
+
 @pytest.mark.parametrize("i", CHOICES)
 def test_choice_i_is_operation_i_and_the_others_rest(i, weights, expected, mixed):
-    y, dweights, dx = mixed(weights, X, jnp.int32(i))
-    assert_same((y, dweights[i], dx), expected[i])
-    idle = [dweights[j] for j in CHOICES if j != i]
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(idle))
+    found = mixed(in_rows(weights, False), X, jnp.int32(i))
+    check_choice(i, found, expected[i], False, 1e-4)
+
+
+@pytest.mark.parametrize("i", CHOICES)
+def test_the_row_of_the_choice_alone_does_the_same(i, weights, mixed, mixed_alone):
+    rows = in_rows(weights, False)
+    y, drows, dx = mixed(rows, X, jnp.int32(i))
+    found = mixed_alone(rows[i : i + 1], X, jnp.int32(i))
+    assert_same(found, (y, drows[i : i + 1], dx), 1e-6)
 
 
 @pytest.mark.parametrize("i", CHOICES)
@@ -103,10 +135,9 @@ def test_with_batch_norm_choice_i_is_operation_i_and_the_others_rest(
     i, weights_with_norm, reference_operation, mixed_with_norm
 ):
     plain = with_gradients(lambda w, x: reference_operation(OPERATIONS[i], w, x))
-    y, dweights, dx = mixed_with_norm(weights_with_norm, X, jnp.int32(i))
-    assert_same((y, dweights[i], dx), plain(weights_with_norm[i], X), 1e-3)
-    idle = [dweights[j] for j in CHOICES if j != i]
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(idle))
+    expected = plain(weights_with_norm[i], X)
+    found = mixed_with_norm(in_rows(weights_with_norm, True), X, jnp.int32(i))
+    check_choice(i, found, expected, True, 1e-3)
 
 
 def test_a_mixed_cell_is_the_weighted_sum_of_its_paths():
@@ -125,16 +156,13 @@ def test_a_mixed_cell_is_the_weighted_sum_of_its_paths():
     assert_same(found, sum(shares[i] * alone(i) for i in CHOICES), 1e-5)
 
 
-def test_a_fixed_cell_is_the_mixed_cell_with_its_weights():
-    mixed_cell, fixed = MixedCell(WIDTH), FixedCell(OPERATIONS[2], WIDTH)
-    gates = Gates(jnp.array([2]), jnp.ones(1))
-    params = mixed_cell.init(jax.random.key(0), X, gates)["params"]
-    own = {"params": {"operation": params["O3"]}}
-    assert jax.tree.map(jnp.shape, fixed.init(jax.random.key(1), X, False)) == (
-        jax.tree.map(jnp.shape, own)
-    )
-    mixed_y = jax.jit(mixed_cell.apply)({"params": params}, X, gates)
-    assert_same(fixed.apply(own, X, False), mixed_y, 1e-6)
+def test_a_fixed_cell_is_the_mixed_cell_with_its_weights(weights, mixed):
+    fixed = FixedCell(OPERATIONS[2], WIDTH)
+    params = {f"conv_{j + 1}": own for j, own in enumerate(weights[2])}
+    fresh = fixed.init(jax.random.key(1), X, False)["params"]
+    assert jax.tree.map(jnp.shape, fresh) == jax.tree.map(jnp.shape, params)
+    expected = mixed(in_rows(weights, False), X, jnp.int32(2))[0]
+    assert_same(fixed.apply({"params": params}, X, False), expected, 1e-6)
 
 
 def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
@@ -143,12 +171,13 @@ def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
     operation = OPERATIONS[3]
     weights = operation_weights(operation, WIDTH, 0, True)
     params = {
-        "operation": {
-            f"conv_{j + 1}": {key: weights[j][key] for key in ("kernel", "bias")}
-            for j in range(4)
-        }
+        f"conv_{j + 1}": {key: weights[j][key] for key in ("kernel", "bias")}
+        for j in range(4)
     } | {
-        f"norm_{j + 1}": {"scale": weights[j]["norm_scale"], "bias": weights[j]["norm_bias"]}
+        f"norm_{j + 1}": {
+            "scale": weights[j]["norm_scale"],
+            "bias": weights[j]["norm_bias"],
+        }
         for j in range(3)
     }
     cell = FixedCell(operation, WIDTH, batch_norm=True)
@@ -158,7 +187,10 @@ def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
     @jax.jit
     def train(statistics, x):
         return cell.apply(
-            {"params": params, "batch_stats": statistics}, x, True, mutable="batch_stats"
+            {"params": params, "batch_stats": statistics},
+            x,
+            True,
+            mutable="batch_stats",
         )
 
     @jax.jit
@@ -199,23 +231,9 @@ def test_evaluation_leaves_the_running_statistics():
 
 
 def test_kernels_are_drawn_with_the_variance_of_the_papers_framework():
-    kernels = uniform_kernels(jax.random.key(0), [(3, 3, 16, 16), (3, 3, 64, 16)])
-    for kernel in kernels:
-        fan_in = 9 * kernel.shape[2]
+    for shape in ((3, 3, 16, 16), (3, 3, 64, 16)):
+        kernel = uniform_kernel(jax.random.key(0), shape)
+        fan_in = 9 * shape[2]
         assert abs(kernel.mean()) < 0.1 / np.sqrt(fan_in)
         np.testing.assert_allclose(kernel.var(), 1 / (3 * fan_in), rtol=0.05)
         assert abs(kernel).max() <= 1 / np.sqrt(fan_in)
-
-
-def test_operations_start_from_different_weights():
-    variables = MixedCell(WIDTH).init(
-        jax.random.key(0), X, Gates(jnp.zeros(1, jnp.int32), jnp.ones(1))
-    )
-    params = variables["params"]
-    assert set(params) == {o.name for o in OPERATIONS}
-    kernels = [params[name]["conv_1"]["kernel"] for name in params]
-    assert len({kernel.tobytes() for kernel in map(np.asarray, kernels)}) == 8
-    again = OperationWeights(OPERATIONS[0], WIDTH).init(jax.random.key(0))["params"]
-    assert not np.array_equal(
-        again["conv_1"]["kernel"], again["conv_2"]["kernel"][:, :, :WIDTH]
-    )

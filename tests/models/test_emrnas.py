@@ -13,6 +13,7 @@ from emrnas_jax.models.emrnas import (
     fixed_network,
 )
 from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.rows import ROWS
 from emrnas_jax.nas.gates import GATES, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
 
@@ -89,121 +90,131 @@ def test_fixed_equals_searched_for_every_consistency_and_without_residuals(
     np.testing.assert_allclose(found, searched, atol=1e-5)
 
 
-class TestAgainstEnumeration:
-    """A search network of 2 components x 1 cell against all its operations, plain."""
+# A search network of 2 components x 1 cell, against all its operations unrolled.
 
-    @pytest.fixture(scope="class")
-    def network(self):
-        return SearchNetwork(components=2, cells_per_block=1, width=WIDTH)
 
-    @pytest.fixture(scope="class")
-    def weights(self, network, small_batch):
-        return random_weights(network, small_batch, 2, seed=1)
+@pytest.fixture(scope="module")
+def shallow():
+    return SearchNetwork(components=2, cells_per_block=1, width=WIDTH)
 
-    @pytest.fixture(scope="class")
-    def alphas(self):
-        return jnp.asarray(np.random.default_rng(2).standard_normal((2, 8)), jnp.float32)
 
-    @pytest.fixture(scope="class")
-    def enumerated(self, weights, small_batch, reference_search_network):
-        """Loss and its gradient to the factor of every operation of every cell.
+@pytest.fixture(scope="module")
+def shallow_weights(shallow, small_batch):
+    return random_weights(shallow, small_batch, 2, seed=1)
 
-        At a one-hot `mix` the gradient is <dL/dy, O_j(x)> for all eight operations.
-        """
 
-        def loss(mix):
-            image = reference_search_network(weights, small_batch, mix, 1)
-            return jnp.mean((image - small_batch.target) ** 2)
+@pytest.fixture(scope="module")
+def alphas():
+    return jnp.asarray(np.random.default_rng(2).standard_normal((2, 8)), jnp.float32)
 
-        return jax.jit(jax.value_and_grad(loss))
 
-    @pytest.fixture(scope="class")
-    def searched(self, network, weights, small_batch):
-        """Return the loss, gradient to alphas and choices for a number of paths."""
+@pytest.fixture(scope="module")
+def enumerated(shallow_weights, small_batch, reference_search_network):
+    """Loss and its gradient to the factor of every operation of every cell.
 
-        def of(paths):
-            @jax.jit
-            @lambda f: jax.value_and_grad(f, has_aux=True)
-            def run(alphas, key):
-                gates = GATES[paths](key, alphas, "sample")
-                image = network.apply({"params": weights}, *small_batch[:3], gates)
-                return jnp.mean((image - small_batch.target) ** 2), gates.choices
+    At a one-hot `mix` the gradient is <dL/dy, O_j(x)> for all eight operations.
+    """
 
-            return run
+    def loss(mix):
+        image = reference_search_network(shallow_weights, small_batch, mix, 1)
+        return jnp.mean((image - small_batch.target) ** 2)
 
-        return of
+    return jax.jit(jax.value_and_grad(loss))
 
-    def test_one_path_is_equation_2(self, searched, enumerated, alphas):
-        run, p = searched(1), np.asarray(jax.nn.softmax(alphas), float)
-        for seed in range(3):
-            (loss, choices), gradient = run(alphas, jax.random.key(seed))
-            active = choices[:, 0]
-            expected_loss, products = enumerated(jax.nn.one_hot(active, 8))
-            np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-            for i, c in enumerate(active):
-                delta = np.arange(8) == c
-                expected = products[i, c] * p[i, c] * (delta - p[i])
-                scale = np.abs(expected).max()
-                np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
 
-    def test_two_paths_are_the_published_rule(self, searched, enumerated, alphas):
-        run = searched(2)
-        for seed in range(3):
-            (loss, choices), gradient = run(alphas, jax.random.key(seed))
-            # The value is that of the first path alone.
-            expected_loss, products = enumerated(jax.nn.one_hot(choices[:, 0], 8))
-            np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-            for i, (a, b) in enumerate(np.asarray(choices)):
-                share = 1 / (1 + np.exp(float(alphas[i, b] - alphas[i, a])))
-                pull = share * (1 - share) * (products[i, a] - products[i, b])
-                expected = np.zeros(8)
-                expected[[a, b]] = pull, -pull
-                scale = np.abs(pull)
-                np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
+@pytest.fixture(scope="module")
+def searched(shallow, shallow_weights, small_batch):
+    """Return the loss, gradient to alphas and choices for a number of paths."""
 
-    def test_eight_paths_are_darts(self, searched, enumerated, alphas):
-        p, pullback = jax.vjp(jax.nn.softmax, alphas)
-        expected_loss, products = enumerated(p)
-        (expected,) = pullback(products)
-        (loss, _), gradient = searched(8)(alphas, jax.random.key(0))
+    def of(paths):
+        @jax.jit
+        @lambda f: jax.value_and_grad(f, has_aux=True)
+        def run(alphas, key):
+            gates = GATES[paths](key, alphas, "sample")
+            image = shallow.apply({"params": shallow_weights}, *small_batch[:3], gates)
+            return jnp.mean((image - small_batch.target) ** 2), gates.choices
+
+        return run
+
+    return of
+
+
+def test_one_path_is_equation_2(searched, enumerated, alphas):
+    run, p = searched(1), np.asarray(jax.nn.softmax(alphas), float)
+    for seed in range(3):
+        (loss, choices), gradient = run(alphas, jax.random.key(seed))
+        active = choices[:, 0]
+        expected_loss, products = enumerated(jax.nn.one_hot(active, 8))
         np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(gradient, expected, atol=1e-4 * scale)
-
-    def test_enumeration_agrees_with_finite_differences(self, enumerated, alphas):
-        mix = jax.nn.softmax(alphas)
-        _, products = enumerated(mix)
-        for i, j in ((0, 2), (1, 6)):
-            step = 0.05
-            higher, _ = enumerated(mix.at[i, j].add(step))
-            lower, _ = enumerated(mix.at[i, j].add(-step))
-            slope = (higher - lower) / (2 * step)
-            np.testing.assert_allclose(slope, products[i, j], rtol=0.02)
+        for i, c in enumerate(active):
+            delta = np.arange(8) == c
+            expected = products[i, c] * p[i, c] * (delta - p[i])
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
 
 
-def test_a_search_network_with_batch_norm_gives_every_operation_its_norms(small_batch):
+def test_two_paths_are_the_published_rule(searched, enumerated, alphas):
+    run = searched(2)
+    for seed in range(3):
+        (loss, choices), gradient = run(alphas, jax.random.key(seed))
+        # The value is that of the first path alone.
+        expected_loss, products = enumerated(jax.nn.one_hot(choices[:, 0], 8))
+        np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+        for i, (a, b) in enumerate(np.asarray(choices)):
+            share = 1 / (1 + np.exp(float(alphas[i, b] - alphas[i, a])))
+            pull = share * (1 - share) * (products[i, a] - products[i, b])
+            expected = np.zeros(8)
+            expected[[a, b]] = pull, -pull
+            scale = np.abs(pull)
+            np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
+
+
+def test_eight_paths_are_darts(searched, enumerated, alphas):
+    p, pullback = jax.vjp(jax.nn.softmax, alphas)
+    expected_loss, products = enumerated(p)
+    (expected,) = pullback(products)
+    (loss, _), gradient = searched(8)(alphas, jax.random.key(0))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(gradient, expected, atol=1e-4 * scale)
+
+
+def test_enumeration_agrees_with_finite_differences(enumerated, alphas):
+    mix = jax.nn.softmax(alphas)
+    _, products = enumerated(mix)
+    for i, j in ((0, 2), (1, 6)):
+        step = 0.05
+        higher, _ = enumerated(mix.at[i, j].add(step))
+        lower, _ = enumerated(mix.at[i, j].add(-step))
+        slope = (higher - lower) / (2 * step)
+        np.testing.assert_allclose(slope, products[i, j], rtol=0.02)
+
+
+def fresh_rows(network, batch, cells):
+    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
+    init = jax.jit(network.init)
+    params = init(jax.random.key(0), *batch[:3], gates)["params"]
+    return params, params["components"]["block"]["cells"]["cell"][ROWS]
+
+
+def test_a_search_network_with_batch_norm_gives_a_finite_image(small_batch):
     network = SearchNetwork(1, 2, WIDTH, batch_norm=True)
+    params, _ = fresh_rows(network, small_batch, 2)
     gates = fixed_gates(jnp.array([0, 5], jnp.int32))
-    params = network.init(jax.random.key(0), *small_batch[:3], gates)["params"]
-    cell = params["components"]["block"]["cells"]["cell"]
-    for operation in OPERATIONS:
-        assert cell[operation.name]["norm_3"]["scale"].shape == (1, 2, WIDTH)
     image = jax.jit(network.apply)({"params": params}, *small_batch[:3], gates)
     assert np.isfinite(image).all()
 
 
-def test_cells_of_a_search_network_start_from_different_weights(small_batch):
-    network = SearchNetwork(2, 2, WIDTH)
-    gates = fixed_gates(jnp.zeros(4, jnp.int32))
-    params = network.init(jax.random.key(0), *small_batch[:3], gates)["params"]
-    kernels = params["components"]["block"]["cells"]["cell"]["O1"]["conv_1"]["kernel"]
-    assert len(np.unique(np.asarray(kernels).reshape(4, -1), axis=0)) == 4
+def test_every_operation_of_every_cell_starts_from_weights_of_its_own(small_batch):
+    _, rows = fresh_rows(SearchNetwork(2, 2, WIDTH), small_batch, 4)
+    starts = np.asarray(rows)[..., :36].reshape(2 * 2 * 8, -1)
+    assert len(np.unique(starts, axis=0)) == 2 * 2 * 8
 
 
 def test_an_architecture_of_other_depth_is_refused(deep):
-    with pytest.raises(InputError, match="1 blocks of 3 cells.*5 of 3"):
+    with pytest.raises(InputError, match=r"1 blocks of 3 cells.*5 of 3"):
         emrnas("[O1 O2 O3]")
-    with pytest.raises(InputError, match="5 blocks of 3 cells.*4 of 3"):
+    with pytest.raises(InputError, match=r"5 blocks of 3 cells.*4 of 3"):
         emrnas("cardiac", components=4)
-    with pytest.raises(InputError, match="1 blocks of 2 cells.*5 of 3"):
+    with pytest.raises(InputError, match=r"1 blocks of 2 cells.*5 of 3"):
         active_weights(deep[0], Architecture.parse("[O1 O2]"))

@@ -7,7 +7,6 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import (
-    NETWORKS,
     NetworkRecord,
     build_network,
     parameter_count,
@@ -63,10 +62,6 @@ def test_a_setting_without_default_must_be_given():
     settings = {key: SETTINGS[key] for key in SETTINGS if key != "architecture"}
     with pytest.raises(InputError, match="architecture"):
         build_network("emrnas", settings)
-
-
-def test_the_table_of_networks_has_the_papers():
-    assert "emrnas" in NETWORKS
 
 
 def damaged_records():

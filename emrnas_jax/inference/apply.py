@@ -1,0 +1,274 @@
+"""What a trained network makes of k-space and of scans.
+
+from emrnas_jax.inference import load_model, reconstruct_kspace
+model = load_model("runs/cardiac")
+images = reconstruct_kspace(model, kspace, mask)
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import (
+    Array,
+    Bool,
+    Complex64,
+    Float,
+    Float32,
+    Inexact,
+    Num,
+    PyTree,
+    UInt32,
+)
+
+from emrnas_jax.data.dataset import frame_ids
+from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
+from emrnas_jax.data.scan_masks import Masks
+from emrnas_jax.data.scans import Scan
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.evaluate import padded_batches, score
+from emrnas_jax.inference.trained import TrainedNetwork, load_model
+from emrnas_jax.mri.fourier import ifft2, to_complex
+from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
+from emrnas_jax.reporting.scan_files import Images, ReconstructedScan
+
+BATCH = 8  # frames at once, unless told otherwise
+EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
+
+Progress = Callable[[int], Any]
+
+
+def _silent(_: int) -> None:
+    """Tell nobody of the progress."""
+
+
+def reconstruct_kspace(
+    model: TrainedNetwork | str | Path,
+    kspace: Inexact[np.ndarray, "*frames height width"],
+    mask: Bool[np.ndarray, "*any #height #width"],
+    scale: float | None = None,
+    batch: int = BATCH,
+) -> (
+    Float32[np.ndarray, "*frames height width"]
+    | Complex64[np.ndarray, "*frames height width"]
+):
+    """Reconstruct under-sampled k-space.
+
+    Args:
+        model: a loaded network, or what `load_model` takes.
+        kspace: orthonormal, zero frequency first and the image not rolled, which is
+            `numpy.fft.fft2(image, norm="ortho")`; `mri.fourier.from_centred_kspace`
+            converts fastMRI's. Samples outside the mask do not count.
+        mask: True where measured; one for all frames, or one for each.
+        scale: the intensity that is to be 1 for the network, which was trained on
+            [0, 1]; None for the largest magnitude of the zero-filled images.
+        batch: frames at once.
+
+    Returns:
+        images on the scale of `kspace`: magnitudes, or complex images from a network
+        that was trained on them.
+
+    Raises:
+        InputError: k-space and mask do not fit each other, or cannot be used.
+    """
+    model = model if isinstance(model, TrainedNetwork) else load_model(model)
+    frames = kspace.reshape(-1, *kspace.shape[-2:])
+    masks = mask.reshape(-1, *mask.shape[-2:])
+    if len(masks) not in (1, len(frames)) or batch < 1:
+        raise InputError(
+            f"found {len(masks)} masks for {len(frames)} frames in batches of {batch}; "
+            "give one mask, or one for every frame, and a batch of at least 1"
+        )
+    if not np.isfinite(frames).all():
+        raise InputError("kspace: found NaN or infinite values")
+    frames = np.where(masks, frames, 0)
+    if not frames.any():
+        raise InputError("kspace: found only zeros where the mask is True")
+    if scale is None:
+        largest = float(np.abs(frames).max())  # may be beyond float32
+        pixels = ifft2(jnp.asarray((frames / largest).astype(np.complex64)))
+        scale = largest * float(jnp.abs(pixels).max())
+    images = apply_network(
+        model,
+        (frames / scale).astype(np.complex64),
+        np.broadcast_to(masks, (len(frames), *masks.shape[1:])),
+        batch,
+    )
+    return intensities(images, scale, model.record.images).reshape(kspace.shape)
+
+
+def reconstruct_scans(
+    model: TrainedNetwork,
+    scans: list[Scan],
+    batch: int,
+    progress: Progress = _silent,
+) -> list[ReconstructedScan]:
+    """Reconstruct scans of one kind together.
+
+    Args:
+        model: the network.
+        scans: complete images, which are under-sampled and scored, or measured k-space.
+        batch: frames at once.
+        progress: is told the number of frames after each batch.
+
+    Raises:
+        InputError: the network's masks cannot be drawn for frames of this size.
+    """
+    masks = [scan.mask for scan in scans if scan.mask is not None]
+    values = np.concatenate([scan.values for scan in scans])
+    scores: dict[str, np.ndarray] = {}
+    target = None
+    if scans[0].kspace is None:
+        ids = np.concatenate([frame_ids(*scan[:3]) for scan in scans])
+        whole = undersample_images(model, values, ids, masks, batch)
+        start, kspace, mask, target = whole
+        images = apply_network(model, kspace, mask, batch, progress)
+        scores = {
+            f"{prefix}{name}": value
+            for prefix, found in (("", images), ("zero_filled_", start))
+            for name, value in in_batches(_scores, batch, found, *whole).items()
+        }
+    else:
+        kspace, mask = values, np.concatenate(masks)
+        start = in_batches(_zero_filled, batch, kspace)
+        images = apply_network(model, kspace, mask, batch, progress)
+
+    results, end, kind = [], 0, model.record.images
+    for scan in scans:
+        part = slice(end, end := end + len(scan.slices))
+        results.append(
+            ReconstructedScan(
+                subjects=scan.subjects,
+                slices=scan.slices,
+                frames=scan.frames,
+                reconstruction=intensities(images[part], scan.scale, kind),
+                zero_filled=intensities(start[part], scan.scale, kind),
+                mask=mask[part],
+                scale=scan.scale,
+                target=None
+                if target is None
+                else np.abs(intensities(target[part], scan.scale, kind)),
+                scores={name: scored[part] for name, scored in scores.items()},
+            )
+        )
+    return results
+
+
+def undersample_images(
+    model: TrainedNetwork,
+    images: Num[np.ndarray, "frame height width *part"],
+    ids: UInt32[np.ndarray, " frame"],
+    masks: list[Masks],
+    batch: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Under-sample complete images; the result is a whole `Batch` of NumPy arrays.
+
+    Args:
+        model: without given masks, its sampling and seed draw them: a frame of its
+            test set gets the mask that it had in the test.
+        images: as `make_batch` takes them.
+        ids: numbers of the frames.
+        masks: to be joined to one for every frame; or none.
+        batch: frames at once.
+    """
+    key = fixed_mask_key(model.record.seed)
+    if masks:
+        given = partial(_given, key)
+        batches = in_batches(given, batch, images, ids, np.concatenate(masks))
+    else:
+        drawn = partial(_drawn, model.sampling, key)
+        batches = in_batches(drawn, batch, images, ids)
+    return tuple(batches)
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn(
+    sampling: Sampling, key: RandomKey, images: Array, ids: UInt32[Array, " frame"]
+) -> Batch:
+    return make_batch(images, ids, key, sampling)
+
+
+@jax.jit
+def _given(
+    key: RandomKey,
+    images: Array,
+    ids: UInt32[Array, " frame"],
+    mask: Bool[Array, "batch h w"],
+) -> Batch:
+    target = make_batch(images, ids, key, EVERYTHING).target
+    kspace = undersample(to_complex(target), mask)
+    return Batch(zero_filled(kspace), kspace, mask, target)
+
+
+@jax.jit
+def _scores(image: Array, *parts: Array) -> dict[str, Array]:
+    scored = score(image, Batch(*parts))
+    return {"psnr_db": scored.psnr_db, "ssim": scored.ssim}
+
+
+def apply_network(
+    model: TrainedNetwork,
+    kspace: Complex64[np.ndarray, "frame height width"],
+    mask: Masks,
+    batch: int,
+    progress: Progress = _silent,
+) -> Float32[np.ndarray, "frame height width 2"]:
+    """Return the network's images of measured k-space on the network's scale.
+
+    Args:
+        model: the network.
+        kspace: zero where not measured.
+        mask: one for every frame.
+        batch: frames at once; every new shape compiles once more.
+        progress: is told the number of frames after each batch.
+    """
+
+    def run(kspace: Array, mask: Array) -> Array:
+        return model.apply(model.variables, _zero_filled(kspace), kspace, mask)
+
+    return in_batches(run, batch, kspace, mask, progress=progress)
+
+
+_zero_filled = jax.jit(zero_filled)
+
+
+def in_batches(
+    function: Callable[..., PyTree],
+    batch: int,
+    *arrays: np.ndarray,
+    progress: Progress = _silent,
+) -> PyTree:
+    """Apply a function of batches to whole arrays, always with batches of one size.
+
+    Args:
+        function: takes as many arrays and returns a tree of arrays, each with one entry
+            per frame.
+        batch: frames at once.
+        arrays: one entry per frame.
+        progress: is told the number of frames after each batch.
+    """
+    parts = []
+    for positions, real in padded_batches(len(arrays[0]), batch):
+        found = function(*(jnp.asarray(array[positions]) for array in arrays))
+        parts.append(jax.tree.map(lambda leaf, n=real: np.asarray(leaf)[:n], found))
+        progress(real)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def intensities(
+    images: Float[np.ndarray, "frame height width 2"], scale: float, kind: str
+) -> Images:
+    """Return a network's images on the scale of a scan.
+
+    Args:
+        images: real and imaginary channels.
+        scale: an intensity of the scan is this times the network's.
+        kind: "magnitude" or "complex", what the network was trained on.
+    """
+    if kind == "complex":
+        return ((images[..., 0] + 1j * images[..., 1]) * scale).astype(np.complex64)
+    return (np.hypot(images[..., 0], images[..., 1]) * scale).astype(np.float32)

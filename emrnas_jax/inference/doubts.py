@@ -1,0 +1,72 @@
+"""In what a scan differs from what a network was trained on."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Complex64
+
+from emrnas_jax.data.scans import Scan
+from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.mri.consistency import mirror
+
+# Beyond these factors a scan differs from the training enough to say so.
+SIZE_FACTOR, RATE_FACTOR = 1.25, 1.5
+# Part of k-space's energy that no real image has; 0.5 for a random phase.
+PHASE_FRACTION = 0.05
+
+
+def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
+    """Return in what a scan differs from what the network was trained on."""
+    record, sampling = model.record, model.sampling
+    found = []
+    ratios = [a / b for a, b in zip(scan.shape, record.shape, strict=True)]
+    if max(*ratios, *(1 / ratio for ratio in ratios)) > SIZE_FACTOR:
+        found.append(
+            f"frames of {scan.shape[0]} x {scan.shape[1]}, and the network was trained "
+            f"on {record.shape[0]} x {record.shape[1]}; nothing is scaled, so "
+            "structures have another size in pixels"
+        )
+    if model.subjects.intersection(scan.subjects):
+        found.append(
+            "the network was trained on this subject, so the result flatters it; "
+            "--fold chooses the network of another fold"
+        )
+    if scan.mask is None:
+        return found
+    rate = float(scan.mask.mean())
+    factor = max(rate / sampling.rate, sampling.rate / rate)
+    if sampling.kind != "file" and factor > RATE_FACTOR:
+        hint = "; if zeros are padding, say --fully_sampled" if rate > 0.5 else ""
+        found.append(
+            f"about {rate:.0%} of k-space measured, and the network was trained for "
+            f"{sampling.rate:.0%}{hint}"
+        )
+    lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
+    if not lines[sampling.phase_encode]:
+        found.append(
+            "the mask is not of lines along the axis that the network was trained for "
+            f"({sampling.phase_encode})"
+        )
+    if scan.kspace is not None and record.images == "magnitude":
+        middle = len(scan.kspace) // 2
+        if phase_fraction(scan.kspace[middle], scan.mask[middle]) > PHASE_FRACTION:
+            found.append(
+                "the images have a phase, and the network was trained on magnitudes, "
+                "which have none; a network trained on complex images suits them"
+            )
+    return found
+
+
+def phase_fraction(
+    kspace: Complex64[np.ndarray, "height width"],
+    mask: Bool[np.ndarray, "#height #width"],
+) -> float:
+    """Return the part of k-space's energy that no real image has.
+
+    The k-space of a real image is Hermitian; compared are samples that were measured
+    together with their mirror images. 0 for a real image, 0.5 for a random phase.
+    """
+    mirrored = np.asarray(mirror(jnp.asarray(kspace)[None])[0])
+    both = mask & np.asarray(mirror(jnp.asarray(mask)[None])[0])
+    energy = np.sum(np.abs(np.where(both, kspace, 0)) ** 2)
+    against = np.sum(np.abs(np.where(both, kspace - mirrored.conj(), 0)) ** 2) / 4
+    return float(against / energy) if energy else 0.0

@@ -1,0 +1,173 @@
+"""A trained network, found in the folder of a run or given by its own folder."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+from jaxtyping import Array, Float, PyTree
+
+from emrnas_jax import runlog
+from emrnas_jax.data.folds import read_folds
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.training.retrain import load_trained
+
+LOG = logging.getLogger("emrnas_jax")
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with its weights.
+
+    Attributes:
+        folder: of the network, such as RUN/fold_1/emrnas.
+        step: of the checkpoint.
+        record: all that the network is, except its weights.
+        variables: the weights, and statistics of batch norm.
+        subjects: that it was trained on, as far as the run's folder tells.
+        apply: compiled; (variables, zero-filled images, k-space, mask) to images.
+    """
+
+    folder: Path
+    step: int
+    record: NetworkRecord
+    variables: PyTree
+    subjects: frozenset[str]
+    apply: Callable[..., Float[Array, "batch height width 2"]]
+
+    @property
+    def sampling(self) -> Sampling:
+        """The masks that the network was trained for."""
+        return Sampling(**self.record.sampling)
+
+
+def load_model(
+    path: str | Path, fold: int | None = None, network: str | None = None
+) -> TrainedNetwork:
+    """Load a trained network.
+
+    Args:
+        path: a run's folder, one of its networks' (RUN/fold_1/emrnas), or one of the
+            checkpoints in it (RUN/fold_1/emrnas/checkpoints/1200).
+        fold: of a run, whose network to take; 1 unless given.
+        network: of a run or fold, the name of the network; unless given, the first
+            that was trained.
+
+    Raises:
+        InputError: there is no trained network, or it cannot be read.
+    """
+    place = Path(path).expanduser()
+    folder, step = _locate(place, fold, network)
+    step = _latest_step(folder) if step is None else step
+    record, module, variables = load_trained(folder, step)
+    _warn_if_unfinished(folder)
+
+    def apply(variables: PyTree, *batch: Array) -> Float[Array, "batch height width 2"]:
+        return module.apply(variables, *batch)  # pyright: ignore
+
+    subjects = _training_subjects(folder)
+    return TrainedNetwork(folder, step, record, variables, subjects, jax.jit(apply))
+
+
+def _locate(
+    place: Path, fold: int | None, network: str | None
+) -> tuple[Path, int | None]:
+    """Return a network's folder, and the checkpoint's step if `place` names one."""
+    if not place.is_dir():
+        found = "a file" if place.exists() else "nothing"
+        raise InputError(
+            f"{place}: found {found}; --model is the folder of a run, of one of its "
+            "networks (RUN/fold_1/emrnas) or of a checkpoint"
+        )
+    folder, step = place, None
+    if place.parent.name == "checkpoints" and place.name.isdecimal():
+        folder, step = place.parent.parent, int(place.name)
+    elif place.name == "checkpoints":
+        folder = place.parent
+    if (folder / "network.json").exists():
+        if fold is not None or network is not None:
+            raise InputError(
+                f"{place} is one network; leave out --fold and --network, or give the "
+                "folder of the run"
+            )
+        return folder, step
+    return _network_of(_fold_of(place, fold), network), None
+
+
+def _fold_of(place: Path, fold: int | None) -> Path:
+    folds = sorted(f.name for f in place.glob("fold_*") if f.is_dir())
+    if not folds:
+        if place.name.startswith("fold_") and fold is None:
+            return place
+        unstarted = (place / "config.json").exists()
+        raise InputError(
+            f"{place}: nothing was trained here yet; let emrnas_jax.main finish its "
+            "stage retrain"
+            if unstarted
+            else f"{place}: not a model: it holds neither network.json nor fold_1; "
+            "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
+        )
+    name = f"fold_{fold or 1}"
+    if name not in folds:
+        raise InputError(f"{place} has no {name}; it has {', '.join(folds)}")
+    return place / name
+
+
+def _network_of(folder: Path, network: str | None) -> Path:
+    trained = sorted(path.parent.name for path in folder.glob("*/network.json"))
+    if not trained:
+        raise InputError(
+            f"{folder}: no network was trained here yet; let emrnas_jax.main finish "
+            "its stage retrain"
+        )
+    if network is not None and network not in trained:
+        raise InputError(
+            f"{folder} has no trained network {network!r}; it has {', '.join(trained)}"
+        )
+    first = "emrnas" if "emrnas" in trained else trained[0]
+    return folder / (network or first)
+
+
+def _latest_step(folder: Path) -> int:
+    # Orbax gives a checkpoint its number as a name when it is whole.
+    places = (folder / "checkpoints").glob("*")
+    steps = [int(place.name) for place in places if place.name.isdecimal()]
+    if not steps:
+        raise InputError(
+            f"{folder} holds no checkpoint: nothing was trained here yet; let "
+            "emrnas_jax.main go on with its stage retrain"
+        )
+    return max(steps)
+
+
+def _training_subjects(folder: Path) -> frozenset[str]:
+    match = re.fullmatch(r"fold_([1-9]\d*)", folder.resolve().parent.name)
+    manifest = folder.resolve().parent.parent / "folds.json"
+    if not match or not manifest.exists():
+        return frozenset()  # a network's folder that was copied on its own
+    folds = read_folds(manifest)
+    of_run = folds[int(match[1]) - 1 : int(match[1])]
+    return frozenset(s for fold in of_run for s in fold.train + fold.validation)
+
+
+def _warn_if_unfinished(folder: Path) -> None:
+    """Say it when the training of a run's network was stopped before its end."""
+    config = folder.resolve().parent.parent / "config.json"
+    try:
+        wanted = json.loads(config.read_text())["retrain"]["epochs"]
+        rows = runlog.read(folder / "metrics.jsonl")
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # a network's folder that was copied on its own
+    done = rows[-1].get("epoch", 0) if rows else 0
+    if done < wanted:
+        LOG.warning(
+            "%s: trained for %d of %d epochs; emrnas_jax.main continues the training",
+            folder,
+            done,
+            wanted,
+        )

@@ -1,0 +1,105 @@
+"""Reconstruct scans with a trained network: one file, or every file of a folder.
+
+    python -m emrnas_jax.reconstruct --model=runs/cardiac --input=FILE_OR_FOLDER \
+        --output=FOLDER
+
+Complete images are under-sampled first, with the masks of the network's own test, and
+scored; k-space with lines missing is completed. For each file FOLDER gets an HDF5 with
+`reconstruction`, and a PNG of its middle frame. A file that cannot be used is reported
+and the others go on; the exit status is then 1. Files that are done already are
+skipped, so a stopped command can be given again.
+
+In Python: `emrnas_jax.inference.reconstruct_kspace`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from emrnas_jax import host
+from emrnas_jax.data.dataset import DataSettings
+from emrnas_jax.data.kspace_files import CONVENTIONS
+from emrnas_jax.data.scans import Reading
+from emrnas_jax.inference.apply import BATCH
+from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
+from emrnas_jax.inference.trained import load_model
+from emrnas_jax.mri.mask_files import read_masks
+
+
+def define_flags() -> None:
+    """Define the flags of this program; not at import, where they would collide."""
+    flags.DEFINE_string(
+        "model",
+        None,
+        "Folder of a run, of one of its networks (RUN/fold_1/emrnas) or of a "
+        "checkpoint in that.",
+        required=True,
+    )
+    flags.DEFINE_string("input", None, "A file, or a folder of files.", required=True)
+    flags.DEFINE_string("output", None, "Folder for the results.", required=True)
+    flags.DEFINE_integer("fold", None, "Of a run: whose network; 1 if not given.")
+    flags.DEFINE_string("network", None, "Of a run: which; emrnas, if it was trained.")
+    flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
+    flags.DEFINE_string(
+        "mask",
+        None,
+        "File of masks of lines (.npz, .npy, .mat, .h5), zero frequency in the middle, "
+        "one for all frames or one for each; used in place of the input's, or of drawn "
+        "ones.",
+    )
+    flags.DEFINE_enum(
+        "kspace_convention",
+        "",
+        ["", *CONVENTIONS],
+        "Of k-space in files that do not say it themselves or say it wrongly. centred: "
+        "fastMRI's, zero frequency and image in the middle, assumed if nothing is "
+        "said; shifted: only the zero frequency; plain: fft2(image).",
+    )
+    flags.DEFINE_bool(
+        "fully_sampled",
+        False,
+        "Take k-space with zero lines, such as padding, as complete: under-sample it.",
+    )
+    flags.DEFINE_float(
+        "scale",
+        0.0,
+        "Of k-space: the intensity that is 1 for the network; 0: a file's largest, "
+        "zero-filled.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_bool("overwrite", False, "Replace results that are there.")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the flags say, and return the exit status."""
+    if len(argv) > 1:
+        raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
+    given: Any = flags.FLAGS
+    with host.clear_errors():
+        host.prepare(Path(DataSettings.cache).expanduser())
+        masks = None if given.mask is None else read_masks(given.mask)
+        model = load_model(given.model, given.fold, given.network)
+        settings = Settings(
+            input=Path(given.input).expanduser(),
+            output=Path(given.output).expanduser(),
+            reading=Reading(
+                images=model.record.images,
+                phase_encode=model.sampling.phase_encode,
+                convention=given.kspace_convention,
+                fully_sampled=given.fully_sampled,
+                scale=given.scale,
+                masks=masks,
+            ),
+            batch=given.batch,
+            overwrite=given.overwrite,
+        )
+        tally = reconstruct_files(model, settings)
+    print(summary(tally))  # noqa: T201 - the program's answer
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,137 @@
+"""Adam with coupled decay, the cosine, and operations that rest when idle."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from emrnas_jax.models.rows import ROWS, put_active, take_active
+from emrnas_jax.training.optimizers import (
+    adam_with_l2,
+    cosine,
+    descend,
+    of_active_rows,
+    search_weight_optimizer,
+)
+
+RATE = jnp.float32(0.01)
+
+
+def torch_adam(weights, gradients, rate, decay, beta_1):
+    """Adam(weight_decay=...) of the paper's framework, in float64."""
+    w, m, v = np.asarray(weights, float), 0.0, 0.0
+    for t, gradient in enumerate(gradients, 1):
+        g = np.asarray(gradient, float) + decay * w
+        m = beta_1 * m + (1 - beta_1) * g
+        v = 0.999 * v + 0.001 * g**2
+        w = w - rate * (m / (1 - beta_1**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    return w
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-7, 0.5])
+@pytest.mark.parametrize("momentum", [0.9, 0.5])
+def test_adam_with_l2_is_that_of_the_papers_framework(decay, momentum):
+    random = np.random.default_rng(0)
+    start = random.standard_normal((3, 4)).astype(np.float32)
+    gradients = random.standard_normal((20, 3, 4)).astype(np.float32)
+    gradients[:, 0] = 0  # here decay alone moves
+    optimizer = adam_with_l2(decay, momentum)
+
+    @jax.jit
+    def step(weights, state, gradient):
+        direction, state = optimizer.update(gradient, state, weights)
+        return descend(weights, direction, RATE), state
+
+    weights, state = jnp.asarray(start), optimizer.init(jnp.asarray(start))
+    for gradient in gradients:
+        weights, state = step(weights, state, gradient)
+    expected = torch_adam(start, gradients, 0.01, decay, momentum)
+    np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=2e-5)
+
+
+def test_decay_is_coupled_not_that_of_adamw():
+    """With a zero gradient Adam turns even a small decay into a full step."""
+    weights = jnp.full(3, 0.5)
+    optimizer = adam_with_l2(1e-3, 0.9)
+    direction, _ = optimizer.update(jnp.zeros(3), optimizer.init(weights), weights)
+    np.testing.assert_allclose(direction, 1.0, rtol=1e-3)
+
+
+def test_cosine_falls_from_the_base_rate_to_zero():
+    fractions = jnp.linspace(0, 1, 11)
+    rates = np.array([cosine(2e-3, f) for f in fractions])
+    np.testing.assert_allclose(rates[[0, 5, 10]], [2e-3, 1e-3, 0], atol=1e-9)
+    assert (np.diff(rates) < 0).all()
+
+
+def weights_like(random):
+    """Weights like those of a search network: rows, and what is always active."""
+
+    def draw(*shape):
+        return jnp.asarray(random.standard_normal(shape), jnp.float32)
+
+    return {"cells": {ROWS: draw(2, 3, 8, 5)}, "first": {"kernel": draw(2, 3)}}
+
+
+@pytest.fixture(scope="module")
+def step():
+    """One step of the weights, as `weight_step` does it."""
+    optimizer = search_weight_optimizer(decay=0.1, momentum=0.9)
+
+    @jax.jit
+    def run(weights, state, gradients, choices):
+        active = take_active(weights, choices)
+        taken = take_active(gradients, choices)
+        direction, state = optimizer.update(taken, state, active, choices=choices)
+        moved = descend(active, direction, RATE)
+        return put_active(weights, moved, choices), state
+
+    return optimizer.init, run
+
+
+def test_every_operation_has_an_adam_of_its_own_that_only_counts_its_steps(step):
+    """Against one NumPy Adam per operation and cell that sees its own steps alone."""
+    random = np.random.default_rng(1)
+    init, run = step
+    start = weights = weights_like(random)
+    state = init(weights)
+    seen = {(c, k, o): [] for c, k, o in np.ndindex(2, 3, 8)}
+    ends = []
+    for _ in range(12):
+        gradients = weights_like(random)
+        choices = random.integers(0, 3, (2, 3))  # three operations, so each repeats
+        for c, k in np.ndindex(2, 3):
+            o = choices[c, k]
+            seen[c, k, o].append(gradients["cells"][ROWS][c, k, o])
+        ends.append(gradients["first"]["kernel"])
+        weights, state = run(weights, state, gradients, jnp.asarray(choices))
+    for place, gradients in seen.items():
+        before, after = (tree["cells"][ROWS][place] for tree in (start, weights))
+        if not gradients:
+            np.testing.assert_array_equal(after, before)
+        expected = torch_adam(before, gradients, 0.01, 0.1, 0.9)
+        np.testing.assert_allclose(after, expected, rtol=1e-4, atol=2e-5)
+    expected = torch_adam(start["first"]["kernel"], ends, 0.01, 0.1, 0.9)
+    np.testing.assert_allclose(weights["first"]["kernel"], expected, atol=2e-5)
+
+
+def test_an_idle_operation_keeps_moments_and_count_to_the_bit():
+    random = np.random.default_rng(2)
+    transform = of_active_rows(adam_with_l2(0.1, 0.9))
+    rows = jnp.asarray(random.standard_normal((2, 3, 8, 5)), jnp.float32)
+    state = transform.init(rows)
+    for operation in range(8):
+        choices = jnp.full((2, 3), operation)
+        own = rows[:, :, operation : operation + 1]
+        _, state = transform.update(own, state, own, choices=choices)
+    choices = jnp.array([[0, 7, 3], [3, 3, 1]])
+    is_active = np.arange(8) == np.asarray(choices)[..., None]
+    own = rows[is_active].reshape(2, 3, 1, 5)
+    _, after = transform.update(own, state, own, choices=choices)
+    counts = optax.tree.get(after, "count")
+    np.testing.assert_array_equal(counts, 1 + is_active)
+    leaves = [jax.tree.leaves(tree) for tree in (state, after)]
+    for before, moved in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(moved[~is_active], before[~is_active])
+        assert np.all(moved[is_active] != before[is_active])

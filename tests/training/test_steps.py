@@ -1,0 +1,260 @@
+"""One step: what moves, what stays to the bit, and what the compiled step costs."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from emrnas_jax.data.pipeline import Batch
+from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
+from emrnas_jax.models.rows import ROWS, is_rows, unpack
+from emrnas_jax.nas.gates import fixed_gates
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.training import retrain, search
+from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
+from emrnas_jax.training.steps import (
+    architecture_step,
+    jit,
+    keep_other_probabilities,
+    squared_error,
+    train_step,
+    weight_step,
+)
+
+NETWORK = SearchNetwork(components=2, cells_per_block=2, width=4)
+SETTINGS = search.SearchSettings(weight_decay=1e-3)
+CHOICES = jnp.array([0, 5, 7, 5], jnp.int32)
+RATE = jnp.float32(1e-2)
+
+
+def assert_bit_identical(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def step_of_weights():
+    optimizer = search_weight_optimizer(SETTINGS.weight_decay, SETTINGS.momentum)
+
+    @jit
+    def step(state, batch, choices):
+        return weight_step(NETWORK, optimizer, state, batch, choices, RATE)
+
+    return step
+
+
+@pytest.fixture(scope="module")
+def step_of_alphas():
+    """Return the compiled step for a number of paths, compiled once for each."""
+    optimizer = adam_with_l2(SETTINGS.alpha_weight_decay, SETTINGS.alpha_momentum)
+    steps = {}
+
+    def of(paths):
+        if paths not in steps:
+            steps[paths] = jit(
+                lambda state, batch, key: architecture_step(
+                    NETWORK, optimizer, state, batch, key, 0.05, paths, "sample"
+                )
+            )
+        return steps[paths]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    return search.initial_state(NETWORK, SETTINGS, jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def state(fresh, step_of_weights, step_of_alphas, batch):
+    """A state with moments: after steps on every operation and of alphas."""
+    state = fresh
+    for operation in range(8):
+        state = step_of_weights(state, batch, jnp.full(4, operation))
+        state = step_of_alphas(1)(state, batch, jax.random.key(operation))
+    return state
+
+
+def test_a_step_of_weights_leaves_alphas_and_their_optimizer(
+    state, step_of_weights, batch
+):
+    after = step_of_weights(state, batch, CHOICES)
+    assert np.any(state.alphas)
+    assert_bit_identical(after.alphas, state.alphas)
+    assert_bit_identical(after.alpha_optimizer, state.alpha_optimizer)
+    assert after.validation_loss == state.validation_loss
+
+
+def rows_of(state):
+    return np.asarray(state.weights["components"]["block"]["cells"]["cell"][ROWS])
+
+
+IS_ACTIVE = np.arange(8) == np.asarray(CHOICES).reshape(2, 2, 1)
+
+
+def test_a_step_of_weights_moves_the_active_operations_and_no_other(
+    state, step_of_weights, batch
+):
+    after = step_of_weights(state, batch, CHOICES)
+    before, moved = rows_of(state), rows_of(after)
+    np.testing.assert_array_equal(moved[~IS_ACTIVE], before[~IS_ACTIVE])
+    for (c, k), choice in np.ndenumerate(np.asarray(CHOICES).reshape(2, 2)):
+        pair = [
+            unpack(OPERATIONS[choice], jnp.asarray(rows[c, k, choice]), 4, False)
+            for rows in (before, moved)
+        ]
+        for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
+            assert np.mean(a != b) > 0.9
+    for end in ("first", "last"):
+        pair = [s.weights["components"][end] for s in (state, after)]
+        for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
+            assert np.mean(a != b) > 0.9
+
+
+def test_moments_and_counts_of_idle_operations_stay_to_the_bit(
+    state, step_of_weights, batch
+):
+    after = step_of_weights(state, batch, CHOICES)
+    found = [s.weight_optimizer.inner_states["operations"] for s in (state, after)]
+    leaves = [jax.tree.leaves(inner) for inner in found]
+    assert len(leaves[0]) == 3  # a count and two moments
+    for before, moved in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(moved[~IS_ACTIVE], before[~IS_ACTIVE])
+        assert np.mean(moved[IS_ACTIVE] != before[IS_ACTIVE]) > 0.5
+    counts = optax.tree.get(found[1], "count")
+    np.testing.assert_array_equal(counts, 1 + IS_ACTIVE)
+
+
+def test_a_step_of_weights_is_counted(state, step_of_weights, batch):
+    after = step_of_weights(state, batch, CHOICES)
+    assert after.step == state.step + 1
+    counted = np.asarray(after.path_counts - state.path_counts)
+    np.testing.assert_array_equal(counted, np.eye(8)[np.asarray(CHOICES)])
+    gates = fixed_gates(CHOICES)
+    image = jax.jit(NETWORK.apply)({"params": state.weights}, *batch[:3], gates)
+    loss = squared_error(image, batch.target)
+    np.testing.assert_allclose(after.train_loss - state.train_loss, loss, rtol=1e-3)
+
+
+@pytest.mark.parametrize("paths", [1, 2, 8])
+def test_a_step_of_alphas_leaves_weights_and_their_optimizer(
+    paths, state, step_of_alphas, batch
+):
+    after = step_of_alphas(paths)(state, batch, jax.random.key(9))
+    assert_bit_identical(after.weights, state.weights)
+    assert_bit_identical(after.weight_optimizer, state.weight_optimizer)
+    assert after.train_loss == state.train_loss
+    assert after.validation_loss > state.validation_loss
+    assert np.isfinite(after.alphas).all()
+    moved = np.asarray(after.alphas != state.alphas).sum(-1)
+    np.testing.assert_array_equal(moved, 2 if paths == 2 else 8)
+
+
+def test_two_paths_leave_p_of_the_other_six(state, step_of_alphas, batch):
+    for seed in range(3):
+        after = step_of_alphas(2)(state, batch, jax.random.key(seed))
+        p, q = (np.asarray(jax.nn.softmax(s.alphas)) for s in (state, after))
+        pairs = np.asarray(after.alphas != state.alphas)
+        assert (pairs.sum(-1) == 2).all()
+        np.testing.assert_allclose(q[~pairs], p[~pairs], atol=1e-6)
+        assert np.abs(q - p)[pairs].min() > 1e-4
+        state = after
+
+
+def test_other_probabilities_stay_however_far_the_pair_moves():
+    random = np.random.default_rng(0)
+    old = jnp.asarray(random.standard_normal((5, 8)), jnp.float32)
+    new = old + jnp.asarray(10 * random.standard_normal((5, 8)), jnp.float32)
+    pair = jnp.array([[0, 1], [7, 2], [3, 4], [5, 0], [6, 7]])
+    kept = keep_other_probabilities(old, new, pair)
+    p, q = jax.nn.softmax(old), jax.nn.softmax(kept)
+    inside = np.zeros((5, 8), bool)
+    inside[np.arange(5)[:, None], pair] = True
+    np.testing.assert_allclose(q[~inside], p[~inside], atol=1e-6)
+    odds = jnp.diff(jnp.take_along_axis(kept, pair, -1))
+    expected = jnp.diff(jnp.take_along_axis(new, pair, -1))
+    np.testing.assert_allclose(odds, expected, atol=1e-5)
+
+
+def test_one_path_alphas_move_towards_what_lowers_the_loss(
+    fresh, step_of_alphas, batch
+):
+    """An operation that ruins the image loses probability when it is active."""
+
+    def ruin(path, leaf):
+        return leaf.at[:, :, 2].multiply(3.0) if is_rows(path) else leaf
+
+    state = fresh._replace(weights=jax.tree.map_with_path(ruin, fresh.weights))
+    for seed in range(40):
+        state = step_of_alphas(2)(state, batch, jax.random.key(seed))
+    p = np.asarray(jax.nn.softmax(state.alphas))
+    assert (p.argmin(-1) == 2).all()
+    assert (p[:, 2] < 0.08).all()
+
+
+def test_the_compiled_step_has_conditionals_and_no_selects_of_eight(
+    fresh, step_of_weights, batch
+):
+    """One choice per cell is a branch; a choice per sample would run all eight.
+
+    Components are scanned, so a conditional stands for both; cells are unrolled.
+    """
+    compiled = step_of_weights.lower(fresh, batch, CHOICES).compile()
+    text = compiled.as_text()
+    conditionals = [
+        line for line in text.splitlines() if re.search(r"= .* conditional\(", line)
+    ]
+    assert len(conditionals) == 2 * NETWORK.cells_per_block  # forward and backward
+    for line in conditionals:
+        branches = re.search(r"branch_computations=\{([^}]*)\}", line)
+        assert branches is not None
+        assert len(branches[1].split(",")) == 8
+    # The only pick of one among eight whole maps would be a gather or chain of
+    # selects; nothing in the program has all eight operations' outputs.
+    assert not re.search(r"f32\[8,2,16,16,4\]|f32\[2,8,16,16,4\]", text)
+
+
+@pytest.mark.slow
+def test_a_search_step_needs_the_memory_of_one_path(sampling):
+    """At most 1.1 times that of the fixed network's step, optimizers included."""
+    components, width, size = 2, 16, 32
+    del sampling
+    zeros = jnp.zeros((2, size, size))
+    batch = Batch(
+        jnp.zeros((2, size, size, 2)),
+        zeros.astype(jnp.complex64),
+        jnp.zeros((2, size, 1), bool),
+        jnp.zeros((2, size, size, 2)),
+    )
+    network = SearchNetwork(components, 3, width)
+    state = jax.eval_shape(
+        lambda: search.initial_state(network, SETTINGS, jax.random.key(0))
+    )
+    optimizer = search_weight_optimizer(1e-7, 0.9)
+    searching = jit(
+        lambda s, b, c: weight_step(network, optimizer, s, b, c, RATE),
+        donate_argnums=0,
+    )
+    choices = jnp.zeros(3 * components, jnp.int32)
+    search_bytes = (
+        searching.lower(state, batch, choices)
+        .compile()
+        .memory_analysis()
+        .temp_size_in_bytes
+    )
+    fixed = fixed_network(Architecture.parse("[O8 O1 O8|O1 O8 O1]"), width)
+    settings = retrain.RetrainSettings()
+    trained = jax.eval_shape(
+        lambda: retrain.initial_state(fixed, settings, jax.random.key(0))
+    )
+    adam = adam_with_l2(1e-7, 0.9)
+    training = jit(lambda s, b: train_step(fixed, adam, s, b, RATE), donate_argnums=0)
+    fixed_bytes = (
+        training.lower(trained, batch).compile().memory_analysis().temp_size_in_bytes
+    )
+    assert search_bytes <= 1.1 * fixed_bytes
