@@ -11,6 +11,9 @@ Variants, after a colon:
     complex   complex targets (raw k-space, or complex HDF5), plain data consistency
 """
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
 from ml_collections import ConfigDict
 
 from configs import cardiac

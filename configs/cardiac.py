@@ -10,6 +10,9 @@ Variants, after a colon:
     small   real frames at a quarter of the size and a small network
 """
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
 from ml_collections import ConfigDict
 
 from emrnas_jax import paper

@@ -7,6 +7,9 @@ Variants, after a colon:
     head   head-like phantoms
 """
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
 from ml_collections import ConfigDict
 
 from emrnas_jax import paper

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     with host.clear_errors():
         host.prepare(Path(CONFIG.value.data.cache).expanduser())
-        run = Path(WORKDIR.value)
+        run = Path(WORKDIR.value or "")  # required, so never empty
         run_protocol(CONFIG.value, run, STAGE.value)
         if STAGE.value in ("all", "evaluate", "report"):
             print(summary(run))  # noqa: T201 - the program's answer

@@ -35,7 +35,12 @@ from emrnas_jax.evaluation.evaluate import (
 )
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.models.networks import NetworkRecord, parameter_count
+from emrnas_jax.models.networks import (
+    NetworkRecord,
+    build_network,
+    check_settings,
+    parameter_count,
+)
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import (
@@ -75,6 +80,20 @@ class FoldSettings:
     count: int = 3
     validation: float = 2 / 11
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.count < 2:
+            raise InputError(f"folds.count: found {self.count}; at least 2 are needed")
+        if not 0 < self.validation < 1:
+            raise InputError(
+                f"folds.validation: found {self.validation}; use a fraction between "
+                "0 and 1"
+            )
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -88,6 +107,16 @@ class EvaluationSettings:
     batch: int = 8
     examples: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        for name in ("batch", "examples"):
+            if getattr(self, name) < 1:
+                raise InputError(f"evaluation.{name}: must be at least 1")
+
 
 class Experiment:
     """A config's settings, checked, and the folder of its run."""
@@ -99,24 +128,23 @@ class Experiment:
             InputError: a setting cannot be used, or the folder is another run's.
         """
         self.run = run
-        self.seed: int = config.seed
-        self.data = _section(config, "data", DataSettings)
-        self.sampling = _section(config, "sampling", Sampling)
-        self.folds_settings = _section(config, "folds", FoldSettings)
-        self.search = _section(config, "search", SearchSettings)
-        self.retrain = _section(config, "retrain", RetrainSettings)
-        self.evaluation = _section(config, "evaluation", EvaluationSettings)
-        loop = dict(config.loop)
-        self.device_mib: float = loop.pop("device_mib")
-        self.loop = LoopSettings(**loop)
-        self.given_architecture: str = config.architecture
-        if self.given_architecture:
-            architecture_named(self.given_architecture)
-        self.networks: dict[str, dict] = {
-            name: config.networks[name].to_dict() for name in config.networks
-        }
-        for name, settings in self.networks.items():
-            _check_consistency(name, settings, self.data.images)
+        settings: dict[str, Any] = config.to_dict()
+        self.seed: int = settings["seed"]
+        self.data = _section(settings, "data", DataSettings)
+        self.sampling = _section(settings, "sampling", Sampling)
+        self.folds_settings = _section(settings, "folds", FoldSettings)
+        self.search = _section(settings, "search", SearchSettings)
+        self.retrain = _section(settings, "retrain", RetrainSettings)
+        self.evaluation = _section(settings, "evaluation", EvaluationSettings)
+        self.loop = _section(settings, "loop", LoopSettings)
+        self.given_architecture: str = settings["architecture"]
+        self.networks: dict[str, dict] = settings["networks"]
+        for name, own in self.networks.items():
+            check_settings(name, own)
+            _check_consistency(name, own, self.data.images)
+        if self.given_architecture and "emrnas" in self.networks:
+            given = {"architecture": self.given_architecture}
+            build_network("emrnas", self.networks["emrnas"] | given)
         self._config: dict = json.loads(config.to_json())
         _refuse_other_run(self._config, run)
 
@@ -159,7 +187,7 @@ class Experiment:
             batch,
             key_for(self.seed, "order", purpose, fold),
             self.loop.steps_per_dispatch,
-            self.device_mib,
+            self.loop.device_mib,
         )
 
     def folder(self, fold: int, part: str) -> Path:
@@ -194,11 +222,9 @@ class Experiment:
         )
 
 
-def _section(
-    config: ml_collections.ConfigDict, name: str, kind: type[Section]
-) -> Section:
+def _section(settings: dict, name: str, kind: type[Section]) -> Section:
     try:
-        return kind(**config[name].to_dict())
+        return kind(**settings[name])
     except KeyError as error:
         raise InputError(f"the config has no section {name!r}") from error
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Reconstruct scans with a trained network: one file, or every file of a folder.
+r"""Reconstruct scans with a trained network: one file, or every file of a folder.
 
     python -m emrnas_jax.reconstruct --model=runs/cardiac --input=FILE_OR_FOLDER \
         --output=FOLDER

@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict]:
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
@@ -47,12 +47,12 @@ def truncate(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            is_kept = json.loads(line)["step"] <= step
+        except (json.JSONDecodeError, KeyError, TypeError):
             break
-        if row["step"] > step:
+        if not is_kept:
             break
         kept.append(line + "\n")
     write_text(path, "".join(kept))

@@ -10,6 +10,7 @@ os.environ["XLA_FLAGS"] = (
 )
 
 import jax
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -33,7 +34,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory):
-    """Write the folder of a network of one cell, with weights as drawn at the start."""
+    """Write the folder of a network of one cell with random weights."""
     made = {}
 
     def make(images="magnitude", consistency="two_step", name="fold_1/emrnas"):
@@ -57,7 +58,15 @@ def write_model(folder, images, consistency, step=7):
     sampling = {"kind": "cartesian", "rate": 0.3}
     record = NetworkRecord("emrnas", settings, sampling, images, (16, 16), seed=3)
     record.write(folder / "network.json")
-    state = initial_state(record.build(), RetrainSettings(), jax.random.key(0))
+    network, random = record.build(), np.random.default_rng(0)
+    # Shapes alone: drawing the weights as a training does would compile for seconds.
+    shapes = jax.eval_shape(
+        lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
+    )
+    state = jax.tree.map(
+        lambda leaf: jax.numpy.asarray(random.normal(0, 0.2, leaf.shape), leaf.dtype),
+        shapes,
+    )
     checkpoints = Checkpoints(folder / "checkpoints", identity(record))
     checkpoints.save(step, state)
     checkpoints.close()

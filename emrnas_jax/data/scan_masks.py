@@ -12,7 +12,7 @@ from jaxtyping import Bool, Complex64
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.sampling import PHASE_ENCODE
 
-Masks = Bool[np.ndarray, "frame #height #width"]
+Masks = Bool[np.ndarray, "#frame #height #width"]
 
 
 def nonzero_mask(kspace: Complex64[np.ndarray, "frame height width"]) -> Masks:

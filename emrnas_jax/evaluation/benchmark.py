@@ -50,8 +50,15 @@ def compiled(function: Callable, *args: PyTree) -> Program:
     start = time.perf_counter()
     program = jit(function).lower(*args).compile()
     seconds = time.perf_counter() - start
-    memory = program.memory_analysis().temp_size_in_bytes / 2**20
-    return Program(lambda: jax.block_until_ready(program(*args)), seconds, memory)
+    return Program(
+        lambda: jax.block_until_ready(program(*args)), seconds, temporary_mib(program)
+    )
+
+
+def temporary_mib(program: jax.stages.Compiled) -> float:
+    """Return the temporary memory of a compiled program, NaN where it is not told."""
+    memory = program.memory_analysis()
+    return float("nan") if memory is None else memory.temp_size_in_bytes / 2**20
 
 
 def compiled_step(function: Callable, state: PyTree, *args: PyTree) -> Program:
@@ -59,13 +66,12 @@ def compiled_step(function: Callable, state: PyTree, *args: PyTree) -> Program:
     start = time.perf_counter()
     program = jit(function, donate_argnums=0).lower(state, *args).compile()
     seconds = time.perf_counter() - start
-    memory = program.memory_analysis().temp_size_in_bytes / 2**20
     current = [jax.tree.map(jnp.copy, state)]
 
     def run() -> None:
         current[0] = jax.block_until_ready(program(current[0], *args))
 
-    return Program(run, seconds, memory)
+    return Program(run, seconds, temporary_mib(program))
 
 
 def median_ms(programs: Sequence[Program], repeats: int) -> list[float]:

@@ -142,7 +142,8 @@ def evaluate(
         scored.append(found)
         inside = [p for p in wanted if positions[0] <= p < positions[0] + real]
         shown += [
-            _example(found, p - positions[0], image_set, indices[p]) for p in inside
+            _example(found, int(p - positions[0]), image_set, int(indices[p]))
+            for p in inside
         ]
     return (
         Scores(
@@ -168,10 +169,10 @@ def _example(found: Scored, row: int, image_set: ImageSet, index: int) -> Exampl
         (image_set.subjects[index],),
         image_set.slices[index][None],
         image_set.frames[index][None],
-        found.target[row][None],
-        found.reconstruction[row][None],
+        np.asarray(found.target[row])[None],
+        np.asarray(found.reconstruction[row])[None],
         mask[None],
-        found.psnr_db[row][None],
+        np.asarray(found.psnr_db[row])[None],
     )
 
 

@@ -8,6 +8,7 @@ intermediates of all eight.)
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -50,7 +51,8 @@ class Convolution(nn.Module):
         shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", uniform_kernel, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve(x, kernel, self.dilation) + per_channel(bias)
+        y: Any = convolve(x, kernel, self.dilation)
+        return y + per_channel(bias)
 
 
 class _Parameters(nn.Module):

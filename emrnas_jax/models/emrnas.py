@@ -121,7 +121,7 @@ class SearchNetwork(nn.Module):
             Component,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(0, nn.broadcast, nn.broadcast),
+            in_axes=(0, nn.broadcast, nn.broadcast),  # pyright: ignore
             length=self.components,
         )(make_block, self.width, self.consistency, name="components")
         grouped = jax.tree.map(

@@ -73,8 +73,17 @@ def build_network(name: str, settings: dict) -> nn.Module:
     """Return the network of that name.
 
     Raises:
-        InputError: there is no such network, setting or kind of consistency, or a
-            setting without a default is not given.
+        InputError: there is no such network, setting or kind of consistency.
+    """
+    check_settings(name, settings)
+    return NETWORKS[name](**settings)
+
+
+def check_settings(name: str, settings: dict) -> None:
+    """Check what can be checked before the architecture is known.
+
+    Raises:
+        InputError: there is no such network, setting or kind of consistency.
     """
     if name not in NETWORKS:
         raise InputError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
@@ -84,16 +93,17 @@ def build_network(name: str, settings: dict) -> nn.Module:
             raise InputError(
                 f"network {name} has no setting {key!r}; it has {', '.join(known)}"
             )
-    for key, parameter in known.items():
-        if parameter.default is parameter.empty and key not in settings:
-            raise InputError(f"network {name} needs the setting {key!r}")
     consistency = settings.get("consistency")
     if consistency is not None and consistency not in CONSISTENCY:
         raise InputError(
-            f"consistency {consistency!r} does not exist; choose one of "
+            f"networks.{name}.consistency: found {consistency!r}; choose one of "
             f"{', '.join(CONSISTENCY)}"
         )
-    return NETWORKS[name](**settings)
+    for key in ("components", "cells_per_block", "width"):
+        if settings.get(key, 1) < 1:
+            raise InputError(
+                f"networks.{name}.{key}: found {settings[key]}; at least 1 is needed"
+            )
 
 
 def parameter_count(params: dict) -> int:

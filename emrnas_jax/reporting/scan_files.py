@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class ReconstructedScan:
 
 
 def write_scan(
-    path: Path, scan: ReconstructedScan, attributes: dict[str, str | int | float]
+    path: Path, scan: ReconstructedScan, attributes: Mapping[str, str | int | float]
 ) -> None:
     """Write a scan as HDF5, whole or not at all.
 

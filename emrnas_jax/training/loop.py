@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -52,16 +53,28 @@ class Training(NamedTuple):
     row: Callable[[Any, int], dict]
 
 
-class LoopSettings(NamedTuple):
-    """How the loop runs; nothing here changes a result.
+@dataclass(frozen=True)
+class LoopSettings:
+    """The config section `loop`; nothing here changes a result.
 
     Attributes:
         steps_per_dispatch: steps that the host hands over at once.
         checkpoint_seconds: the longest time between two checkpoints.
+        device_mib: data sets larger than this many MiB are streamed to the device.
     """
 
     steps_per_dispatch: int = 10
     checkpoint_seconds: float = 60.0
+    device_mib: float = 4096.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.steps_per_dispatch < 1:
+            raise InputError("loop.steps_per_dispatch: must be at least 1")
 
 
 def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa: ANN401

@@ -69,7 +69,7 @@ def of_active_rows(
     def update(
         gradients: PyTree,
         state: PyTree,
-        params: PyTree,
+        params: PyTree = None,
         *,
         choices: Int[Array, "component cell"],
         **_: Any,  # noqa: ANN401 - what other transforms of the partition take
@@ -81,4 +81,8 @@ def of_active_rows(
         )
         return direction, state
 
-    return optax.GradientTransformationExtraArgs(per_row_init, update)
+    # Optax types extra arguments as optional; this one is needed.
+    return optax.GradientTransformationExtraArgs(
+        per_row_init,
+        update,  # pyright: ignore[reportArgumentType]
+    )

@@ -8,7 +8,7 @@ Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -98,7 +98,7 @@ def weight_step(
     active = take_active(state.weights, path)
 
     def loss_of(active: PyTree) -> Float[Array, ""]:
-        image = network.clone(rows=1).apply(
+        image: Any = network.clone(rows=1).apply(
             {"params": active}, *batch[:3], fixed_gates(choices)
         )
         return squared_error(image, batch.target)
@@ -132,7 +132,7 @@ def architecture_step(
 
     def loss_of(alphas: Float[Array, "cell op"]) -> tuple[Float[Array, ""], Array]:
         gates = GATES[paths_per_cell](key, alphas, gate_rule)
-        image = network.apply({"params": state.weights}, *batch[:3], gates)
+        image: Any = network.apply({"params": state.weights}, *batch[:3], gates)
         return squared_error(image, batch.target), gates.choices
 
     (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)

@@ -89,7 +89,7 @@ def test_the_scale_can_be_given(image, lines, save):
     how = Reading("magnitude", "rows", scale=4.0)
     scan = read_scan(save(kspace=kspace), how)
     assert scan.scale == pytest.approx(4)
-    np.testing.assert_allclose(scan.kspace, kspace / 4, atol=1e-5)
+    np.testing.assert_allclose(scan.values, kspace / 4, atol=1e-5)
 
 
 def test_complete_kspace_with_a_mask_is_complete_and_keeps_the_mask(image, lines, save):

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from emrnas_jax.data.scans import Scan
+from emrnas_jax.inference import load_model
+from emrnas_jax.inference.doubts import doubts, phase_fraction
+
+
+@pytest.fixture(scope="module")
+def model(make_model):
+    return load_model(make_model())
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(3)
+
+
+def scan_of(image, mask):
+    kspace = (np.fft.fft2(image, norm="ortho") * mask).astype(np.complex64)[None]
+    number = np.zeros(1, np.int32)
+    return Scan(("s",), number, number, None, kspace, mask[None], 1.0)
+
+
+def lines(count, height=16):
+    return (np.arange(height) < count)[:, None]
+
+
+def test_a_scan_like_the_training_raises_no_doubt(model, random):
+    assert not doubts(model, scan_of(random.random((16, 16)), lines(5)))
+
+
+def test_each_difference_from_the_training_is_said(model, random):
+    image = random.random((16, 16))
+    phase = np.exp(2j * np.pi * random.random((16, 16)))
+    for scan, wanted in (
+        (scan_of(random.random((24, 16)), lines(7, 24)), "24 x 16"),
+        (scan_of(image, lines(8)), "50% of k-space"),
+        (scan_of(image, lines(15)), "--fully_sampled"),
+        (scan_of(image, lines(5).T), r"axis"),
+        (scan_of(image * phase, lines(5)), "phase"),
+    ):
+        [doubt] = doubts(model, scan)
+        assert wanted in doubt
+
+
+def test_a_subject_of_the_training_is_said(make_model, random):
+    folder = make_model(name="fold_1/seen")
+    manifest = '{"folds": [{"train": ["s"], "validation": ["t"], "test": ["u"]}]}'
+    (folder.parent.parent / "folds.json").write_text(manifest)
+    scan = scan_of(random.random((16, 16)), lines(5))
+    [doubt] = doubts(load_model(folder), scan)
+    assert "trained on this subject" in doubt
+
+
+@pytest.mark.parametrize("size", [(16, 16), (15, 12)])
+def test_real_images_have_no_phase_and_random_phases_half(size, random):
+    image = random.normal(size=size)
+    mask = np.ones((size[0], 1), bool)
+    real = np.fft.fft2(image).astype(np.complex64)
+    assert phase_fraction(real, mask) < 1e-10
+    phase = np.exp(2j * np.pi * random.random(size))
+    turned = np.fft.fft2(image * phase).astype(np.complex64)
+    assert phase_fraction(turned, mask) == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,219 @@
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from emrnas_jax.data.scans import Reading
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference import load_model, reconstruct_kspace
+from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
+
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def model(make_model):
+    return load_model(make_model())
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def kspace(random):
+    """Plain k-space of two images of 16 x 16, five of its rows measured."""
+    images = random.random((2, 16, 16))
+    lines = np.isin(np.arange(16), (0, 1, 5, 14, 15))
+    return np.fft.fft2(images, norm="ortho") * lines[:, None]
+
+
+@pytest.fixture
+def reconstruct(model, scans, tmp_path):
+    """Reconstruct what is in the folder of scans."""
+
+    def reconstruct(**changes):
+        reading = Reading("magnitude", "rows")
+        settings = {"input": scans, "output": tmp_path / "out", "reading": reading}
+        return reconstruct_files(model, Settings(batch=BATCH, **settings | changes))
+
+    return reconstruct
+
+
+def write_png(folder, random, time=1):
+    path = folder / f"mr_heart_p01t{time:02d}z0.png"
+    Image.fromarray(random.integers(0, 256, (16, 16), np.uint8)).save(path)
+    return path
+
+
+def write_kspace(path, kspace, **more):
+    np.savez(path, kspace=kspace, kspace_convention="plain", **more)
+    return path
+
+
+def read(path, name="reconstruction"):
+    with h5py.File(path) as file:
+        dataset: Any = file[name]
+        return np.asarray(dataset[()])
+
+
+def test_the_result_of_kspace_is_that_of_the_python_function(
+    model, scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace * 1e-5)
+    tally = reconstruct()
+    assert (tally.done, tally.failed, tally.frames) == (1, 0, 2)
+    mask = (kspace[0] != 0).any(axis=1, keepdims=True)
+    wanted = reconstruct_kspace(model, kspace * 1e-5, mask, batch=BATCH)
+    found = read(tmp_path / "out" / "a.h5")
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-9)
+    assert (tmp_path / "out" / "a.png").exists()
+    with h5py.File(tmp_path / "out" / "a.h5") as file:
+        assert file.attrs["architecture"] == "[O8]"
+        assert "psnr_db" not in file
+
+
+def test_single_frames_share_a_batch_and_get_a_file_each(
+    scans, random, reconstruct, tmp_path, capsys
+):
+    for time in range(1, 7):
+        write_png(scans, random, time)
+    tally = reconstruct()
+    assert (tally.done, tally.frames) == (6, 6)
+    for time in range(1, 7):
+        path = tmp_path / "out" / f"mr_heart_p01t{time:02d}z0.h5"
+        assert read(path, "frame") == [time - 1]
+        assert np.isfinite(read(path, "psnr_db")).all()
+    assert capsys.readouterr().out.count("dB, SSIM") == 12
+    assert "6 files with 6 frames" in summary(tally)
+
+
+# What is in each: bytes, or the arrays of an .npz.
+BAD = {
+    "cut.npz": b"PK\x03\x04" + bytes(99),
+    "cut.h5": b"\x89HDF\r\n\x1a\n" + bytes(99),
+    "mr_heart_p02t01z0.png": b"\x89PNG\r\n\x1a\n",
+    "variable.npz": {"data": np.ones((16, 16))},
+    "nan.npz": {"kspace": np.full((16, 16), np.nan + 0j)},
+    "zero.npz": {"kspace": np.zeros((16, 16), complex)},
+    "rank.npz": {"kspace": np.ones(16, complex)},
+    "real.npz": {"kspace": np.ones((16, 16))},
+    "coils.npz": {"kspace": np.ones((1, 8, 16, 16), complex)},
+    "mask.npz": {"kspace": np.ones((16, 16), complex), "mask": np.ones(9)},
+}
+
+
+def test_bad_files_are_reported_and_the_good_ones_written(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    for name in ("a.npz", "z.npz"):
+        write_kspace(scans / name, kspace)
+    for name, content in BAD.items():
+        if isinstance(content, bytes):
+            (scans / name).write_bytes(content)
+        else:
+            np.savez(scans / name, **content)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (2, len(BAD))
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"a.h5", "a.png", "z.h5", "z.png"}
+    errors = capsys.readouterr().err.splitlines()
+    for name in BAD:
+        assert any(f"{scans / name}" in e for e in errors if e.startswith("error:"))
+
+
+def test_a_second_time_nothing_is_done_until_the_input_changes(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    path = write_kspace(scans / "a.npz", kspace)
+    reconstruct()
+    before = (tmp_path / "out" / "a.h5").stat().st_mtime_ns
+    tally = reconstruct()
+    assert (tally.done, tally.skipped, tally.failed) == (0, 1, 0)
+    assert "done already" in capsys.readouterr().out
+    assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
+
+    write_kspace(path, kspace * 2, more=np.ones(3))
+    assert reconstruct().failed == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
+    old = read(tmp_path / "out" / "a.h5")
+    assert reconstruct(overwrite=True).done == 1
+    found = read(tmp_path / "out" / "a.h5")
+    np.testing.assert_allclose(found, 2 * old, rtol=1e-4, atol=1e-6)
+
+
+def test_other_settings_or_files_of_others_are_not_taken_for_done(
+    scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    reconstruct()
+    assert reconstruct(reading=Reading("magnitude", "rows", scale=2.0)).failed == 1
+    (tmp_path / "out" / "a.h5").write_text("not mine")
+    assert reconstruct().failed == 1
+    assert (tmp_path / "out" / "a.h5").read_text() == "not mine"
+
+
+def test_files_of_one_stem_do_not_overwrite_each_other(
+    scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    with h5py.File(scans / "A.h5", "w") as file:
+        file["kspace"] = 3 * kspace
+        file.attrs["kspace_convention"] = "plain"
+    assert reconstruct().done == 2
+    one, three = (read(tmp_path / "out" / f"{n}.h5") for n in ("a.npz", "A.h5"))
+    np.testing.assert_allclose(three, 3 * one, rtol=1e-4, atol=1e-5)
+
+
+def test_the_folder_of_the_input_is_no_output(scans, kspace, reconstruct):
+    write_kspace(scans / "a.npz", kspace)
+    with pytest.raises(InputError, match="folder of the input"):
+        reconstruct(output=scans)
+    with pytest.raises(InputError, match="cannot be made"):
+        reconstruct(output=scans / "a.npz" / "out")
+
+
+def test_images_too_small_to_score_fail_alone(
+    scans, random, kspace, reconstruct, capsys
+):
+    write_kspace(scans / "a.npz", kspace)
+    small = scans / "mr_heart_p01t01z0.png"
+    Image.fromarray(random.integers(0, 256, (6, 16), np.uint8)).save(small)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (1, 1)
+    assert "SSIM" in capsys.readouterr().err
+
+
+def test_what_differs_from_the_training_is_said_once(
+    scans, kspace, reconstruct, capsys
+):
+    for name in ("a.npz", "b.npz"):
+        write_kspace(scans / name, kspace.swapaxes(1, 2))
+    assert reconstruct().done == 2
+    warnings = capsys.readouterr().err
+    assert warnings.count("the axis that the network was trained for") == 1
+
+
+def test_a_full_disk_fails_the_file_and_leaves_no_halves(
+    scans, kspace, reconstruct, tmp_path, monkeypatch, capsys
+):
+    write_kspace(scans / "a.npz", kspace)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("emrnas_jax.inference.jobs.write_scan", full)
+    assert reconstruct().failed == 1
+    assert "No space left" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "a.h5").exists()

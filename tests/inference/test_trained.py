@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference import load_model
+
+
+def test_a_network_is_found_from_every_folder_around_it(make_model):
+    folder = make_model()
+    run = folder.parent.parent
+    for path in (run, run / "fold_1", folder, folder / "checkpoints"):
+        model = load_model(path)
+        assert (model.folder, model.step) == (folder, 7)
+    assert load_model(folder / "checkpoints" / "7").step == 7
+    assert load_model(str(run), fold=1, network="emrnas").folder == folder
+
+
+def test_what_is_no_model_is_named_with_a_way_out(make_model, tmp_path):
+    folder = make_model()
+    run = folder.parent.parent
+    for path, fold, network, message in (
+        (tmp_path / "nowhere", None, None, "found nothing"),
+        (folder / "network.json", None, None, "found a file"),
+        (tmp_path, None, None, "not a model"),
+        (run, 3, None, "no fold_3; it has fold_1"),
+        (run, None, "unet", "no trained network 'unet'; it has emrnas"),
+        (folder, 2, None, "leave out --fold"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_model(path, fold, network)
+
+
+def test_a_run_that_trained_nothing_yet_says_so(make_model, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="nothing was trained here yet"):
+        load_model(tmp_path)
+    (tmp_path / "fold_1" / "search").mkdir(parents=True)
+    with pytest.raises(InputError, match="no network was trained here yet"):
+        load_model(tmp_path)
+    record = (make_model() / "network.json").read_text()
+    (tmp_path / "fold_1" / "emrnas" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "fold_1" / "emrnas" / "network.json").write_text(record)
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        load_model(tmp_path)
+
+
+def test_a_damaged_checkpoint_or_record_is_refused(make_model):
+    folder = make_model(name="damaged")
+    record = folder / "network.json"
+    text = record.read_text()
+    record.write_text(text[:40])
+    with pytest.raises(InputError, match="not a network's record"):
+        load_model(folder)
+    record.write_text(text)
+    for file in (folder / "checkpoints" / "7" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_model(folder)
+
+
+def test_a_checkpoint_being_saved_by_a_training_is_left_alone(make_model):
+    folder = make_model()
+    unfinished = folder / "checkpoints" / "9.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    try:
+        assert load_model(folder).step == 7
+        assert unfinished.exists()
+    finally:
+        unfinished.rmdir()
+
+
+def test_an_unfinished_training_is_reported(make_model, caplog):
+    folder = make_model(name="fold_1/unfinished")
+    (folder.parent.parent / "config.json").write_text('{"retrain": {"epochs": 9}}')
+    (folder / "metrics.jsonl").write_text('{"epoch": 4}\n')
+    load_model(folder)
+    assert "trained for 4 of 9 epochs" in caplog.text
+
+
+def test_the_subjects_of_its_training_are_known(make_model):
+    folder = make_model(name="fold_2/emrnas")
+    parts = {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
+    other = {"train": ["d"], "validation": ["c"], "test": ["a", "b"]}
+    manifest = folder.parent.parent / "folds.json"
+    manifest.write_text(json.dumps({"folds": [other, parts]}))
+    assert load_model(folder).subjects == {"a", "b", "c"}

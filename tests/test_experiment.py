@@ -1,0 +1,120 @@
+"""Settings that cannot work are refused before anything is written."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.protocol import Experiment, run_protocol
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
+
+
+def get_config(name: str, variant: str | None = None):
+    path = next(path for path in CONFIGS if path.stem == name)
+    return runpy.run_path(str(path))["get_config"](variant)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_fills_its_constructors(path, tmp_path):
+    Experiment(runpy.run_path(str(path))["get_config"](), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("cardiac", "small"),
+        ("brain", "small"),
+        ("brain", "complex"),
+        ("demo", "tiny"),
+        ("demo", "head"),
+    ],
+)
+def test_every_variant_fills_its_constructors(name, variant, tmp_path):
+    Experiment(get_config(name, variant), tmp_path / "run")
+
+
+def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(InputError, match=r"no variant 'huge'; there are .*small"):
+        get_config("cardiac", "huge")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("search.paths_per_cell", 3, r"search\.paths_per_cell: found 3"),
+        ("search.gate_rule", "largest", r"search\.gate_rule: found 'largest'"),
+        ("search.warmup_epochs", -1, r"search\.warmup_epochs"),
+        ("search.batch", 0, "search"),
+        ("retrain.epochs", 0, "retrain"),
+        ("sampling.rate", 1.5, r"sampling\.rate"),
+        ("sampling.kind", "spiral", r"sampling\.kind"),
+        ("data.images", "phase", r"data\.images"),
+        ("data.images", "complex", "consistency=single"),
+        ("networks.emrnas.consistency", "double", "two_step"),
+        ("folds.count", 1, r"folds\.count"),
+        ("evaluation.batch", 0, r"evaluation\.batch"),
+        ("loop.steps_per_dispatch", 0, r"loop\.steps_per_dispatch"),
+        ("architecture", "[O9]", "O9"),
+        ("architecture", "[O1 O2|O3 O4]", "blocks"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(key, value, message, tmp_path):
+    config = get_config("demo", "tiny")
+    with config.unlocked():
+        config.update_from_flattened_dict({key: value})
+    with pytest.raises(InputError, match=message):
+        Experiment(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_key_of_a_section_is_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    with config.unlocked():
+        config.search.epochs = 3
+    with pytest.raises(InputError, match="epochs"):
+        Experiment(config, tmp_path / "run")
+
+
+def test_a_missing_section_is_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    with config.unlocked():
+        del config.search
+    with pytest.raises(InputError, match="search"):
+        Experiment(config, tmp_path / "run")
+
+
+def test_a_stage_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no stage 'train'"):
+        run_protocol(get_config("demo", "tiny"), tmp_path / "run", "train")
+
+
+def test_retraining_before_the_search_says_what_is_missing(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    with pytest.raises(InputError, match="nothing was searched yet"):
+        run_protocol(config, tmp_path / "run", "retrain")
+
+
+def test_fewer_subjects_than_folds_are_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    config.data.phantom.subjects = 2
+    with pytest.raises(InputError, match="subjects"):
+        run_protocol(config, tmp_path / "run", "search")
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_batch_larger_than_the_split_is_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    config.search.batch = 64
+    with pytest.raises(InputError, match="batch of 64"):
+        run_protocol(config, tmp_path / "run", "search")
+
+
+def test_a_damaged_config_of_a_run_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        Experiment(get_config("demo", "tiny"), tmp_path)

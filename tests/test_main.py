@@ -1,0 +1,144 @@
+"""The program as a user starts it: wrong command lines, kills, SIGTERM."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from emrnas_jax.training.retrain import load_trained
+
+ROOT = Path(__file__).parent.parent
+
+
+def command(run: Path, cache: Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "emrnas_jax.main"),
+        f"--config={ROOT / 'configs' / 'demo.py'}:tiny",
+        f"--workdir={run}",
+        f"--config.data.cache={cache}",
+        *more,
+    ]
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    return subprocess.Popen(
+        arguments,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--config=configs/none.py"], "configs/none.py"),
+        (["--config=configs/cardiac.py:huge"], "no variant 'huge'; there are"),
+        (["--config.retrain.epoch=3"], 'Did you mean "epochs"'),
+        (["--config.seed=one"], "invalid literal for int"),
+        (["--config.data.path=nowhere"], "nowhere"),
+    ],
+    ids=["no config", "no variant", "misspelt key", "wrong type", "no data"],
+)
+def test_a_wrong_command_line_is_one_clear_message(more, message, tmp_path):
+    run = tmp_path / "run"
+    process = start(command(run, tmp_path / "cache", *more))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not run.exists()
+
+
+def wait_for(condition, process: subprocess.Popen) -> bool:
+    """Wait until the condition holds; False when the process ends before."""
+    while not condition():
+        if process.poll() is not None:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def checkpoints(run: Path) -> set[Path]:
+    """Finished checkpoints: folders named by their step alone."""
+    found = run.glob("fold_*/*/checkpoints/*")
+    return {path for path in found if path.name.isdigit()}
+
+
+def unfinished(run: Path) -> list[Path]:
+    """Checkpoints that are being written."""
+    found = run.glob("fold_*/*/checkpoints/*")
+    return [path for path in found if "orbax-checkpoint-tmp" in path.name]
+
+
+def weights(run: Path, fold: int) -> list[np.ndarray]:
+    _, _, variables = load_trained(run / f"fold_{fold}" / "emrnas")
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(variables)]
+
+
+@pytest.mark.slow
+def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
+    cache, whole, killed = (tmp_path / name for name in ("cache", "whole", "killed"))
+    often = "--config.loop.checkpoint_seconds=0"
+    process = start(command(whole, cache, often))
+    _, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+
+    chance = random.Random(0)
+    for kill in range(3):
+        process = start(command(killed, cache, often))
+        before = checkpoints(killed)
+        wanted = chance.randint(1, 6)
+        alive = wait_for(
+            lambda b=before, w=wanted: len(checkpoints(killed) - b) >= w, process
+        )
+        if kill == 1:  # while a checkpoint is being written
+            alive = wait_for(lambda: unfinished(killed), process)
+        else:
+            time.sleep(chance.uniform(0, 0.5))
+        assert alive, "the run was over before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+    process = start(command(killed, cache, often))
+    _, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+    names = ["architecture.json", "folds.json"]
+    names += [f"fold_{k}/search/architecture.json" for k in (1, 2, 3)]
+    names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2, 3)]
+    names += [f"fold_{k}/zero_filled/scores.csv" for k in (1, 2, 3)]
+    for name in names:
+        assert (killed / name).read_text() == (whole / name).read_text(), name
+    for fold in (1, 2, 3):
+        pairs = zip(weights(killed, fold), weights(whole, fold), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_exits(tmp_path):
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    # No checkpoint is due before the end, so one that appears was saved for SIGTERM.
+    more = [
+        "--config.loop.checkpoint_seconds=3600",
+        "--config.search.search_epochs=500",
+    ]
+    process = start(command(run, cache, *more))
+    log = run / "fold_1" / "search" / "metrics.jsonl"
+    assert wait_for(lambda: log.exists() and log.read_text(), process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM: saved step" in err
+    assert len(checkpoints(run)) == 1

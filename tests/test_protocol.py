@@ -1,0 +1,157 @@
+"""The whole protocol at tiny size, in this process."""
+
+import csv
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.main import summary
+from emrnas_jax.protocol import run_protocol
+
+ROOT = Path(__file__).parent.parent
+
+
+def config_of(name: str, variant: str | None = None):
+    return runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"](variant)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    config = config_of("demo", "tiny")
+    config.data.cache = str(tmp_path_factory.mktemp("cache"))
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "demo"
+    run_protocol(config, run)
+    return run
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_leaves_the_promised_files(run):
+    expected = ["config.json", "folds.json", "architecture.json", "results.json"]
+    expected += ["report/index.html", "report/tables.md"]
+    for fold in (1, 2, 3):
+        expected += [f"fold_{fold}/search/architecture.json"]
+        expected += [f"fold_{fold}/search/metrics.jsonl"]
+        expected += [f"fold_{fold}/emrnas/metrics.jsonl"]
+        expected += [f"fold_{fold}/emrnas/network.json"]
+        expected += [f"fold_{fold}/{n}/scores.csv" for n in ("emrnas", "zero_filled")]
+    missing = [name for name in expected if not (run / name).is_file()]
+    assert not missing
+
+
+def test_the_trained_network_beats_zero_filling(run):
+    networks = json.loads((run / "results.json").read_text())["networks"]
+    gain = networks["emrnas"]["psnr_db_mean"] - networks["zero_filled"]["psnr_db_mean"]
+    assert gain > 0.5
+
+
+def test_results_follow_from_the_scores(run):
+    results = json.loads((run / "results.json").read_text())
+    for name, network in results["networks"].items():
+        means = []
+        for fold in (1, 2, 3):
+            with (run / f"fold_{fold}" / name / "scores.csv").open() as file:
+                rows = list(csv.DictReader(file))
+            means.append(np.mean([float(row["psnr_db"]) for row in rows]))
+        assert network["psnr_db_mean"] == pytest.approx(np.mean(means), abs=1e-6)
+        assert network["psnr_db_std"] == pytest.approx(np.std(means), abs=1e-6)
+
+
+def test_every_network_is_scored_on_the_same_frames(run):
+    for fold in (1, 2, 3):
+        frames = [
+            [line.split(",")[:3] for line in path.read_text().splitlines()]
+            for path in sorted((run / f"fold_{fold}").glob("*/scores.csv"))
+        ]
+        assert len(frames) == 2
+        assert frames[0] == frames[1]
+
+
+def test_the_ensemble_is_the_largest_sum_of_the_folds(run):
+    record = json.loads((run / "architecture.json").read_text())
+    folds = [
+        json.loads((run / f"fold_{k}/search/architecture.json").read_text())
+        for k in (1, 2, 3)
+    ]
+    total = np.sum([fold["probabilities"] for fold in folds], axis=0)
+    names = [f"O{i + 1}" for i in total.argmax(-1)]
+    assert record["architecture"] == f"[{' '.join(names)}]"
+
+
+def test_subjects_are_never_trained_and_tested_on(run):
+    for fold in json.loads((run / "folds.json").read_text())["folds"]:
+        assert not set(fold["test"]) & (set(fold["train"]) | set(fold["validation"]))
+
+
+def test_a_finished_run_is_not_run_again(config, copy):
+    watched = [*copy.glob("fold_*/*/scores.csv"), *copy.glob("fold_*/*/metrics.jsonl")]
+    before = {path: path.stat().st_mtime_ns for path in watched}
+    run_protocol(config, copy)
+    assert before == {path: path.stat().st_mtime_ns for path in watched}
+
+
+def test_changed_settings_are_refused_by_name(config, run):
+    changed = config.copy_and_resolve_references()
+    changed.retrain.epochs = 7
+    changed.seed = 5
+    with pytest.raises(InputError, match=r"retrain\.epochs was 3, now 7; seed was 0"):
+        run_protocol(changed, run)
+
+
+def test_settings_of_the_loop_may_change(config, copy):
+    changed = config.copy_and_resolve_references()
+    changed.loop.steps_per_dispatch = 5
+    run_protocol(changed, copy, "evaluate")
+
+
+def test_streaming_gives_the_same_scores(config, run, tmp_path):
+    streamed = config.copy_and_resolve_references()
+    streamed.loop.device_mib = 0.0
+    run_protocol(streamed, tmp_path / "streamed")
+    for name in ("architecture.json", "fold_2/emrnas/scores.csv"):
+        assert (tmp_path / "streamed" / name).read_text() == (run / name).read_text()
+
+
+def test_a_damaged_table_of_scores_is_named(config, copy):
+    (copy / "fold_1/emrnas/scores.csv").write_text("subject,slice\np01,x\n")
+    with pytest.raises(InputError, match=r"fold_1/emrnas/scores\.csv"):
+        run_protocol(config, copy, "evaluate")
+
+
+def test_a_damaged_architecture_is_named(config, copy):
+    (copy / "architecture.json").write_text("{")
+    (copy / "fold_1/emrnas/scores.csv").unlink()
+    with pytest.raises(InputError, match=r"architecture\.json"):
+        run_protocol(config, copy, "evaluate")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(config, copy):
+    record = json.loads((copy / "architecture.json").read_text())
+    other = "[O1 O1]" if record["architecture"] != "[O1 O1]" else "[O2 O2]"
+    (copy / "architecture.json").write_text(json.dumps({"architecture": other}))
+    (copy / "fold_1/emrnas/scores.csv").unlink()
+    with pytest.raises(InputError, match="another network"):
+        run_protocol(config, copy, "evaluate")
+
+
+def test_the_summary_names_every_network_and_the_report(run):
+    text = summary(run)
+    assert "zero_filled" in text
+    assert "emrnas" in text
+    assert "index.html" in text

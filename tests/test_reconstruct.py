@@ -1,0 +1,70 @@
+"""The command, as its users call it; what it does is tested in `inference`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def command(make_model, tmp_path):
+    """Run the command with flags beside --model and --output."""
+
+    def command(**given):
+        given = {"model": make_model(), "output": tmp_path / "out"} | given
+        return subprocess.run(
+            [sys.executable, "-m", "emrnas_jax.reconstruct"]
+            + [f"--{name}={value}" for name, value in given.items()],
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return command
+
+
+@pytest.mark.slow
+def test_one_bad_file_among_good_ones_is_reported_and_the_status_is_1(
+    command, tmp_path
+):
+    random = np.random.default_rng(0)
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    kspace = np.fft.fft2(random.random((3, 16, 16)), norm="ortho")
+    for name, value in (("bad", np.nan), ("good", 1.0)):
+        np.savez(scans / name, kspace=kspace * value)
+    masks = tmp_path / "masks.npz"
+    np.savez(masks, masks=np.isin(np.arange(16), (0, 7, 8, 9, 12))[None])
+    done = command(input=scans, mask=masks, kspace_convention="plain", batch=2)
+    assert done.returncode == 1, done.stderr
+    [error] = [x for x in done.stderr.splitlines() if x.startswith("error:")]
+    assert str(scans / "bad.npz") in error
+    assert "Traceback" not in done.stderr
+    line, summary = done.stdout.splitlines()
+    assert line.startswith("good.npz: 3 frames")
+    assert "1 failed; 1 file with 3 frames" in summary
+    with h5py.File(tmp_path / "out" / "good.h5") as file:
+        found: dict[str, Any] = {name: item[()] for name, item in file.items()}
+    assert found["reconstruction"].shape == (3, 16, 16)
+    assert np.flatnonzero(found["mask"][0]).tolist() == [0, 7, 8, 9, 12]
+    assert found["psnr_db"].shape == (3,)
+    assert (tmp_path / "out" / "good.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["model", "input", "mask"])
+def test_a_path_that_leads_nowhere_is_one_clear_message(flag, command, tmp_path):
+    np.savez(tmp_path / "scan.npz", kspace=np.eye(16, dtype=complex))
+    done = command(**{"input": tmp_path / "scan.npz", flag: tmp_path / "nowhere"})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'nowhere'}: ")
+    assert "Traceback" not in done.stderr
