@@ -4,6 +4,7 @@ Orbax writes a checkpoint into a temporary folder and renames it when it is whol
 run killed while saving continues from the checkpoint before. The two newest are kept.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Checkpoints:
         unfinished folders would otherwise be removed.
         """
         self._folder = folder.resolve()
-        self._identity = identity
+        # As it comes back from JSON, where tuples are lists.
+        self._identity: dict = json.loads(json.dumps(identity))
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(

@@ -4,10 +4,11 @@ import contextlib
 import ctypes
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
+from absl import app, flags
 from absl import logging as absl_logging
 
 from emrnas_jax.errors import InputError
@@ -59,3 +60,33 @@ def clear_errors() -> Iterator[None]:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a program's last word
         raise SystemExit(1) from None
+
+
+def parse_or_exit(
+    argv: Sequence[str], check: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Parse the command line; print what is wrong with it, if so, and exit.
+
+    Args:
+        argv: the command line.
+        check: called after parsing; raises what makes the values unusable.
+    """
+    if any(word.lstrip("-").startswith("help") for word in argv[1:]):
+        return app.parse_flags_with_usage(list(argv))
+    with clear_errors():
+        return _parse(argv, check)
+
+
+def _parse(argv: Sequence[str], check: Callable[[], None]) -> list[str]:
+    try:
+        rest = flags.FLAGS(list(argv))
+        check()
+    except InputError:
+        raise
+    except flags.Error as error:
+        # The flag's error quotes the traceback of the config file, if that failed.
+        raise InputError(str(error).split("InputError: ")[-1].strip()) from error
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        words = str(error.args[0] if len(error.args) == 1 else error)
+        raise InputError(f"--config: {' '.join(words.split())}") from error
+    return rest

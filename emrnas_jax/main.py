@@ -7,13 +7,13 @@ The same command continues a run that was stopped.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from emrnas_jax import host
-from emrnas_jax.errors import InputError
 from emrnas_jax.protocol import STAGES, run_protocol
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -56,38 +56,12 @@ def summary(run: Path) -> str:
     return "\n".join(lines)
 
 
-def parse_flags(argv: Sequence[str]) -> list[str]:
-    """Parse the command line and load the config.
-
-    Raises:
-        InputError: a flag, the config's file or variant, or a key set by a flag.
-    """
-    try:
-        rest = flags.FLAGS(list(argv))
-        if CONFIG.value is not None:
-            _ = CONFIG.value.seed  # a missing file is only noticed here
-    except InputError:
-        raise
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        words = str(error.args[0] if len(error.args) == 1 else error)
-        raise InputError(f"--config: {' '.join(words.split())}") from error
-    except flags.Error as error:
-        # The flag's error quotes the traceback of the config file, if that failed.
-        text = str(error)
-        if "InputError: " in text:
-            text = text.split("InputError: ")[-1]
-        raise InputError(text.strip()) from error
-    return rest
-
-
-def parse_or_exit(argv: Sequence[str]) -> list[str]:
-    """Parse the command line, or print what is wrong with it and exit."""
-    if any(word.lstrip("-").startswith("help") for word in argv[1:]):
-        return app.parse_flags_with_usage(list(argv))
-    with host.clear_errors():
-        return parse_flags(argv)
+def load_config() -> None:
+    """Notice now that the config's file is missing, not when it is first used."""
+    if CONFIG.value is not None:
+        _ = CONFIG.value.seed
 
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main, flags_parser=parse_or_exit)
+    app.run(main, flags_parser=partial(host.parse_or_exit, check=load_config))

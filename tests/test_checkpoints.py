@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, and what cannot be used is refused."""
 
+import gc
 import shutil
 from typing import Any, NamedTuple
 
@@ -10,6 +11,19 @@ import pytest
 
 from emrnas_jax.checkpoints import Checkpoints, restore_latest
 from emrnas_jax.errors import InputError
+
+# When a read fails, Orbax forgets coroutines that it has not awaited.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:coroutine:RuntimeWarning",
+)
+
+
+@pytest.fixture(autouse=True)
+def _collect_forgotten_coroutines():
+    yield
+    gc.collect()
+
 
 IDENTITY = {"kind": "search", "width": 4, "momentum": 0.9, "residual": True}
 

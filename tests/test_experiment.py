@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.protocol import Experiment, run_protocol
+from emrnas_jax.experiment import Experiment
+from emrnas_jax.protocol import run_protocol
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
 

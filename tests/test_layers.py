@@ -17,6 +17,7 @@ LAYERS = [
     ("evaluation",),
     ("training",),
     ("reporting",),
+    ("experiment",),
     ("protocol", "inference"),
     ("main", "reconstruct", "evaluation.benchmark"),
 ]

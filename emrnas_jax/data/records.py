@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 from jaxtyping import Float32, Int32, UInt8
 from tqdm import tqdm
 
 from emrnas_jax.data.source import NamedImage
 from emrnas_jax.errors import InputError
+
+LOG = logging.getLogger("emrnas_jax")
 
 # Complex images have a last axis of real and imaginary parts.
 StoredImage = (
@@ -202,7 +204,7 @@ def open_records(recipe: Recipe, cache: Path) -> Records:
 
 
 def _build(builder: FrameRecords) -> None:
-    logging.info("building %s", builder.data_dir)
+    LOG.info("building %s", builder.data_dir)
     # One bar per build is enough, and standard output belongs to the program.
     tfds.disable_progress_bar()
     with (
@@ -219,7 +221,7 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logging.info("%s: waiting for another process that builds", path.parent)
+            LOG.info("%s: waiting for another process that builds", path.parent)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -7,6 +7,7 @@ per source; `recognition` lists them.
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from absl import logging
 
 from emrnas_jax.errors import InputError
+
+LOG = logging.getLogger("emrnas_jax")
 
 
 class NamedImage(NamedTuple):
@@ -80,7 +82,7 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
         used += 1
         yield named
     if constant:
-        logging.info("%s: left out %d constant images", path, constant)
+        LOG.info("%s: left out %d constant images", path, constant)
     if not used:
         found = f"only constant images ({constant})" if constant else "no frames"
         raise InputError(f"{path}: found {found}; export the file again or remove it")

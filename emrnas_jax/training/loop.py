@@ -5,6 +5,7 @@ results do not depend on where a run was stopped: what a step does follows from 
 number, the state and the seed.
 """
 
+import contextlib
 import logging
 import signal
 import time
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 from tqdm import tqdm
 
 from emrnas_jax.checkpoints import Checkpoints
@@ -26,7 +28,7 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 class DivergedError(InputError):
-    """The loss is not finite any more."""
+    """The loss, or the weights that its gradient moved, are not finite any more."""
 
 
 class Training(NamedTuple):
@@ -86,12 +88,23 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa:
         settings: how.
 
     Raises:
-        DivergedError: the loss is not finite; the last good checkpoint is kept.
+        DivergedError: the loss or a weight is not finite; the last good checkpoint is
+            kept.
         SystemExit: SIGTERM arrived; the state was saved.
     """
-    checkpoints = Checkpoints(training.folder / "checkpoints", training.identity)
-    restored = checkpoints.restore(state)
-    state = state if restored is None else restored
+    folder = training.folder / "checkpoints"
+    with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
+        restored = checkpoints.restore(state)
+        state = state if restored is None else restored
+        return _run_from(state, training, settings, checkpoints)
+
+
+def _run_from(
+    state: Any,  # noqa: ANN401
+    training: Training,
+    settings: LoopSettings,
+    checkpoints: Checkpoints,
+) -> Any:  # noqa: ANN401
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
     bar = tqdm(total=training.steps, initial=step, desc=training.name, disable=None)
@@ -101,7 +114,7 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa:
             count = min(settings.steps_per_dispatch, left)
             state = training.dispatch(state, step, count)
             totals = {name: np.asarray(getattr(state, name)) for name in training.sums}
-            if not all(np.isfinite(total).all() for total in totals.values()):
+            if not _is_finite(totals):
                 raise DivergedError(_diverged(training, step, count, checkpoints))
             step += count
             bar.update(count)
@@ -114,13 +127,21 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa:
                 state = state._replace(**jax.tree.map(jax.numpy.asarray, zeros))
             due = time.monotonic() - saved_at >= settings.checkpoint_seconds
             if due or step == training.steps or termination.requested:
+                # A finite loss may have a gradient that is not, seen a step later.
+                if not _is_finite(state):
+                    raise DivergedError(
+                        _diverged(training, step - count, count, checkpoints)
+                    )
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
             if termination.requested:
                 LOG.warning("SIGTERM: saved step %d of %s", step, training.name)
                 raise SystemExit(128 + signal.SIGTERM)
-    checkpoints.close()
     return state
+
+
+def _is_finite(tree: PyTree) -> bool:
+    return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(tree))
 
 
 def _diverged(
@@ -133,8 +154,8 @@ def _diverged(
         else f"the checkpoint of step {latest} is kept in {training.folder}/checkpoints"
     )
     return (
-        f"{training.name}: the loss is not finite in steps {step + 1} to "
-        f"{step + count}; {kept}. Lower the learning rate, or check the data for "
+        f"{training.name}: the loss or its gradient is not finite in steps {step + 1} "
+        f"to {step + count}; {kept}. Lower the learning rate, or check the data for "
         "values far above 1, and start in a new work folder"
     )
 

@@ -1,0 +1,80 @@
+"""The results of a run, from the scores of its folds."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
+from emrnas_jax.evaluation.evaluate import Scores, read_scores
+
+
+def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
+    """Return what `results.json` says of one network.
+
+    Args:
+        folders: of the network in each fold, with `cost.json`.
+        scores: of the network in each fold.
+    """
+    costs = [json.loads((folder / "cost.json").read_text()) for folder in folders]
+    values = {}
+    for measure in ("psnr_db", "ssim", "nmse"):
+        means = [float(getattr(s, measure).mean()) for s in scores]
+        values[f"{measure}_mean"], values[f"{measure}_std"] = fold_statistics(means)
+    seconds = np.median([cost["seconds_per_frame"] for cost in costs])
+    return values | {
+        "parameters": costs[0]["parameters"],
+        "seconds_per_frame": float(seconds),
+        "device": costs[0]["device"],
+        "frames": sum(len(s.subject) for s in scores),
+    }
+
+
+def compare(scores: dict[str, list[Scores]], seed: int) -> list[dict]:
+    """Compare every network with every one before it, frame by frame."""
+    names = list(scores)
+    rows = []
+    for i, name in enumerate(names):
+        for reference in names[:i]:
+            subjects = [s for part in scores[name] for s in part.subject]
+            for measure in ("psnr_db", "ssim"):
+                difference = paired_difference(
+                    _joined(scores[name], measure),
+                    _joined(scores[reference], measure),
+                    seed,
+                    subjects,
+                )
+                rows.append(
+                    {
+                        "network": name,
+                        "reference": reference,
+                        "measure": measure,
+                        "mean_difference": difference.mean,
+                        "low": difference.low,
+                        "high": difference.high,
+                        "frames": difference.frames,
+                    }
+                )
+    return rows
+
+
+def collect(folders: dict[str, list[Path]], seed: int) -> tuple[dict, list[dict]]:
+    """Return results and comparisons of networks, from their folders in each fold.
+
+    Raises:
+        InputError: a table of scores is missing or damaged.
+    """
+    scores = {
+        name: [read_scores(folder / "scores.csv") for folder in own]
+        for name, own in folders.items()
+    }
+    networks = {
+        name: network_results(own, scores[name]) for name, own in folders.items()
+    }
+    return networks, compare(scores, seed)
+
+
+def _joined(scores: list[Scores], measure: str) -> Float[np.ndarray, " frame"]:
+    return np.concatenate([getattr(part, measure) for part in scores])
