@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from emrnas_jax.errors import InputError
@@ -89,10 +91,21 @@ class Checkpoints:
                 f"{place} is a checkpoint of another network: {changes}; use its "
                 "settings, or another work folder"
             )
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return self._read(place, step, state=ocp.args.StandardRestore(abstract))[
-            "state"
-        ]
+        # Read to the host: Orbax would put every array on the device it was saved from,
+        # which this machine may not have, and bind it there, so that a step would be
+        # compiled once for restored and once for fresh arrays.
+        on_host = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
+        restored = self._read(place, step, state=ocp.args.StandardRestore(on_host))
+        for found, expected in zip(
+            jax.tree.leaves(restored["state"]), jax.tree.leaves(like), strict=True
+        ):
+            if found.shape != expected.shape:
+                raise InputError(
+                    f"{place} is a checkpoint of another network: an array of shape "
+                    f"{found.shape} there has {expected.shape} here; use its "
+                    "settings, or another work folder"
+                )
+        return jax.tree.map(jnp.asarray, restored["state"])
 
     def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:  # noqa: ANN401
         try:

@@ -124,8 +124,25 @@ def test_identities_compare_as_they_are_written(tmp_path):
 )
 def test_a_state_of_other_shapes_is_refused(tmp_path, other):
     save(tmp_path, 5)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be read|of another network"):
         restore_latest(tmp_path, IDENTITY, other)
+
+
+def test_a_checkpoint_is_not_bound_to_the_device_it_was_saved_from(tmp_path):
+    """As when a network trained on a GPU is used on a machine without."""
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    checkpoints.save(5, jax.device_put(state_of(5), jax.devices()[1]))
+    checkpoints.close()
+    for sharding in tmp_path.rglob("_sharding"):
+        text = sharding.read_text()
+        assert "cpu:1" in text
+        sharding.write_text(text.replace("cpu:1", "cuda:7"))
+    for like in (LIKE, jax.eval_shape(lambda: LIKE)):
+        found = restore_latest(tmp_path, IDENTITY, like)
+        assert_same(found, state_of(5))
+        for leaf in jax.tree.leaves(found):
+            assert leaf.devices() == {jax.devices()[0]}
+            assert not leaf.committed
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +150,16 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     save(folder, 5)
     return folder
+
+
+def refusal(folder):
+    """Why the checkpoint is refused; nothing if it gives its state after all."""
+    try:
+        found = restore_latest(folder, IDENTITY, LIKE)
+    except InputError as error:
+        return str(error)
+    assert_same(found, state_of(5))
+    return ""
 
 
 def test_damage_to_any_file_is_an_input_error_that_names_the_folder(whole, tmp_path):
@@ -150,13 +177,10 @@ def test_damage_to_any_file_is_an_input_error_that_names_the_folder(whole, tmp_p
         else:
             half = content[: len(content) // 2] if damage == "half" else b""
             (folder / file).write_bytes(half)
-        try:
-            found = restore_latest(folder, IDENTITY, LIKE)
-        except InputError as error:
-            assert str(folder) in str(error)
+        message = refusal(folder)
+        if message:
+            assert str(folder) in message
             refused.add((file.parent.name, damage))
-        else:
-            assert_same(found, state_of(5))
     assert {("identity", damage) for damage in ("empty", "half", "gone")} <= refused
     assert any(place == "d" for place, _ in refused)  # the arrays themselves
 

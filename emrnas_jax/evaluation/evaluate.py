@@ -201,7 +201,9 @@ def read_scores(path: Path) -> Scores:
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        return Scores(
+        if not rows or any(None in row for row in rows):
+            raise ValueError("no rows, or one longer than the header")
+        scores = Scores(
             tuple(row["subject"] for row in rows),
             np.array([int(row["slice"]) for row in rows]),
             np.array([int(row["frame"]) for row in rows]),
@@ -210,11 +212,14 @@ def read_scores(path: Path) -> Scores:
                 for name in ("psnr_db", "ssim", "nmse")
             ),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        if np.isnan(scores[3:]).any():
+            raise ValueError("a score is not a number")
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
             f"{path}: not a table of scores ({error}); delete it and run "
             "--stage=evaluate again"
         ) from error
+    return scores
 
 
 def write_examples(path: Path, examples: Examples) -> None:

@@ -144,9 +144,10 @@ def test_rows_after_the_last_checkpoint_are_not_doubled(
         return save(self, step, state)
 
     save = Checkpoints.save
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(Checkpoints, "save", fail)
+    monkeypatch.setattr(Checkpoints, "save", fail)
+    with pytest.raises(Stop):
         run(training(), start, ALWAYS)
+    monkeypatch.undo()
     assert len(log_of(training())) == 2
     assert_same(run(training(), start, ALWAYS), uninterrupted[0])
     assert log_of(training()) == uninterrupted[1]
@@ -190,7 +191,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint(
         run(ruined, start, ALWAYS)
     checkpoints = Checkpoints(ruined.folder / "checkpoints", ruined.identity)
     assert checkpoints.latest() == 7
-    assert_same(checkpoints.restore(start).weights, advance(start, 7).weights)
+    restored = checkpoints.restore(start)
+    assert restored is not None
+    assert_same(restored.weights, advance(start, 7).weights)
     checkpoints.close()
     assert issubclass(DivergedError, InputError)
 

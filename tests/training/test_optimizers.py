@@ -55,7 +55,7 @@ def test_decay_is_coupled_not_that_of_adamw():
     weights = jnp.full(3, 0.5)
     optimizer = adam_with_l2(1e-3, 0.9)
     direction, _ = optimizer.update(jnp.zeros(3), optimizer.init(weights), weights)
-    np.testing.assert_allclose(direction, 1.0, rtol=1e-3)
+    np.testing.assert_allclose(jnp.asarray(direction), 1.0, rtol=1e-3)
 
 
 def test_cosine_falls_from_the_base_rate_to_zero():

@@ -234,42 +234,34 @@ def test_the_compiled_step_has_conditionals_and_no_selects_of_eight(
     assert not re.search(r"f32\[8,2,16,16,4\]|f32\[2,8,16,16,4\]", text)
 
 
+def temporary_bytes(step, *arguments):
+    memory = jit(step, donate_argnums=0).lower(*arguments).compile().memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
+
+
 @pytest.mark.slow
-def test_a_search_step_needs_the_memory_of_one_path(sampling):
+def test_a_search_step_needs_the_memory_of_one_path():
     """At most 1.1 times that of the fixed network's step, optimizers included."""
     components, width, size = 2, 16, 64
-    del sampling
-    zeros = jnp.zeros((2, size, size))
-    batch = Batch(
-        jnp.zeros((2, size, size, 2)),
-        zeros.astype(jnp.complex64),
-        jnp.zeros((2, size, 1), bool),
-        jnp.zeros((2, size, size, 2)),
-    )
+    image = jnp.zeros((2, size, size, 2))
+    kspace, mask = image[..., 0].astype(jnp.complex64), jnp.zeros((2, size, 1), bool)
+    batch = Batch(image, kspace, mask, image)
     network = SearchNetwork(components, 3, width)
-    state = jax.eval_shape(
-        lambda: search.initial_state(network, SETTINGS, jax.random.key(0))
-    )
-    optimizer = search_weight_optimizer(1e-7, 0.9)
-    searching = jit(
-        lambda s, b, c: weight_step(network, optimizer, s, b, c, RATE),
-        donate_argnums=0,
-    )
-    choices = jnp.zeros(3 * components, jnp.int32)
-    search_bytes = (
-        searching.lower(state, batch, choices)
-        .compile()
-        .memory_analysis()
-        .temp_size_in_bytes
-    )
     fixed = fixed_network(Architecture.parse("[O8 O1 O8|O1 O8 O1]"), width)
-    settings = retrain.RetrainSettings()
+    key = jax.random.key(0)
+    searched = jax.eval_shape(lambda: search.initial_state(network, SETTINGS, key))
     trained = jax.eval_shape(
-        lambda: retrain.initial_state(fixed, settings, jax.random.key(0))
+        lambda: retrain.initial_state(fixed, retrain.RetrainSettings(), key)
     )
-    adam = adam_with_l2(1e-7, 0.9)
-    training = jit(lambda s, b: train_step(fixed, adam, s, b, RATE), donate_argnums=0)
-    fixed_bytes = (
-        training.lower(trained, batch).compile().memory_analysis().temp_size_in_bytes
+    per_path, plain = search_weight_optimizer(1e-7, 0.9), adam_with_l2(1e-7, 0.9)
+    search_bytes = temporary_bytes(
+        lambda s, b, c: weight_step(network, per_path, s, b, c, RATE),
+        searched,
+        batch,
+        jnp.zeros(3 * components, jnp.int32),
+    )
+    fixed_bytes = temporary_bytes(
+        lambda s, b: train_step(fixed, plain, s, b, RATE), trained, batch
     )
     assert search_bytes <= 1.1 * fixed_bytes

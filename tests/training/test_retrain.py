@@ -1,0 +1,182 @@
+"""Retraining: the loss falls, and what was trained can be loaded and used."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from emrnas_jax import runlog
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.training.loop import LoopSettings
+from emrnas_jax.training.retrain import (
+    RetrainSettings,
+    initial_state,
+    load_trained,
+    make_dispatch,
+    retrain_fold,
+)
+from emrnas_jax.training.steps import squared_error
+
+SETTINGS = RetrainSettings(epochs=12, batch=2, learning_rate=1e-2)
+LOOP = LoopSettings(steps_per_dispatch=4, checkpoint_seconds=0.0)
+
+
+def record_of(batch_norm):
+    return NetworkRecord(
+        name="emrnas",
+        settings={
+            "architecture": "[O8 O1]",
+            "components": 1,
+            "cells_per_block": 2,
+            "width": 4,
+            "consistency": "single",
+            "batch_norm": batch_norm,
+        },
+        sampling={"rate": 0.3},
+        images="magnitude",
+        shape=(16, 16),
+        seed=3,
+    )
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(False, id="plain"),
+        pytest.param(True, id="batch norm", marks=pytest.mark.slow),
+    ],
+)
+def record(request):
+    return record_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def network(record):
+    return record.build()
+
+
+@pytest.fixture(scope="module")
+def dispatch(record, network, sampling):
+    return make_dispatch(network, SETTINGS, sampling, record.seed)
+
+
+@pytest.fixture(scope="module")
+def retrain(record, network, dispatch, split_of):
+    """Train into a folder: 12 epochs of 4 steps."""
+
+    def run(folder, used=dispatch, fold=1):
+        retrain_fold(
+            "retrain",
+            folder,
+            record,
+            network,
+            used,
+            SETTINGS,
+            split_of(9),
+            fold,
+            LOOP,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(retrain, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("retrain")
+    retrain(folder)
+    return folder
+
+
+def rows_of(folder):
+    rows = runlog.read(folder / "metrics.jsonl")
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def test_the_loss_falls_and_the_log_tells(trained):
+    rows = rows_of(trained)
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert {row["phase"] for row in rows} == {"retrain"}
+    losses = [row["train_loss"] for row in rows]
+    assert np.mean(losses[-3:]) < 0.9 * losses[0]
+    psnr = [row["train_psnr_db"] for row in rows]
+    assert np.mean(psnr[-3:]) > psnr[0]
+    rates = [row["learning_rate"] for row in rows]
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[-1] < 1e-4 < rates[0] < 1e-2
+
+
+def test_a_trained_network_loads_and_beats_the_zero_filled_image(
+    trained, record, batch
+):
+    found, network, variables = load_trained(trained)
+    assert found == record
+    image = jax.jit(network.apply)(variables, *batch[:3])
+    error = squared_error(image, batch.target)
+    assert error < 0.9 * squared_error(batch.zero_filled, batch.target)
+
+
+def test_running_statistics_are_trained_and_loaded(trained, record, network):
+    statistics = load_trained(trained)[2]["batch_stats"]
+    fresh = initial_state(network, SETTINGS, jax.random.key(0)).statistics
+    assert jax.tree.structure(statistics) == jax.tree.structure(fresh)
+    assert bool(statistics) == record.settings["batch_norm"]
+    for now, before in zip(*map(jax.tree.leaves, (statistics, fresh)), strict=True):
+        assert np.mean(now != before) > 0.9
+
+
+class Stop(Exception):  # noqa: N818 - stands for a kill
+    pass
+
+
+def test_a_stopped_training_continues_to_the_same(trained, retrain, dispatch, tmp_path):
+    def stop(state, *arguments):
+        if int(state.step) == 20:
+            raise Stop
+        return dispatch(state, *arguments)
+
+    with pytest.raises(Stop):
+        retrain(tmp_path, used=stop)
+    retrain(tmp_path)
+    pair = [load_trained(folder)[2] for folder in (trained, tmp_path)]
+    for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert rows_of(tmp_path) == rows_of(trained)
+
+
+def test_folds_start_from_other_weights_and_share_one_compiled_program(
+    trained, retrain, dispatch, tmp_path
+):
+    """From a fresh state, after an epoch's row and from a checkpoint alike."""
+    retrain(tmp_path, fold=2)
+    retrain(tmp_path, fold=2)
+    assert rows_of(tmp_path)[0] != rows_of(trained)[0]
+    assert dispatch._cache_size() == 1
+
+
+@pytest.fixture
+def record_alone(tmp_path):
+    record_of(False).write(tmp_path / "network.json")
+    return tmp_path
+
+
+def test_without_a_checkpoint_nothing_was_trained(record_alone, tmp_path):
+    with pytest.raises(InputError, match="nothing was trained here yet"):
+        load_trained(record_alone)
+    with pytest.raises(InputError, match=r"network\.json is missing"):
+        load_trained(tmp_path / "nowhere")
+
+
+def test_a_record_changed_after_training_is_refused(trained, record, tmp_path):
+    (tmp_path / "checkpoints").symlink_to(trained / "checkpoints")
+    changed = record.settings | {"consistency": "two_step"}
+    dataclasses.replace(record, settings=changed).write(tmp_path / "network.json")
+    with pytest.raises(InputError, match=r"consistency is 'single' there"):
+        load_trained(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch": 0}])
+def test_settings_that_cannot_work_are_refused(changes):
+    with pytest.raises(InputError, match="at least one epoch and a batch of one"):
+        RetrainSettings(**changes)

@@ -1,0 +1,173 @@
+"""The search: Algorithm 1 in small, the same again from the same seed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from emrnas_jax import runlog
+from emrnas_jax.errors import InputError
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.nas.space import read_architecture
+from emrnas_jax.training.loop import LoopSettings
+from emrnas_jax.training.search import (
+    SearchSettings,
+    initial_state,
+    make_dispatches,
+    search_fold,
+)
+
+NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)
+SETTINGS = SearchSettings(
+    warmup_epochs=1,
+    search_epochs=2,
+    batch=2,
+    learning_rate=1e-2,
+    alpha_learning_rate=0.05,
+)
+LOOP = LoopSettings(steps_per_dispatch=3, checkpoint_seconds=0.0)
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def dispatches(sampling):
+    return make_dispatches(NETWORK, SETTINGS, sampling, SEED)
+
+
+@pytest.fixture(scope="module")
+def search(dispatches, split_of):
+    """Search into a folder: 4 steps per epoch of training, 3 of validation."""
+
+    def run(folder, fold=1, used=dispatches):
+        return search_fold(
+            "search",
+            folder,
+            NETWORK,
+            used,
+            SETTINGS,
+            split_of(9),
+            split_of(6),
+            SEED,
+            fold,
+            LOOP,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def searched(search, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    return folder, *search(folder)
+
+
+def rows_of(folder):
+    rows = runlog.read(folder / "metrics.jsonl")
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def test_the_architecture_is_the_most_probable_and_is_written(searched):
+    folder, architecture, p = searched
+    assert p.shape == (2, 8)
+    np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-6)
+    assert architecture.cells == tuple(p.argmax(-1).tolist())
+    assert [len(block) for block in architecture.blocks] == [2]
+    found, probabilities = read_architecture(folder / "architecture.json")
+    assert found == architecture
+    assert probabilities is not None
+    np.testing.assert_allclose(probabilities, p)
+
+
+def test_the_log_tells_of_warm_up_and_search(searched):
+    folder, _, p = searched
+    rows = rows_of(folder)
+    assert [row["phase"] for row in rows] == ["warm-up", "search", "search"]
+    assert [row["step"] for row in rows] == [4, 8, 12]
+    assert all(row["train_loss"] > 0 for row in rows)
+    # A cosine in each phase, at the last step of each epoch.
+    fractions = np.array([3 / 4, 3 / 8, 7 / 8])
+    rates = 1e-2 * (1 + np.cos(np.pi * fractions)) / 2
+    np.testing.assert_allclose([row["learning_rate"] for row in rows], rates, rtol=1e-5)
+    assert "entropy" not in rows[0]
+    for row in rows[1:]:
+        assert 0 < row["validation_loss"] < 1
+        assert 1.9 < row["entropy"] < np.log(8) + 1e-6
+        np.testing.assert_array_equal(np.sum(row["path_counts"], -1), 4)
+    np.testing.assert_allclose(rows[-1]["probabilities"], p)
+
+
+def test_the_same_seed_finds_the_same_and_another_fold_something_else(
+    searched, search, tmp_path
+):
+    folder, architecture, p = searched
+    again, p_again = search(tmp_path / "again")
+    assert again == architecture
+    np.testing.assert_array_equal(p_again, p)
+    assert rows_of(tmp_path / "again") == rows_of(folder)
+    _, other = search(tmp_path / "other", fold=2)
+    assert np.abs(other - p).max() > 1e-4
+
+
+class Stop(Exception):  # noqa: N818 - stands for a kill
+    pass
+
+
+@pytest.mark.parametrize("phase", ["warm-up", "search"])
+def test_a_stopped_search_continues_to_the_same(
+    phase, searched, search, dispatches, tmp_path
+):
+    def stop(*arguments):
+        if phase == "warm-up" or int(arguments[0].step) == 7:
+            raise Stop
+        return dispatches[1](*arguments)
+
+    used = (stop, dispatches[1]) if phase == "warm-up" else (dispatches[0], stop)
+    with pytest.raises(Stop):
+        search(tmp_path, used=used)
+    assert not (tmp_path / "architecture.json").exists()
+    architecture, p = search(tmp_path)
+    assert architecture == searched[1]
+    np.testing.assert_array_equal(p, searched[2])
+    assert rows_of(tmp_path) == rows_of(searched[0])
+
+
+def test_each_phase_is_compiled_once(searched, search, dispatches, tmp_path):
+    """From a fresh state, after an epoch's row and from a checkpoint alike."""
+    del searched
+    search(tmp_path)
+    (tmp_path / "architecture.json").unlink()
+    search(tmp_path)
+    assert [dispatch._cache_size() for dispatch in dispatches] == [1, 1]
+
+
+def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
+    state = initial_state(NETWORK, SETTINGS, jax.random.key(0))
+    assert not np.any(state.alphas)
+    before = jax.tree.map(np.asarray, state.weights)  # the state is donated
+    split = split_of(9)
+    counts = (jnp.array(4), jnp.array(3))
+    frames = split.frames(0, 3)
+    after = dispatches[0](
+        state, frames, frames, counts, jax.random.key(1), jnp.array(3)
+    )
+    assert int(after.step) == 3
+    assert not np.any(after.alphas)
+    assert after.validation_loss == 0
+    moved = jax.tree.map(lambda a, b: np.any(a != b), before, after.weights)
+    assert all(jax.tree.leaves(moved))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"paths_per_cell": 3}, r"search\.paths_per_cell: found 3.*1, 2, 8"),
+        ({"gate_rule": "best"}, r"search\.gate_rule: found 'best'.*sample, argmax"),
+        ({"warmup_epochs": -1}, r"search\.warmup_epochs"),
+        ({"search_epochs": -1}, r"search\.search_epochs"),
+        ({"warmup_epochs": 0, "search_epochs": 0}, "at least one epoch"),
+        ({"batch": 0}, "a batch of one"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, named):
+    with pytest.raises(InputError, match=named):
+        SearchSettings(**changes)
