@@ -16,7 +16,6 @@ Variants, after a colon:
 
 from ml_collections import ConfigDict
 
-from configs import cardiac
 from emrnas_jax import paper
 
 
@@ -25,7 +24,7 @@ def get_config(variant: str | None = None) -> ConfigDict:
     config = paper.settings()
     config.data.path = "data/brain"
     paper.apply_variant(
-        config, variant, {"small": cardiac.small, "complex": complex_images}
+        config, variant, {"small": paper.reduce, "complex": complex_images}
     )
     return config
 

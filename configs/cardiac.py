@@ -22,20 +22,41 @@ def get_config(variant: str | None = None) -> ConfigDict:
     """Return the settings of a variant, of the paper's own run without one."""
     config = paper.settings()
     config.data.path = "data/cardiac"
-    paper.apply_variant(config, variant, {"small": small})
+    paper.apply_variant(config, variant, VARIANTS)
     return config
 
 
-def small(config: ConfigDict) -> None:
-    """Reduce frames, network and epochs so that two CPU cores need minutes."""
-    config.reduced = True
-    config.data.downsample = 4  # 64 x 64
-    config.data.frames_per_subject = 10
-    config.networks.emrnas.components = 3
-    config.networks.emrnas.width = 8
-    config.search.warmup_epochs = 3
-    config.search.search_epochs = 3
-    config.search.learning_rate = 3e-3
-    config.search.alpha_learning_rate = 0.02  # few steps, so each must count
-    config.retrain.epochs = 20
-    config.retrain.learning_rate = 5e-3
+def batch_norm(config: ConfigDict) -> None:
+    """Put batch norm after each activation: Table 3, B."""
+    config.networks.emrnas.batch_norm = True
+
+
+def no_residuals(config: ConfigDict) -> None:
+    """Leave out the residuals of cells and blocks: Table 3, C."""
+    config.networks.emrnas.residual = False
+
+
+def deeper(config: ConfigDict) -> None:
+    """Four cells per block, all blocks alike: Table 3, F."""
+    config.networks.emrnas.cells_per_block = 4
+    config.networks.emrnas.shared = "block"
+
+
+def homogeneous(config: ConfigDict) -> None:
+    """All blocks alike: Table 3, G."""
+    config.networks.emrnas.shared = "block"
+
+
+def real(config: ConfigDict) -> None:
+    """Use that the images are real: beyond the paper, for magnitude images only."""
+    config.networks.emrnas.consistency = "real"
+
+
+VARIANTS = {
+    "small": paper.reduce,
+    "ablation_b": batch_norm,
+    "ablation_c": no_residuals,
+    "ablation_f": deeper,
+    "ablation_g": homogeneous,
+    "emrnas_real": real,
+}

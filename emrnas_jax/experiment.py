@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import ml_collections
 import numpy as np
 from jaxtyping import Int
@@ -19,17 +20,20 @@ from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
-from emrnas_jax.models.networks import NetworkRecord, build_network, check_settings
-from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.models.networks import (
+    NetworkRecord,
+    build_network,
+    complete_settings,
+)
+from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.nas.space import Architecture, architecture_named, read_architecture
 from emrnas_jax.randomness import key_for
+from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.search import SearchSettings
-
-# Sections that change how a run proceeds but none of its results.
-FREE_SECTIONS = ("loop",)
 
 Section = TypeVar("Section")
 
@@ -95,7 +99,12 @@ class Experiment:
         """
         self.run = run
         settings: dict[str, Any] = config.to_dict()
+        for key in ("seed", "architecture", "networks"):
+            if key not in settings:
+                raise InputError(f"the config has no {key!r}")
         self.seed: int = settings["seed"]
+        if self.seed < 0:
+            raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
         self.data = _section(settings, "data", DataSettings)
         self.sampling = _section(settings, "sampling", Sampling)
         self.folds_settings = _section(settings, "folds", FoldSettings)
@@ -104,15 +113,17 @@ class Experiment:
         self.evaluation = _section(settings, "evaluation", EvaluationSettings)
         self.loop = _section(settings, "loop", LoopSettings)
         self.given_architecture: str = settings["architecture"]
-        self.networks: dict[str, dict] = settings["networks"]
+        self.networks: dict[str, dict] = {
+            name: complete_settings(name, own)
+            for name, own in settings["networks"].items()
+        }
         for name, own in self.networks.items():
-            check_settings(name, own)
             _check_consistency(name, own, self.data.images)
         if self.given_architecture and "emrnas" in self.networks:
             given = {"architecture": self.given_architecture}
             build_network("emrnas", self.networks["emrnas"] | given)
         self._config: dict = json.loads(config.to_json())
-        _refuse_other_run(self._config, run)
+        refuse_other_config(run / "config.json", self._config)
 
     @cached_property
     def image_set(self) -> ImageSet:
@@ -127,18 +138,45 @@ class Experiment:
             settings = self.folds_settings
             subjects = self.image_set.subjects
             folds = make_folds(subjects, settings.count, self.seed, settings.validation)
-            # Not before the data are known to be good: a failed start leaves nothing.
+            self._refuse_what_cannot_run(folds)
+            # Not before all is known to be good: a failed start leaves nothing.
             write_json(self.run / "config.json", self._config)
+            write_json(self.run / "data.json", self.image_set.summary())
             write_folds(path, folds)
-        folds = read_folds(path)
-        missing = {s for fold in folds for part in fold for s in part}
-        missing -= set(self.image_set.subjects)
-        if missing:
+        refuse_other_data(self.run / "data.json", self.image_set.summary())
+        return read_folds(path)
+
+    def _refuse_what_cannot_run(self, folds: list[Fold]) -> None:
+        """Find now what would else end the run after hours.
+
+        Raises:
+            InputError: a batch larger than its split, images too small to score, or
+                masks that cannot be drawn.
+        """
+        height, width = self.image_set.shape
+        if min(height, width) < WINDOW:
             raise InputError(
-                f"{path} names subjects that {self.data.path} does not hold: "
-                f"{', '.join(sorted(missing))}; use the data of this run"
+                f"{self.data.path}: images of {height} x {width} are smaller than the "
+                f"{WINDOW} x {WINDOW} window of SSIM; raise data.height and data.width "
+                "or lower data.downsample"
             )
-        return folds
+        jax.eval_shape(
+            lambda: draw_mask(self.sampling, jax.random.key(0), (height, width))
+        )
+        searches = "emrnas" in self.networks and not self.given_architecture
+        for k, fold in enumerate(folds, 1):
+            splits = [("retrain", self.retrain.batch, (*fold.train, *fold.validation))]
+            if searches:
+                splits += [("search", self.search.batch, fold.train)]
+                splits += [("search", self.search.batch, fold.validation)]
+            for section, batch, subjects in splits:
+                found = len(self.indices(subjects))
+                if found < batch:
+                    raise InputError(
+                        f"{section}.batch: a batch of {batch} frames was asked of the "
+                        f"{found} frames that fold {k} has for it; lower it or use "
+                        "more subjects"
+                    )
 
     def indices(self, *subjects: tuple[str, ...]) -> Int[np.ndarray, " frame"]:
         """Return the frames of some subjects."""
@@ -155,6 +193,11 @@ class Experiment:
             self.loop.steps_per_dispatch,
             self.loop.device_mib,
         )
+
+    def retrain_steps(self, fold: Fold) -> int:
+        """Return how many steps the training of a fold has."""
+        frames = len(self.indices(fold.train, fold.validation))
+        return self.retrain.epochs * (frames // self.retrain.batch)
 
     def folder(self, fold: int, part: str) -> Path:
         """Return where a fold keeps its search or one of its networks."""
@@ -204,40 +247,3 @@ def _check_consistency(name: str, settings: dict, images: str) -> None:
             f"networks.{name}.consistency={consistency} assumes magnitude images, and "
             "data.images is complex; use consistency=single"
         )
-
-
-def _refuse_other_run(config: dict, run: Path) -> None:
-    """Compare with the `config.json` of the run's folder, if there is one."""
-    path = run / "config.json"
-    if not path.exists():
-        return
-    try:
-        old = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
-    differing = [
-        f"{key} was {before!r}, now {now!r}"
-        for key, before, now in _differences(old, config)
-        if key.split(".")[0] not in FREE_SECTIONS and key != "data.cache"
-    ]
-    if differing:
-        raise InputError(
-            f"{run} is a run with other settings: {'; '.join(differing)}. Use its "
-            "settings, or a new --workdir"
-        )
-
-
-def _differences(
-    old: Any,  # noqa: ANN401 - any JSON value
-    new: Any,  # noqa: ANN401
-    place: str = "",
-) -> list[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            difference
-            for key in sorted(old.keys() | new.keys())
-            for difference in _differences(
-                old.get(key), new.get(key), f"{place}.{key}" if place else key
-            )
-        ]
-    return [] if old == new else [(place, old, new)]

@@ -54,12 +54,27 @@ def keep_compiled_programs(folder: Path) -> None:
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Print an `InputError` as one message and end the program with status 1."""
+    """Print what ends a program as one message; the exit status is then 1.
+
+    Of input that cannot be used, a disk or folder that cannot be written, and a device
+    that runs out of memory. Ctrl-C ends it with 130, as shells expect.
+    """
     try:
         yield
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a program's last word
-        raise SystemExit(1) from None
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'a file'}: {error.strerror or error}"
+    except jax.errors.JaxRuntimeError as error:
+        hint = "; lower the batch" if "RESOURCE_EXHAUSTED" in str(error) else ""
+        message = f"the device failed ({str(error).splitlines()[0]}){hint}"
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201 - a program's last word
+        raise SystemExit(130) from None
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(1) from None
 
 
 def parse_or_exit(
@@ -86,7 +101,7 @@ def _parse(argv: Sequence[str], check: Callable[[], None]) -> list[str]:
     except flags.Error as error:
         # The flag's error quotes the traceback of the config file, if that failed.
         raise InputError(str(error).split("InputError: ")[-1].strip()) from error
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except Exception as error:
         words = str(error.args[0] if len(error.args) == 1 else error)
         raise InputError(f"--config: {' '.join(words.split())}") from error
     return rest

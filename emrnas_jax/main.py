@@ -14,6 +14,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from emrnas_jax import host
+from emrnas_jax.errors import InputError
 from emrnas_jax.protocol import STAGES, run_protocol
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -34,7 +35,9 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     with host.clear_errors():
         host.prepare(Path(CONFIG.value.data.cache).expanduser())
-        run = Path(WORKDIR.value or "")  # required, so never empty
+        if not WORKDIR.value:
+            raise InputError("--workdir is empty; name a folder for the run")
+        run = Path(WORKDIR.value)
         run_protocol(CONFIG.value, run, STAGE.value)
         if STAGE.value in ("all", "evaluate", "report"):
             print(summary(run))  # noqa: T201 - the program's answer

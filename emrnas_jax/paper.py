@@ -1,10 +1,13 @@
 """The settings of the paper, from which every file of `configs/` starts.
 
 Each section is splatted into one constructor: `data` into `DataSettings`, `sampling`
-into `Sampling`, `folds` and `evaluation` into those of `protocol`, a network's into its
-constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
+into `Sampling`, `folds` and `evaluation` into those of `experiment`, a network's into
+its constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
 Section numbers are those of EMR-NAS (Huang et al., 2020).
 """
+
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
 
 from collections.abc import Callable
 
@@ -48,6 +51,7 @@ def settings() -> ConfigDict:
     config.networks.emrnas.consistency = "two_step"  # TDC, section 2.1
     config.networks.emrnas.batch_norm = False  # Table 3, A
     config.networks.emrnas.residual = True
+    config.networks.emrnas.shared = "none"  # Table 3: heterogeneous blocks
     config.search = ConfigDict()
     config.search.warmup_epochs = 50  # section 3
     config.search.search_epochs = 50
@@ -74,6 +78,25 @@ def settings() -> ConfigDict:
     config.loop.checkpoint_seconds = 60.0
     config.loop.device_mib = 4096.0  # larger data sets stream
     return config
+
+
+def reduce(config: ConfigDict) -> None:
+    """Reduce frames, network and epochs so that two CPU cores need minutes.
+
+    The learning rates are larger than the paper's because the steps are few; they were
+    chosen on the loss of training, not on test frames.
+    """
+    config.reduced = True
+    config.data.downsample = 4  # 64 x 64
+    config.data.frames_per_subject = 10
+    config.networks.emrnas.components = 3
+    config.networks.emrnas.width = 8
+    config.search.warmup_epochs = 3
+    config.search.search_epochs = 3
+    config.search.learning_rate = 3e-3
+    config.search.alpha_learning_rate = 0.02
+    config.retrain.epochs = 20
+    config.retrain.learning_rate = 5e-3
 
 
 def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> None:

@@ -2,16 +2,16 @@
 
 Three folds by subject; one search per fold; the folds' p are summed and the largest of
 each cell is the architecture; it is trained from scratch on S_train and S_val of each
-fold and scored on S_test. Every stage writes files of the run's folder and skips what
-is already there, so a stopped run is continued by the same command.
+fold and scored on S_test. Every stage writes files of the run's folder; what takes
+long is skipped where it is there already, so the same command continues a stopped run.
 """
 
 import logging
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import ml_collections
-import numpy as np
 from jaxtyping import Array, Float
 
 from emrnas_jax.data.folds import Fold
@@ -20,6 +20,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import (
     CONVENTION,
     Network,
+    Scores,
     evaluate,
     write_examples,
     write_scores,
@@ -32,9 +33,14 @@ from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import read_architecture, write_architecture
-from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.page import write_report
-from emrnas_jax.training.retrain import load_trained, make_dispatch, retrain_fold
+from emrnas_jax.run_folder import locked
+from emrnas_jax.training.retrain import (
+    has_trained,
+    load_trained,
+    make_dispatch,
+    retrain_fold,
+)
 from emrnas_jax.training.search import make_dispatches, search_fold
 
 LOG = logging.getLogger("emrnas_jax")
@@ -87,22 +93,17 @@ def ensemble_stage(experiment: Experiment) -> None:
 
 def retrain_stage(experiment: Experiment) -> None:
     """Train every network on S_train and S_val of every fold."""
-    settings = experiment.retrain
     for name in experiment.networks:
         record = experiment.record(name)
         network = record.build()
+        settings = experiment.retrain
         dispatch = make_dispatch(
             network, settings, experiment.sampling, experiment.seed
         )
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            if (folder / "scores.csv").exists():
-                continue
-            split = experiment.split(
-                "retraining", k, settings.batch, fold.train, fold.validation
-            )
-            last = settings.epochs * split.steps_per_epoch
-            if (folder / "checkpoints" / str(last)).is_dir():
+            last = experiment.retrain_steps(fold)
+            if (folder / "scores.csv").exists() or has_trained(folder, last):
                 continue
             retrain_fold(
                 f"fold {k} {name}",
@@ -111,7 +112,9 @@ def retrain_stage(experiment: Experiment) -> None:
                 network,
                 dispatch,
                 settings,
-                split,
+                experiment.split(
+                    "retraining", k, settings.batch, fold.train, fold.validation
+                ),
                 k,
                 experiment.loop,
             )
@@ -120,15 +123,23 @@ def retrain_stage(experiment: Experiment) -> None:
 def evaluate_stage(experiment: Experiment) -> None:
     """Score every network and the zero-filled images; write `results.json`."""
     for name in ("zero_filled", *experiment.networks):
-        apply = _zero_filled
-        if name != "zero_filled":
-            network = experiment.record(name).build()
-            apply = jax.jit(lambda v, batch, n=network: n.apply(v, *batch[:3]))
+        apply = None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            if not (folder / "scores.csv").exists():
-                _evaluate_fold(experiment, fold, name, apply, folder)
+            if (folder / "scores.csv").exists():
+                continue
+            if apply is None:  # folds share one compiled program
+                apply = _reconstruction(experiment, name)
+            scores = _evaluate_fold(experiment, fold, k, name, apply, folder)
+            LOG.info("fold %d %s: %.2f dB", k, name, scores.psnr_db.mean())
     write_json(experiment.run / "results.json", collect_results(experiment))
+
+
+def _reconstruction(experiment: Experiment, name: str) -> Network:
+    if name == "zero_filled":
+        return _zero_filled
+    network = experiment.record(name).build()
+    return jax.jit(lambda variables, batch: network.apply(variables, *batch[:3]))
 
 
 @jax.jit
@@ -140,11 +151,17 @@ def _zero_filled(
 
 
 def _evaluate_fold(
-    experiment: Experiment, fold: Fold, name: str, apply: Network, folder: Path
-) -> None:
+    experiment: Experiment, fold: Fold, k: int, name: str, apply: Network, folder: Path
+) -> Scores:
     variables: dict = {"params": {}}
     if name != "zero_filled":
-        record, _, variables = load_trained(folder)
+        last = experiment.retrain_steps(fold)
+        if not has_trained(folder, last):
+            raise InputError(
+                f"{folder}: {name} is not trained to its last step, {last}; run "
+                "--stage=retrain first"
+            )
+        record, _, variables = load_trained(folder, last)
         if record != experiment.record(name):
             raise InputError(
                 f"{folder} was trained as another network ({record.settings}); use a "
@@ -152,6 +169,7 @@ def _evaluate_fold(
             )
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
+        f"fold {k} {name}",
         apply,
         variables,
         experiment.image_set,
@@ -163,12 +181,14 @@ def _evaluate_fold(
     )
     cost = {
         "parameters": parameter_count(variables["params"]),
-        "seconds_per_frame": seconds,
+        # Zero-filling is the network's input already.
+        "seconds_per_frame": 0.0 if name == "zero_filled" else seconds,
         "device": jax.devices()[0].device_kind,
     }
     write_json(folder / "cost.json", cost)
     write_examples(folder / "examples.npz", examples)
     write_scores(folder / "scores.csv", scores)
+    return scores
 
 
 def collect_results(experiment: Experiment) -> dict:
@@ -180,10 +200,13 @@ def collect_results(experiment: Experiment) -> dict:
         experiment.seed,
     )
     searched = "emrnas" in experiment.networks
+    achieved = achieved_rate(experiment)
+    sampling = experiment.sampling
     return {
         "dataset": experiment.image_set.name,
-        "sampling_rate": experiment.sampling.rate,
-        "achieved_rate": achieved_rate(experiment),
+        # Masks of a file have the rate that they have.
+        "sampling_rate": achieved if sampling.kind == "file" else sampling.rate,
+        "achieved_rate": achieved,
         "folds": len(folds),
         "architecture": str(experiment.architecture) if searched else None,
         "metrics": CONVENTION,
@@ -192,12 +215,17 @@ def collect_results(experiment: Experiment) -> dict:
     }
 
 
-def achieved_rate(experiment: Experiment, draws: int = 256) -> float:
-    """Return the mean fraction of lines that the run's masks measure."""
-    keys = jax.random.split(key_for(experiment.seed, "achieved rate"), draws)
-    shape = experiment.image_set.shape
-    draw = jax.jit(jax.vmap(lambda key: draw_mask(experiment.sampling, key, shape)))
-    return float(np.mean(np.asarray(draw(keys))))
+def achieved_rate(experiment: Experiment) -> float:
+    """Return the mean fraction of lines that the masks of all test frames measure."""
+    key, shape = fixed_mask_key(experiment.seed), experiment.image_set.shape
+
+    @jax.jit
+    def rate(ids: Array) -> Array:
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
+        masks = jax.vmap(lambda k: draw_mask(experiment.sampling, k, shape))(keys)
+        return masks.mean()
+
+    return float(rate(jnp.asarray(experiment.image_set.frame_ids)))
 
 
 def report_stage(experiment: Experiment) -> None:
@@ -230,6 +258,7 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
-    for name, work in STAGES.items():
-        if stage in ("all", name):
-            work(experiment)
+    with locked(run):
+        for name, work in STAGES.items():
+            if stage in ("all", name):
+                work(experiment)

@@ -22,6 +22,7 @@ from emrnas_jax import host
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.data.kspace_files import CONVENTIONS
 from emrnas_jax.data.scans import Reading
+from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
 from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
 from emrnas_jax.inference.trained import load_model
@@ -78,6 +79,9 @@ def main(argv: Sequence[str]) -> int:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     given: Any = flags.FLAGS
     with host.clear_errors():
+        for name in ("model", "input", "output"):
+            if not given[name].value:
+                raise InputError(f"--{name} is empty; name a file or folder")
         host.prepare(Path(DataSettings.cache).expanduser())
         masks = None if given.mask is None else read_masks(given.mask)
         model = load_model(given.model, given.fold, given.network)
@@ -86,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
             output=Path(given.output).expanduser(),
             reading=Reading(
                 images=model.record.images,
-                phase_encode=model.sampling.phase_encode,
+                phase_encode=model.record.sampling["phase_encode"],
                 convention=given.kspace_convention,
                 fully_sampled=given.fully_sampled,
                 scale=given.scale,

@@ -8,6 +8,7 @@ import pytest
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.protocol import run_protocol
+from emrnas_jax.run_folder import locked
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
 
@@ -26,6 +27,11 @@ def test_every_config_fills_its_constructors(path, tmp_path):
     ("name", "variant"),
     [
         ("cardiac", "small"),
+        ("cardiac", "ablation_b"),
+        ("cardiac", "ablation_c"),
+        ("cardiac", "ablation_f"),
+        ("cardiac", "ablation_g"),
+        ("cardiac", "emrnas_real"),
         ("brain", "small"),
         ("brain", "complex"),
         ("demo", "tiny"),
@@ -57,6 +63,12 @@ def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
         ("folds.count", 1, r"folds\.count"),
         ("evaluation.batch", 0, r"evaluation\.batch"),
         ("loop.steps_per_dispatch", 0, r"loop\.steps_per_dispatch"),
+        ("loop.checkpoint_seconds", -1.0, r"loop\.checkpoint_seconds"),
+        ("seed", -1, "seed: found -1"),
+        ("search.learning_rate", float("nan"), r"search\.learning_rate: found nan"),
+        ("retrain.momentum", 1.0, r"retrain\.momentum: found 1"),
+        ("networks.emrnas.shared", "cells", "none, block, network"),
+        ("networks.emrnas.width", 0, r"networks\.emrnas\.width"),
         ("architecture", "[O9]", "O9"),
         ("architecture", "[O1 O2|O3 O4]", "blocks"),
     ],
@@ -78,11 +90,12 @@ def test_an_unknown_key_of_a_section_is_refused(tmp_path):
         Experiment(config, tmp_path / "run")
 
 
-def test_a_missing_section_is_refused(tmp_path):
+@pytest.mark.parametrize("missing", ["search", "seed", "networks"])
+def test_a_missing_section_is_refused(missing, tmp_path):
     config = get_config("demo", "tiny")
     with config.unlocked():
-        del config.search
-    with pytest.raises(InputError, match="search"):
+        del config[missing]
+    with pytest.raises(InputError, match=missing):
         Experiment(config, tmp_path / "run")
 
 
@@ -111,8 +124,38 @@ def test_a_batch_larger_than_the_split_is_refused(tmp_path):
     config = get_config("demo", "tiny")
     config.data.cache = str(tmp_path / "cache")
     config.search.batch = 64
-    with pytest.raises(InputError, match="batch of 64"):
+    with pytest.raises(InputError, match=r"search\.batch: a batch of 64"):
         run_protocol(config, tmp_path / "run", "search")
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_smaller_than_the_window_of_ssim_are_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    config.data.downsample = 4
+    with pytest.raises(InputError, match="window of SSIM"):
+        run_protocol(config, tmp_path / "run", "search")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(InputError, match="another process works"),
+    ):
+        run_protocol(config, tmp_path / "run", "search")
+
+
+def test_cells_that_share_a_choice_must_be_alike(tmp_path):
+    config = get_config("demo", "tiny")
+    config.networks.emrnas.update(components=2, shared="block")
+    config.architecture = "[O1 O2|O1 O3]"
+    with pytest.raises(InputError, match="all blocks are alike"):
+        Experiment(config, tmp_path / "run")
+    config.architecture = "[O1 O2|O1 O2]"
+    Experiment(config, tmp_path / "run")
 
 
 def test_a_damaged_config_of_a_run_is_named(tmp_path):

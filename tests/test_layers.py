@@ -10,7 +10,16 @@ PACKAGE = Path(__file__).resolve().parents[1] / "emrnas_jax"
 # From the bottom up. Names of one tuple do not know each other (`mri` and `nas`), but
 # leaves may.
 LAYERS = [
-    ("errors", "randomness", "files", "host", "runlog", "checkpoints", "paper"),
+    (
+        "errors",
+        "randomness",
+        "files",
+        "host",
+        "runlog",
+        "checkpoints",
+        "paper",
+        "run_folder",
+    ),
     ("mri", "nas"),
     ("data",),
     ("models",),

@@ -47,8 +47,20 @@ def start(arguments: list[str]) -> subprocess.Popen:
         (["--config.retrain.epoch=3"], 'Did you mean "epochs"'),
         (["--config.seed=one"], "invalid literal for int"),
         (["--config.data.path=nowhere"], "nowhere"),
+        (["--config=pyproject.toml"], "pyproject.toml"),
+        (["--workdir="], "--workdir is empty"),
+        (["--workdir=pyproject.toml"], "pyproject.toml"),
     ],
-    ids=["no config", "no variant", "misspelt key", "wrong type", "no data"],
+    ids=[
+        "no config",
+        "no variant",
+        "misspelt key",
+        "wrong type",
+        "no data",
+        "config is no Python",
+        "no folder",
+        "folder is a file",
+    ],
 )
 def test_a_wrong_command_line_is_one_clear_message(more, message, tmp_path):
     run = tmp_path / "run"

@@ -114,10 +114,51 @@ def test_changed_settings_are_refused_by_name(config, run):
         run_protocol(changed, run)
 
 
-def test_settings_of_the_loop_may_change(config, copy):
+def test_settings_that_decide_no_weight_may_change(config, run, copy):
+    """Another grid of dispatches, another batch of the evaluation, a new search."""
+    shutil.rmtree(copy / "fold_1")
     changed = config.copy_and_resolve_references()
     changed.loop.steps_per_dispatch = 5
-    run_protocol(changed, copy, "evaluate")
+    changed.evaluation.batch = 3
+    run_protocol(changed, copy)
+    for name in ("search/architecture.json", "emrnas/scores.csv"):
+        assert (copy / "fold_1" / name).read_text() == (
+            run / "fold_1" / name
+        ).read_text()
+
+
+def test_other_data_are_refused(config, copy):
+    data = json.loads((copy / "data.json").read_text())
+    (copy / "data.json").write_text(json.dumps(data | {"images": 7}))
+    with pytest.raises(InputError, match="images was 7, now 24"):
+        run_protocol(config, copy)
+
+
+def test_a_network_that_is_not_trained_to_the_end_is_not_scored(config, copy):
+    folder = copy / "fold_1" / "emrnas"
+    (folder / "scores.csv").unlink()
+    last = max((folder / "checkpoints").glob("[0-9]*"), key=lambda p: int(p.name))
+    shutil.rmtree(last)
+    with pytest.raises(InputError, match="run --stage=retrain first"):
+        run_protocol(config, copy, "evaluate")
+    run_protocol(config, copy)  # trains to the end
+    assert (folder / "scores.csv").is_file()
+
+
+def test_a_damaged_cost_is_named(config, copy):
+    (copy / "fold_2/emrnas/cost.json").write_text("{")
+    with pytest.raises(InputError, match=r"fold_2/emrnas/cost\.json"):
+        run_protocol(config, copy, "evaluate")
+
+
+def test_an_architecture_changed_by_hand_does_not_overwrite_a_training(config, copy):
+    (copy / "fold_1/emrnas/scores.csv").unlink()
+    shutil.rmtree(copy / "fold_1/emrnas/checkpoints")
+    before = (copy / "fold_1/emrnas/network.json").read_text()
+    (copy / "architecture.json").write_text('{"architecture": "[O1 O1]"}')
+    with pytest.raises(InputError, match="of another network"):
+        run_protocol(config, copy, "retrain")
+    assert (copy / "fold_1/emrnas/network.json").read_text() == before
 
 
 def test_streaming_gives_the_same_scores(config, run, tmp_path):

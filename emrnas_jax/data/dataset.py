@@ -194,6 +194,18 @@ class ImageSet:
         """A number for each image that depends on its name alone, for mask keys."""
         return frame_ids(self.subjects, self.slices, self.frames)
 
+    def summary(self) -> dict[str, str | int]:
+        """Return what tells these images from others: names, size and a few pixels."""
+        some = self.images([0, len(self) // 2, len(self) - 1])
+        return {
+            "source": self.name,
+            "images": len(self),
+            "height": self.shape[0],
+            "width": self.shape[1],
+            "names": zlib.crc32(self.frame_ids.tobytes()),
+            "pixels": zlib.crc32(some.tobytes()),
+        }
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.subjects)

@@ -5,7 +5,6 @@ training, validation and test never share a subject, and the folds are written d
 """
 
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.files import write_json
 
 
 class Fold(NamedTuple):
@@ -75,10 +75,7 @@ def make_folds(
 
 def write_folds(path: Path, folds: list[Fold]) -> None:
     """Write the manifest, whole or not at all."""
-    text = json.dumps({"folds": [fold._asdict() for fold in folds]}, indent=1)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(path, {"folds": [fold._asdict() for fold in folds]})
 
 
 def read_folds(path: Path) -> list[Fold]:

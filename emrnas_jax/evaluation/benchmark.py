@@ -29,6 +29,7 @@ from emrnas_jax.data.pipeline import Batch, make_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
 from emrnas_jax.training import retrain, search
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
@@ -248,7 +249,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--architecture", default="cardiac", help="a preset or [O5 O8 O8|...]"
     )
     parser.add_argument(
-        "--paths", type=int, default=1, help="paths per cell in the step of alphas"
+        "--paths",
+        type=int,
+        default=1,
+        choices=sorted(GATES),
+        help="paths per cell in the step of alphas",
     )
     parser.add_argument("--repeats", type=int, default=7, help="medians of so many")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
+from tqdm import tqdm
 
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, Stored, make_batch
@@ -101,6 +102,7 @@ def _prepare(
 
 
 def evaluate(
+    name: str,
     network: Network,
     variables: PyTree,
     image_set: ImageSet,
@@ -113,6 +115,7 @@ def evaluate(
     """Reconstruct and score test frames.
 
     Args:
+        name: what the progress bar says.
         network: jitted, maps variables and a batch to reconstructions.
         variables: of the network.
         image_set: where the frames come from.
@@ -129,7 +132,8 @@ def evaluate(
     ids = image_set.frame_ids[indices]
     wanted = np.linspace(0, len(indices) - 1, min(examples, len(indices))).astype(int)
     shown: list[Examples] = []
-    for positions, real in padded_batches(len(indices), batch):
+    batches = list(padded_batches(len(indices), batch))
+    for positions, real in tqdm(batches, desc=name, disable=None):
         images = jnp.asarray(image_set.images(indices[positions]))
         data = _prepare(images, jnp.asarray(ids[positions]), mask_key, sampling)
         if not scored:  # the first call compiles, and faults in its memory

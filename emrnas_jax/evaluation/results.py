@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
 from emrnas_jax.evaluation.evaluate import Scores, read_scores
 
@@ -18,7 +19,7 @@ def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
         folders: of the network in each fold, with `cost.json`.
         scores: of the network in each fold.
     """
-    costs = [json.loads((folder / "cost.json").read_text()) for folder in folders]
+    costs = [_read_cost(folder / "cost.json") for folder in folders]
     values = {}
     for measure in ("psnr_db", "ssim", "nmse"):
         means = [float(getattr(s, measure).mean()) for s in scores]
@@ -30,6 +31,17 @@ def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
         "device": costs[0]["device"],
         "frames": sum(len(s.subject) for s in scores),
     }
+
+
+def _read_cost(path: Path) -> dict:
+    try:
+        cost = json.loads(path.read_text())
+        return {key: cost[key] for key in ("parameters", "seconds_per_frame", "device")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not the cost of a network ({error}); delete scores.csv beside it "
+            "and run --stage=evaluate again"
+        ) from error
 
 
 def compare(scores: dict[str, list[Scores]], seed: int) -> list[dict]:

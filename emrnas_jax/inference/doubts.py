@@ -17,7 +17,11 @@ PHASE_FRACTION = 0.005
 
 def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
     """Return in what a scan differs from what the network was trained on."""
-    record, sampling = model.record, model.sampling
+    record = model.record
+    # Not as `Sampling`, which would need its file of masks.
+    kind, trained_rate, phase_encode = (
+        record.sampling[key] for key in ("kind", "rate", "phase_encode")
+    )
     found = []
     ratios = [a / b for a, b in zip(scan.shape, record.shape, strict=True)]
     if max(*ratios, *(1 / ratio for ratio in ratios)) > SIZE_FACTOR:
@@ -34,18 +38,18 @@ def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
     if scan.mask is None:
         return found
     rate = float(scan.mask.mean())
-    factor = max(rate / sampling.rate, sampling.rate / rate)
-    if sampling.kind != "file" and factor > RATE_FACTOR:
+    factor = max(rate / trained_rate, trained_rate / rate)
+    if kind != "file" and factor > RATE_FACTOR:
         hint = "; if zeros are padding, say --fully_sampled" if rate > 0.5 else ""
         found.append(
             f"about {rate:.0%} of k-space measured, and the network was trained for "
-            f"{sampling.rate:.0%}{hint}"
+            f"{trained_rate:.0%}{hint}"
         )
     lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
-    if not lines[sampling.phase_encode]:
+    if not lines[phase_encode]:
         found.append(
             "the mask is not of lines along the axis that the network was trained for "
-            f"({sampling.phase_encode})"
+            f"({phase_encode})"
         )
     if scan.kspace is not None and record.images == "magnitude":
         middle = len(scan.kspace) // 2

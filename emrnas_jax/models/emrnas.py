@@ -17,7 +17,13 @@ from emrnas_jax.models.cells import FixedCell, MixedCell
 from emrnas_jax.models.operations import Map
 from emrnas_jax.models.rows import ROWS, unpack
 from emrnas_jax.nas.gates import Gates
-from emrnas_jax.nas.space import OPERATIONS, Architecture, architecture_named
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    SHARED,
+    Architecture,
+    architecture_named,
+    choosing_rows,
+)
 
 BETA = 0.2  # residual scaling of ESRGAN, whose block the paper adopts
 
@@ -98,7 +104,13 @@ class SearchNetwork(nn.Module):
     consistency: str = "two_step"
     batch_norm: bool = False
     residual: bool = True
+    shared: str = "none"
     rows: int = len(OPERATIONS)
+
+    @property
+    def choosing_rows(self) -> list[int]:
+        """The row of alphas that each cell follows; see `nas.space.SHARED`."""
+        return choosing_rows(self.components, self.cells_per_block, self.shared)
 
     @nn.compact
     def __call__(
@@ -153,12 +165,13 @@ def emrnas(
     consistency: str = "two_step",
     batch_norm: bool = False,
     residual: bool = True,
+    shared: str = "none",
 ) -> Cascade:
     """Return the network of an architecture given as text or by a preset's name.
 
     Raises:
         InputError: the text is no architecture, or has other than `components` blocks
-            of `cells_per_block` cells.
+            of `cells_per_block` cells, or cells that differ where they share a choice.
     """
     parsed = architecture_named(architecture)
     found = (len(parsed.blocks), len(parsed.blocks[0]))
@@ -166,6 +179,12 @@ def emrnas(
         raise InputError(
             f"architecture {parsed} has {found[0]} blocks of {found[1]} cells; the "
             f"settings ask for {components} of {cells_per_block}"
+        )
+    rows = choosing_rows(components, cells_per_block, shared)
+    if len(set(zip(rows, parsed.cells, strict=True))) != len(set(rows)):
+        raise InputError(
+            f"architecture {parsed}: networks.emrnas.shared={shared} says that "
+            f"{SHARED[shared]}"
         )
     return fixed_network(parsed, width, consistency, batch_norm, residual)
 

@@ -1,5 +1,6 @@
 """The networks by name, and the record from which a trained one is built again."""
 
+import dataclasses
 import inspect
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.space import SHARED
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"emrnas": emrnas}
 
@@ -56,7 +58,10 @@ class NetworkRecord:
         try:
             fields = json.loads(path.read_text())
             height, width = fields["shape"]
-            record = NetworkRecord(**fields | {"shape": (int(height), int(width))})
+            fields["shape"] = (int(height), int(width))
+            defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
+            fields["sampling"] = defaults | fields["sampling"]
+            record = NetworkRecord(**fields)
             if record.sampling.get("kind") != "file":
                 # A file of masks may be elsewhere by now; not every use needs it.
                 Sampling(**record.sampling)
@@ -75,9 +80,13 @@ def build_network(name: str, settings: dict) -> nn.Module:
     """Return the network of that name.
 
     Raises:
-        InputError: there is no such network, setting or kind of consistency.
+        InputError: there is no such network, setting or kind of consistency, or a
+            setting without a default is not given.
     """
     check_settings(name, settings)
+    for key, parameter in inspect.signature(NETWORKS[name]).parameters.items():
+        if parameter.default is parameter.empty and key not in settings:
+            raise InputError(f"network {name} needs the setting {key!r}")
     return NETWORKS[name](**settings)
 
 
@@ -101,11 +110,28 @@ def check_settings(name: str, settings: dict) -> None:
             f"networks.{name}.consistency: found {consistency!r}; choose one of "
             f"{', '.join(CONSISTENCY)}"
         )
+    if settings.get("shared", "none") not in SHARED:
+        raise InputError(
+            f"networks.{name}.shared: found {settings['shared']!r}; choose one of "
+            f"{', '.join(SHARED)}"
+        )
     for key in ("components", "cells_per_block", "width"):
         if settings.get(key, 1) < 1:
             raise InputError(
                 f"networks.{name}.{key}: found {settings[key]}; at least 1 is needed"
             )
+
+
+def complete_settings(name: str, settings: dict) -> dict:
+    """Return all settings of a network: those given, and the defaults of the others.
+
+    Raises:
+        InputError: there is no such network, setting or kind of consistency.
+    """
+    check_settings(name, settings)
+    parameters = inspect.signature(NETWORKS[name]).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return defaults | settings
 
 
 def parameter_count(params: dict) -> int:

@@ -83,7 +83,8 @@ def two_path_gates(
 
     Both operations run; the first is active (weight exactly 1), the second has weight
     exactly 0 and is there for its gradient. The gradients of the two alphas are equal
-    and opposite, the other six are zero.
+    and opposite, the other six are zero. The active path is the first one drawn, so
+    that each is active with its p; ProxylessNAS draws it anew from the pair.
     """
     first_key, second_key = jax.random.split(key)
     first = GATE_RULES[rule](first_key, alphas)

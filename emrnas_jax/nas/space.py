@@ -119,6 +119,29 @@ PRESETS = {
 }
 
 
+# Which cells make one choice together (Table 3: "homogeneous").
+SHARED = {
+    "none": "every cell chooses for itself",
+    "block": "all blocks are alike",
+    "network": "one operation everywhere",
+}
+
+
+def choosing_rows(components: int, cells_per_block: int, shared: str) -> list[int]:
+    """Return for every cell the row of alphas that it follows.
+
+    Args:
+        components: blocks of the network.
+        cells_per_block: cells of each.
+        shared: a key of `SHARED`.
+    """
+    if shared == "network":
+        return [0] * (components * cells_per_block)
+    if shared == "block":
+        return list(range(cells_per_block)) * components
+    return list(range(components * cells_per_block))
+
+
 def architecture_named(text: str) -> Architecture:
     """Return a preset by its name, or the architecture that the text spells out."""
     return PRESETS[text] if text in PRESETS else Architecture.parse(text)

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
+from emrnas_jax.training.ranges import require_rates
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -77,6 +78,7 @@ class LoopSettings:
         """
         if self.steps_per_dispatch < 1:
             raise InputError("loop.steps_per_dispatch: must be at least 1")
+        require_rates("loop", self, "checkpoint_seconds", "device_mib")
 
 
 def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa: ANN401
@@ -135,8 +137,9 @@ def _run_from(
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
             if termination.requested:
-                LOG.warning("SIGTERM: saved step %d of %s", step, training.name)
-                raise SystemExit(128 + signal.SIGTERM)
+                name = signal.Signals(termination.requested).name
+                LOG.warning("%s: saved step %d of %s", name, step, training.name)
+                raise SystemExit(128 + termination.requested)
     return state
 
 
@@ -161,27 +164,33 @@ def _diverged(
 
 
 class TerminationRequest:
-    """Within it, SIGTERM (a cluster's notice) is noted instead of ending the program.
+    """Within it, SIGTERM (a cluster's notice) and Ctrl-C are noted, to stop in order.
 
-    The handler can only be set in the main thread; elsewhere, in a notebook's worker
-    for example, SIGTERM does what it always does.
+    A second one does what it always does. The handlers can only be set in the main
+    thread; elsewhere, in a notebook's worker for example, nothing is changed.
     """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
         """Prepare; nothing is requested yet."""
-        self.requested = False
-        self._previous: Any = None
+        self.requested = 0  # the signal's number
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "TerminationRequest":
         """Start noting."""
-        try:
-            self._previous = signal.signal(signal.SIGTERM, self._note)
-        except ValueError:  # not the main thread
-            self._previous = None
+        with contextlib.suppress(ValueError):  # not the main thread
+            for number in self.SIGNALS:
+                self._previous[number] = signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.requested = True
+        self.requested = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def __exit__(
         self,
@@ -189,6 +198,5 @@ class TerminationRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give SIGTERM back its meaning."""
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+        """Give the signals back their meaning."""
+        self._restore()

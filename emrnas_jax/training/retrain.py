@@ -26,6 +26,7 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.loop import LoopSettings, Training, run
 from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.ranges import require_momenta, require_rates
 from emrnas_jax.training.steps import TrainState, jit, train_step
 
 Dispatch = Callable[..., TrainState]
@@ -57,6 +58,8 @@ class RetrainSettings:
         """
         if self.epochs < 1 or self.batch < 1:
             raise InputError("retrain: needs at least one epoch and a batch of one")
+        require_rates("retrain", self, "learning_rate", "weight_decay")
+        require_momenta("retrain", self, "momentum")
 
 
 @partial(jax.jit, static_argnums=0)
@@ -150,7 +153,13 @@ def retrain_fold(
             "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
         }
 
-    record.write(folder / "network.json")
+    path = folder / "network.json"
+    if path.exists() and NetworkRecord.read(path) != record:
+        raise InputError(
+            f"{path} is of another network than the one to train: "
+            f"{NetworkRecord.read(path).settings}; use a new --workdir"
+        )
+    record.write(path)
     training = Training(
         name=name,
         folder=folder,
@@ -163,6 +172,11 @@ def retrain_fold(
     )
     key = key_for(record.seed, "weights", record.name, fold)
     run(training, initial_state(network, settings, key), loop)
+
+
+def has_trained(folder: Path, last: int) -> bool:
+    """Return whether a network's folder holds the checkpoint of its last step."""
+    return (folder / "checkpoints" / str(last)).is_dir()
 
 
 def identity(record: NetworkRecord) -> dict:

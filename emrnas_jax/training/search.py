@@ -39,6 +39,7 @@ from emrnas_jax.training.optimizers import (
     cosine,
     search_weight_optimizer,
 )
+from emrnas_jax.training.ranges import require_momenta, require_rates
 from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
 
 
@@ -93,6 +94,9 @@ class SearchSettings:
                 raise InputError(f"search.{name}: must not be negative")
         if self.warmup_epochs + self.search_epochs == 0 or self.batch < 1:
             raise InputError("search: needs at least one epoch and a batch of one")
+        rates = ("learning_rate", "weight_decay")
+        require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
+        require_momenta("search", self, "momentum", "alpha_momentum")
 
 
 Dispatch = Callable[..., SearchState]
@@ -102,8 +106,8 @@ def initial_state(
     network: SearchNetwork, settings: SearchSettings, key: RandomKey
 ) -> SearchState:
     """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
-    cells = network.components * network.cells_per_block
-    alphas = jnp.zeros((cells, len(OPERATIONS)))
+    rows = network.choosing_rows
+    alphas = jnp.zeros((len(set(rows)), len(OPERATIONS)))
     weights = _initial_weights(network, key)
     weight_tx, alpha_tx = _optimizers(settings)
     return SearchState(
@@ -115,7 +119,7 @@ def initial_state(
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         validation_loss=jnp.zeros(()),
-        path_counts=jnp.zeros(alphas.shape, jnp.int32),
+        path_counts=jnp.zeros((len(rows), len(OPERATIONS)), jnp.int32),
     )
 
 
@@ -147,6 +151,7 @@ def make_dispatches(
     key of the paths, count) and runs `count` steps.
     """
     weight_tx, alpha_tx = _optimizers(settings)
+    rows = jnp.array(network.choosing_rows)
 
     def steps(
         searching: bool,
@@ -173,7 +178,7 @@ def make_dispatches(
                 choices = uniform_choices(path_key, state.alphas.shape[0])
                 fraction = step / warmup
             rate = cosine(settings.learning_rate, fraction)
-            state = weight_step(network, weight_tx, state, batch, choices, rate)
+            state = weight_step(network, weight_tx, state, batch, choices[rows], rate)
             if not searching:
                 return state
             images, ids = frames_of_step(
@@ -230,7 +235,7 @@ def search_fold(
         )
 
     def row(state: SearchState, epoch: int) -> dict:
-        return log_row(state, epoch, settings, train.steps_per_epoch)
+        return log_row(network, state, epoch, settings, train.steps_per_epoch)
 
     training = Training(
         name=name,
@@ -244,7 +249,7 @@ def search_fold(
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = run(training, state, loop)
-    p = np.asarray(jax.nn.softmax(state.alphas))
+    p = probabilities(network, state)
     architecture = Architecture.from_cells(
         p.argmax(-1).tolist(), network.cells_per_block
     )
@@ -261,11 +266,23 @@ def network_identity(network: SearchNetwork) -> dict:
         "consistency": network.consistency,
         "batch_norm": network.batch_norm,
         "residual": network.residual,
+        "shared": network.shared,
     }
 
 
+def probabilities(
+    network: SearchNetwork, state: SearchState
+) -> Float[np.ndarray, "cell op"]:
+    """Return p of every cell."""
+    return np.asarray(jax.nn.softmax(state.alphas))[network.choosing_rows]
+
+
 def log_row(
-    state: SearchState, epoch: int, settings: SearchSettings, steps_per_epoch: int
+    network: SearchNetwork,
+    state: SearchState,
+    epoch: int,
+    settings: SearchSettings,
+    steps_per_epoch: int,
 ) -> dict:
     """Return what the log says of a finished epoch."""
     searching = epoch > settings.warmup_epochs
@@ -282,7 +299,7 @@ def log_row(
         row |= {
             "validation_loss": float(state.validation_loss) / steps_per_epoch,
             "entropy": float(entropy(state.alphas).mean()),
-            "probabilities": np.asarray(jax.nn.softmax(state.alphas)).tolist(),
+            "probabilities": probabilities(network, state).tolist(),
             "path_counts": np.asarray(state.path_counts).tolist(),
         }
     return row

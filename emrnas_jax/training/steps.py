@@ -21,7 +21,7 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.rows import put_active, take_active
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.nas.gates import GATES, fixed_gates
+from emrnas_jax.nas.gates import GATES, Gates, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.optimizers import descend
 
@@ -39,7 +39,8 @@ class SearchState(NamedTuple):
     Attributes:
         weights: parameters of the search network.
         weight_optimizer: its state, moments and counts per operation and cell.
-        alphas: architecture parameters.
+        alphas: architecture parameters; a row per cell, or per group of cells that
+            share their choice.
         alpha_optimizer: their state.
         step: weight steps done.
         train_loss: sum over this epoch's steps.
@@ -49,7 +50,7 @@ class SearchState(NamedTuple):
 
     weights: PyTree
     weight_optimizer: PyTree
-    alphas: Float[Array, "cell op"]
+    alphas: Float[Array, "row op"]
     alpha_optimizer: PyTree
     step: Int[Array, ""]
     train_loss: Float[Array, ""]
@@ -129,10 +130,12 @@ def architecture_step(
     gate_rule: str,
 ) -> SearchState:
     """Move alphas by the gradient of the validation loss; the weights stay."""
+    rows = jnp.array(network.choosing_rows)
 
-    def loss_of(alphas: Float[Array, "cell op"]) -> tuple[Float[Array, ""], Array]:
+    def loss_of(alphas: Float[Array, "row op"]) -> tuple[Float[Array, ""], Array]:
         gates = GATES[paths_per_cell](key, alphas, gate_rule)
-        image: Any = network.apply({"params": state.weights}, *batch[:3], gates)
+        per_cell = Gates(gates.choices[rows], gates.weights[rows])
+        image: Any = network.apply({"params": state.weights}, *batch[:3], per_cell)
         return squared_error(image, batch.target), gates.choices
 
     (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)

@@ -48,7 +48,15 @@ def phantoms(tmp_path_factory):
 @pytest.fixture(scope="module")
 def result(phantoms):
     return evaluate(
-        network, VARIABLES, phantoms, INDICES, SAMPLING, KEY, batch=3, examples=3
+        "test",
+        network,
+        VARIABLES,
+        phantoms,
+        INDICES,
+        SAMPLING,
+        KEY,
+        batch=3,
+        examples=3,
     )
 
 
@@ -92,7 +100,7 @@ def test_scores_name_their_frames(result, phantoms):
 @pytest.mark.parametrize("batch", [1, 7, 16])
 def test_the_batch_and_its_padding_change_nothing(batch, result, phantoms):
     scores, shown, _ = evaluate(
-        network, VARIABLES, phantoms, INDICES, SAMPLING, KEY, batch, 3
+        "test", network, VARIABLES, phantoms, INDICES, SAMPLING, KEY, batch, 3
     )
     for found, expected in zip(scores[1:], result[0][1:], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -122,7 +130,7 @@ def test_examples_are_frames_evenly_spread_with_their_scores(result, by_hand):
 
 def test_more_examples_than_frames_are_all_frames(phantoms):
     _, shown, _ = evaluate(
-        network, VARIABLES, phantoms, INDICES[:2], SAMPLING, KEY, 3, 5
+        "test", network, VARIABLES, phantoms, INDICES[:2], SAMPLING, KEY, 3, 5
     )
     assert len(shown.subject) == 2
 

@@ -140,6 +140,7 @@ def test_a_test_frame_scores_as_in_the_protocol(magnitude_model, phantoms):
     images, files = phantoms
     model, record = magnitude_model, magnitude_model.record
     wanted, *_ = evaluate(
+        "test",
         jax.jit(lambda variables, batch: model.apply(variables, *batch[:3])),
         model.variables,
         images,

@@ -1,0 +1,108 @@
+"""A run's folder belongs to one config, one set of data and one process at a time."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emrnas_jax.errors import InputError
+
+# Settings that change how a run proceeds, or where its data lie, but no trained weight.
+FREE = ("loop", "evaluation", "data.path", "data.cache")
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run's folder, which is made if it is not there.
+
+    The lock ends with the process, however it ends.
+
+    Raises:
+        InputError: another process works in the folder.
+    """
+    made = not run.exists()
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / ".lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{run}: another process works in this folder; wait for it, or use "
+                "another --workdir"
+            ) from error
+        try:
+            yield
+        finally:
+            if made and list(run.iterdir()) == [path]:
+                path.unlink()
+                run.rmdir()  # a start that was refused leaves nothing
+
+
+def refuse_other_config(path: Path, config: dict) -> None:
+    """Compare a config with that of the run, where the run has begun.
+
+    Args:
+        path: `config.json` of the run.
+        config: the settings now, as JSON holds them.
+
+    Raises:
+        InputError: settings differ that decide the results, or the file is damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        old = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
+    differing = [
+        f"{key} was {before!r}, now {now!r}"
+        for key, before, now in _differences(old, config)
+        if not any(key == free or key.startswith(f"{free}.") for free in FREE)
+    ]
+    if differing:
+        raise InputError(
+            f"{path.parent} is a run with other settings: {'; '.join(differing)}. Use "
+            "its settings, or a new --workdir"
+        )
+
+
+def _differences(
+    old: Any,  # noqa: ANN401 - any JSON value
+    new: Any,  # noqa: ANN401
+    place: str = "",
+) -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for key in sorted(old.keys() | new.keys())
+            for difference in _differences(
+                old.get(key), new.get(key), f"{place}.{key}" if place else key
+            )
+        ]
+    return [] if old == new else [(place, old, new)]
+
+
+def refuse_other_data(path: Path, data: dict) -> None:
+    """Compare the data with those that the run began with.
+
+    Args:
+        path: `data.json` of the run.
+        data: what `ImageSet.summary` says now.
+
+    Raises:
+        InputError: they differ, or the file is damaged.
+    """
+    try:
+        old = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
+    differing = [key for key in data if old.get(key) != data[key]]
+    if differing:
+        changes = "; ".join(f"{k} was {old.get(k)}, now {data[k]}" for k in differing)
+        raise InputError(
+            f"{path.parent} was begun with other data: {changes}. Use those data, or a "
+            "new --workdir"
+        )
