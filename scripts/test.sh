@@ -6,4 +6,5 @@ source "$(dirname "$0")/setup.sh" dev
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/pyright --pythonpath "$python"
-.venv/bin/pytest -q --durations=15 "$@"
+# Two processes: compiling, which is most of the work, uses one core each.
+.venv/bin/pytest -q -n 2 --dist loadfile --durations=15 "$@"
