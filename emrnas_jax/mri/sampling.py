@@ -163,8 +163,8 @@ def _equispaced(
     sampling: Sampling, key: PRNGKeyArray, count: int
 ) -> Bool[Array, " line"]:
     """Measure the centre and every 1 / rate-th line from a random offset."""
-    step = 1 / sampling.rate
-    return _one_of(_combs(step, count, count) | _centre(sampling, count), key)
+    centre = _centre(sampling, count)  # refuses a rate that would need endless combs
+    return _one_of(_combs(1 / sampling.rate, count, count) | centre, key)
 
 
 def _equispaced_fraction(

@@ -74,8 +74,10 @@ def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small
     assert np.abs(fixed - small_batch.zero_filled).max() > 0.05
 
 
-@pytest.mark.parametrize("consistency", ["single", "two_step", "real"])
-@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize(
+    ("consistency", "residual"),
+    [("single", True), ("two_step", False), ("real", True)],
+)
 def test_fixed_equals_searched_for_every_consistency_and_without_residuals(
     consistency, residual, small_batch
 ):

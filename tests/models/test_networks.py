@@ -1,5 +1,6 @@
 """Networks by name, and the record that builds a trained one again."""
 
+import dataclasses
 import json
 
 import jax
@@ -11,6 +12,7 @@ from emrnas_jax.models.networks import (
     build_network,
     parameter_count,
 )
+from emrnas_jax.mri.sampling import Sampling
 
 SETTINGS = {
     "architecture": "[O1|O8]",
@@ -24,7 +26,7 @@ SETTINGS = {
 RECORD = NetworkRecord(
     name="emrnas",
     settings=SETTINGS,
-    sampling={"kind": "cartesian", "rate": 0.3},
+    sampling=dataclasses.asdict(Sampling(rate=0.3)),
     images="magnitude",
     shape=(16, 12),
     seed=3,

@@ -121,7 +121,7 @@ def test_probabilities_for_other_cells_are_refused(run):
     record = json.loads(path.read_text())
     record["probabilities"] = record["probabilities"][:3]
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match="one row for each of 15 cells"):
+    with pytest.raises(InputError, match=r"shape \(3, 8\), expected \(15, 8\)"):
         read_run(run)
 
 

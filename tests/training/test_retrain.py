@@ -9,6 +9,7 @@ import pytest
 from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import (
     RetrainSettings,
@@ -33,8 +34,9 @@ def record_of(batch_norm):
             "width": 4,
             "consistency": "single",
             "batch_norm": batch_norm,
+            "residual": True,
         },
-        sampling={"rate": 0.3},
+        sampling=dataclasses.asdict(Sampling(rate=0.3)),
         images="magnitude",
         shape=(16, 16),
         seed=3,

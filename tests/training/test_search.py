@@ -93,6 +93,7 @@ def test_the_log_tells_of_warm_up_and_search(searched):
         assert 0 < row["validation_loss"] < 1
         assert 1.9 < row["entropy"] < np.log(8) + 1e-6
         np.testing.assert_array_equal(np.sum(row["path_counts"], -1), 4)
+        assert np.max(row["path_counts"]) < 4  # new paths at every step
     np.testing.assert_allclose(rows[-1]["probabilities"], p)
 
 
