@@ -6,6 +6,9 @@
 FOLDER holds the NIfTI volumes `CC0001_philips_15_55_M.nii.gz` or the single-channel
 raw `e*_P*.7.npy`. The paper reports 31.76 dB and SSIM 0.888 for 35 subjects.
 
+Neither the paper's size nor a variant has been measured here: the data could not be
+had. The readers are tested on files of the same form.
+
 Variants, after a colon:
     small     a quarter of the size and a small network
     complex   complex targets (raw k-space, or complex HDF5), plain data consistency

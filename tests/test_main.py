@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -71,6 +72,24 @@ def test_a_wrong_command_line_is_one_clear_message(more, message, tmp_path):
     assert err.startswith("error: ")
     assert message in err
     assert len(err.splitlines()) == 1
+    assert not run.exists()
+
+
+@pytest.mark.slow
+def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    with h5py.File(data / "cardiac_p01.h5", "w") as file:
+        file["frames"] = np.arange(2 * 16 * 16, dtype=np.uint8).reshape(1, 2, 16, 16)
+    whole = (data / "cardiac_p01.h5").read_bytes()
+    (data / "cardiac_p01.h5").write_bytes(whole[: len(whole) // 2])
+    process = start(command(run, tmp_path / "cache", f"--config.data.path={data}"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    errors = [line for line in err.splitlines() if not line.startswith("building")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert "cardiac_p01.h5" in errors[0]
     assert not run.exists()
 
 

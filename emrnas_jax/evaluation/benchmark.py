@@ -28,6 +28,7 @@ from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.pipeline import Batch, make_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.rows import padding
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
@@ -162,11 +163,12 @@ def benchmark_search_step(options: argparse.Namespace) -> Row:
         data,
         jax.random.key(1),
     )
+    unused = len(architecture.cells) * padding(options.width, batch_norm=False)
     step, alpha_step, fixed_step = median_ms(
         [program, alpha_program, fixed], options.repeats
     )
     return _row(options, program, step, weights, passes=3) | {
-        "parameters": parameter_count(state.weights),
+        "parameters": parameter_count(state.weights) - unused,
         "architecture_step_ms": alpha_step,
         "architecture_compile_s": alpha_program.compile_s,
         "architecture_temporary_mib": alpha_program.temporary_mib,

@@ -28,6 +28,17 @@ def row_length(width: int, batch_norm: bool) -> int:
     )
 
 
+def padding(width: int, batch_norm: bool) -> int:
+    """Return how many of a cell's values are no weights, but fill the shorter rows."""
+    used = sum(
+        math.prod(shape)
+        for o in OPERATIONS
+        for own in weight_shapes(o, width, batch_norm)
+        for shape in own.values()
+    )
+    return len(OPERATIONS) * row_length(width, batch_norm) - used
+
+
 def unpack(
     operation: Operation, row: Float[Array, " value"], width: int, batch_norm: bool
 ) -> list[dict[str, Array]]:
