@@ -49,7 +49,7 @@ class Checkpoints:
         """Return the step of the newest checkpoint, None when there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: Any) -> None:  # noqa: ANN401 - any tree of arrays
+    def save(self, step: int, state: Any) -> None:
         """Save a state; saving the same step again does nothing."""
         if step == self.latest():
             return
@@ -61,7 +61,7 @@ class Checkpoints:
             ),
         )
 
-    def restore(self, like: Any, step: int | None = None) -> Any | None:  # noqa: ANN401 - any tree of arrays
+    def restore(self, like: Any, step: int | None = None) -> Any | None:
         """Return the newest state, or None when nothing was saved.
 
         Args:
@@ -107,7 +107,7 @@ class Checkpoints:
                 )
         return jax.tree.map(jnp.asarray, restored["state"])
 
-    def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:  # noqa: ANN401
+    def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:
@@ -126,9 +126,9 @@ class Checkpoints:
 def restore_latest(
     folder: Path,
     identity: dict,
-    like: Any,  # noqa: ANN401
+    like: Any,
     step: int | None = None,
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Return the newest state in a folder of checkpoints, or that of `step`.
 
     Raises:

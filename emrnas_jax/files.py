@@ -19,6 +19,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, indented, whole or not at all."""
     write_text(path, json.dumps(value, indent=1) + "\n")

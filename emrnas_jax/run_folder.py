@@ -70,8 +70,8 @@ def refuse_other_config(path: Path, config: dict) -> None:
 
 
 def _differences(
-    old: Any,  # noqa: ANN401 - any JSON value
-    new: Any,  # noqa: ANN401
+    old: Any,
+    new: Any,
     place: str = "",
 ) -> list[tuple[str, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):

@@ -65,7 +65,7 @@ def file_fingerprint(files: Sequence[Path]) -> str:
     return hash_of([(name, state.st_size, state.st_mtime_ns) for name, state in states])
 
 
-def hash_of(value: Any) -> str:  # noqa: ANN401 (whatever JSON can write)
+def hash_of(value: Any) -> str:
     """Return 16 hexadecimal digits for what JSON can write."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 

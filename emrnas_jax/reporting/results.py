@@ -127,13 +127,13 @@ def _comparison(line: object, place: str) -> Comparison:
     )
 
 
-def _optional(record: object, name: str, kind: type, place: str | Path) -> Any:  # noqa: ANN401
+def _optional(record: object, name: str, kind: type, place: str | Path) -> Any:
     if isinstance(record, dict) and record.get(name) is None:
         return None
     return _field(record, name, kind, place)
 
 
-def _field(record: object, name: str, kind: type, place: str | Path) -> Any:  # noqa: ANN401
+def _field(record: object, name: str, kind: type, place: str | Path) -> Any:
     """Return record[name], an int also where a float is expected."""
     way_out = "delete the file and run --stage=evaluate again"
     if not isinstance(record, dict):

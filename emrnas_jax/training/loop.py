@@ -81,7 +81,7 @@ class LoopSettings:
         require_rates("loop", self, "checkpoint_seconds", "device_mib")
 
 
-def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa: ANN401
+def run(training: Training, state: Any, settings: LoopSettings) -> Any:
     """Run a training to its end, from its newest checkpoint if there is one.
 
     Args:
@@ -102,11 +102,11 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:  # noqa:
 
 
 def _run_from(
-    state: Any,  # noqa: ANN401
+    state: Any,
     training: Training,
     settings: LoopSettings,
     checkpoints: Checkpoints,
-) -> Any:  # noqa: ANN401
+) -> Any:
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
     bar = tqdm(total=training.steps, initial=step, desc=training.name, disable=None)

@@ -72,7 +72,7 @@ def of_active_rows(
         params: PyTree = None,
         *,
         choices: Int[Array, "component cell"],
-        **_: Any,  # noqa: ANN401 - what other transforms of the partition take
+        **_: Any,
     ) -> tuple[PyTree, PyTree]:
         active = jax.tree.map(lambda leaf: take_rows(leaf, choices), state)
         direction, moved = per_row_update(gradients, active, params)
