@@ -13,6 +13,7 @@ from emrnas_jax.nas.space import (
     PRESETS,
     Architecture,
     architecture_named,
+    choosing_rows,
     read_architecture,
     sources,
     write_architecture,
@@ -158,3 +159,9 @@ def test_a_damaged_file_is_an_input_error_that_names_it(tmp_path, content):
 def test_a_missing_file_is_an_input_error_that_names_it(tmp_path):
     with pytest.raises(InputError, match=r"none\.json.*--stage=search"):
         read_architecture(tmp_path / "none.json")
+
+
+def test_cells_that_share_a_choice_follow_one_row():
+    assert choosing_rows(2, 3, "none") == [0, 1, 2, 3, 4, 5]
+    assert choosing_rows(2, 3, "block") == [0, 1, 2, 0, 1, 2]
+    assert choosing_rows(2, 3, "network") == [0] * 6
