@@ -110,7 +110,7 @@ class Checkpoints:
     def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
-        except Exception as error:
+        except Exception as error:  # Orbax has no type of its own for damage
             reason = str(error).strip().splitlines()
             raise InputError(
                 f"{place}: the checkpoint cannot be read "

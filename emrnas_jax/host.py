@@ -101,7 +101,7 @@ def _parse(argv: Sequence[str], check: Callable[[], None]) -> list[str]:
     except flags.Error as error:
         # The flag's error quotes the traceback of the config file, if that failed.
         raise InputError(str(error).split("InputError: ")[-1].strip()) from error
-    except Exception as error:
+    except Exception as error:  # a config file is a program: it may raise anything
         words = str(error.args[0] if len(error.args) == 1 else error)
         raise InputError(f"--config: {' '.join(words.split())}") from error
     return rest

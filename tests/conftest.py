@@ -22,7 +22,7 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data():
     """Folder of the real data; the test is skipped where there is none."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"

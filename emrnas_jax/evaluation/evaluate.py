@@ -7,18 +7,17 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
+from jaxtyping import Array, Bool, Float, Int, PyTree
 from tqdm import tqdm
 
 from emrnas_jax.data.dataset import ImageSet
-from emrnas_jax.data.pipeline import Batch, RandomKey, Stored, make_batch
+from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude, ssim
 from emrnas_jax.files import write_bytes, write_text
@@ -91,14 +90,7 @@ def padded_batches(
         yield np.minimum(np.arange(first, first + batch), first + real - 1), real
 
 
-@partial(jax.jit, static_argnames="sampling")
-def _prepare(
-    images: Stored,
-    ids: UInt32[Array, " frame"],
-    mask_key: RandomKey,
-    sampling: Sampling,
-) -> Batch:
-    return make_batch(images, ids, mask_key, sampling)
+prepare_batch = jax.jit(make_batch, static_argnames="sampling")
 
 
 def evaluate(
@@ -135,7 +127,7 @@ def evaluate(
     batches = list(padded_batches(len(indices), batch))
     for positions, real in tqdm(batches, desc=name, disable=None):
         images = jnp.asarray(image_set.images(indices[positions]))
-        data = _prepare(images, jnp.asarray(ids[positions]), mask_key, sampling)
+        data = prepare_batch(images, jnp.asarray(ids[positions]), mask_key, sampling)
         if not scored:  # the first call compiles, and faults in its memory
             jax.block_until_ready(network(variables, data))
         jax.block_until_ready(data)
@@ -200,30 +192,41 @@ def read_scores(path: Path) -> Scores:
     """Read what `write_scores` wrote.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged; the message names the line.
     """
+    way_out = "delete it and run --stage=evaluate again"
+    rows: list[tuple] = []
     try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        if not rows or any(None in row for row in rows):
-            raise ValueError("no rows, or one longer than the header")
-        scores = Scores(
-            tuple(row["subject"] for row in rows),
-            np.array([int(row["slice"]) for row in rows]),
-            np.array([int(row["frame"]) for row in rows]),
-            *(
-                np.array([float(row[name]) for row in rows])
-                for name in ("psnr_db", "ssim", "nmse")
-            ),
-        )
-        if np.isnan(scores[3:]).any():
-            raise ValueError("a score is not a number")
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise InputError(
-            f"{path}: not a table of scores ({error}); delete it and run "
-            "--stage=evaluate again"
-        ) from error
-    return scores
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path}, line 1: no column {', '.join(missing)}; {way_out}"
+                )
+            for line in lines:
+                try:
+                    rows.append(_parse_row(line))
+                except (TypeError, ValueError):
+                    raise InputError(
+                        f"{path}, line {lines.line_num}: expected the numbers of a "
+                        f"frame, found {list(line.values())}; {way_out}"
+                    ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: damaged or missing ({error}); {way_out}") from error
+    if not rows:
+        raise InputError(f"{path}: it holds no frame; {way_out}")
+    subjects, *numbers = zip(*rows, strict=True)
+    return Scores(subjects, *(np.array(column) for column in numbers))
+
+
+def _parse_row(line: dict) -> tuple[str | int | float, ...]:
+    if None in line:
+        raise ValueError("longer than the header")
+    scores = [float(line[name]) for name in COLUMNS[3:]]
+    if np.isnan(scores).any():
+        raise ValueError("not a number")
+    return (line["subject"], int(line["slice"]), int(line["frame"]), *scores)
 
 
 def write_examples(path: Path, examples: Examples) -> None:

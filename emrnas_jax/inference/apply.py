@@ -30,7 +30,7 @@ from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batc
 from emrnas_jax.data.scan_masks import Masks
 from emrnas_jax.data.scans import Scan
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import padded_batches, score
+from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 from emrnas_jax.mri.fourier import ifft2, to_complex
 from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
@@ -180,16 +180,9 @@ def undersample_images(
         given = partial(_given, key)
         batches = in_batches(given, batch, images, ids, np.concatenate(masks))
     else:
-        drawn = partial(_drawn, model.sampling, key)
+        drawn = partial(prepare_batch, mask_key=key, sampling=model.sampling)
         batches = in_batches(drawn, batch, images, ids)
     return tuple(batches)
-
-
-@partial(jax.jit, static_argnums=0)
-def _drawn(
-    sampling: Sampling, key: RandomKey, images: Array, ids: UInt32[Array, " frame"]
-) -> Batch:
-    return make_batch(images, ids, key, sampling)
 
 
 @jax.jit

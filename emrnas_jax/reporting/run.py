@@ -7,7 +7,6 @@ there but damaged is an `InputError` naming the file and, where it has one, the 
 Folds are numbered from 1, PSNR is in dB, SSIM has no unit.
 """
 
-import csv
 import re
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ from jaxtyping import Bool, Float
 from emrnas_jax import runlog
 from emrnas_jax.data.folds import Fold, read_folds
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.evaluate import Scores, read_scores
 from emrnas_jax.nas.space import Architecture, read_architecture
 from emrnas_jax.reporting.history import Retraining, Search
 from emrnas_jax.reporting.results import Results, read_json, read_results
@@ -32,14 +32,6 @@ class Searched:
 
     architecture: Architecture
     probabilities: Float[np.ndarray, "cell operation"] | None
-
-
-@dataclass(frozen=True)
-class FrameScores:
-    """`scores.csv`: one value per test frame of a fold."""
-
-    psnr_db: Float[np.ndarray, " frame"]
-    ssim: Float[np.ndarray, " frame"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class FoldRun:
     number: int
     search: Search | None = None
     searched: Searched | None = None
-    scores: dict[str, FrameScores] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
     retraining: dict[str, Retraining] = field(default_factory=dict)
     examples: dict[str, Examples] = field(default_factory=dict)
 
@@ -132,39 +124,6 @@ def _read_fold(folder: Path, number: int, networks: tuple[str, ...]) -> FoldRun:
         if examples.is_file():
             fold.examples[name] = read_examples(examples)
     return fold
-
-
-def read_scores(path: Path) -> FrameScores:
-    """Read one `scores.csv`.
-
-    Raises:
-        InputError: a column is missing, or a line does not hold numbers.
-    """
-    way_out = "delete it and run --stage=evaluate again"
-    psnr_db: list[float] = []
-    ssim: list[float] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = csv.DictReader(file)
-            missing = {"psnr_db", "ssim"} - set(lines.fieldnames or ())
-            if missing:
-                raise InputError(
-                    f"{path}, line 1: no column {', '.join(sorted(missing))}; {way_out}"
-                )
-            for line in lines:
-                try:
-                    psnr_db.append(float(line["psnr_db"]))
-                    ssim.append(float(line["ssim"]))
-                except (TypeError, ValueError):
-                    raise InputError(
-                        f"{path}, line {lines.line_num}: expected numbers, found "
-                        f"psnr_db {line['psnr_db']!r}, ssim {line['ssim']!r}; {way_out}"
-                    ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: damaged ({error}); {way_out}") from error
-    if not psnr_db:
-        raise InputError(f"{path}: it holds no frame; {way_out}")
-    return FrameScores(np.asarray(psnr_db), np.asarray(ssim))
 
 
 def read_examples(path: Path) -> Examples:

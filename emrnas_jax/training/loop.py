@@ -23,7 +23,7 @@ from tqdm import tqdm
 from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
-from emrnas_jax.training.ranges import require_rates
+from emrnas_jax.training.settings import require_rates
 
 LOG = logging.getLogger("emrnas_jax")
 

@@ -1,7 +1,6 @@
 """Training of a fixed network from scratch, on S_train and S_val together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,40 +25,10 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.loop import LoopSettings, Training, run
 from emrnas_jax.training.optimizers import adam_with_l2, cosine
-from emrnas_jax.training.ranges import require_momenta, require_rates
+from emrnas_jax.training.settings import RetrainSettings
 from emrnas_jax.training.steps import TrainState, jit, train_step
 
 Dispatch = Callable[..., TrainState]
-
-
-@dataclass(frozen=True)
-class RetrainSettings:
-    """The config section `retrain`.
-
-    Attributes:
-        epochs: the paper does not give how many.
-        batch: frames per step (section 3).
-        learning_rate: falls to 0 by a cosine (section 3).
-        weight_decay: coupled L2 (section 3).
-        momentum: Adam's β₁ (section 3).
-    """
-
-    epochs: int = 100
-    batch: int = 8
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-7
-    momentum: float = 0.9
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            InputError: a value is outside its range.
-        """
-        if self.epochs < 1 or self.batch < 1:
-            raise InputError("retrain: needs at least one epoch and a batch of one")
-        require_rates("retrain", self, "learning_rate", "weight_decay")
-        require_momenta("retrain", self, "momentum")
 
 
 @partial(jax.jit, static_argnums=0)

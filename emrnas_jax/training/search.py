@@ -1,7 +1,7 @@
 """Algorithm 1: warm up the weights, then alternate steps of weights and of alphas."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -21,12 +21,10 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
-from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import (
     GATE_RULES,
-    GATES,
     entropy,
     fixed_gates,
     uniform_choices,
@@ -39,65 +37,8 @@ from emrnas_jax.training.optimizers import (
     cosine,
     search_weight_optimizer,
 )
-from emrnas_jax.training.ranges import require_momenta, require_rates
+from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """The config section `search`; defaults are those of section 3.
-
-    Attributes:
-        warmup_epochs: epochs of weight steps on uniformly drawn paths.
-        search_epochs: epochs that alternate weights and alphas.
-        batch: frames per step, of training and of validation.
-        learning_rate: of the weights; falls to 0 by a cosine in each of the phases.
-        weight_decay: coupled L2 of the weights.
-        momentum: β₁ of the weights' Adam.
-        alpha_learning_rate: of alphas, constant.
-        alpha_weight_decay: coupled L2 of alphas.
-        alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
-        paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
-        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
-    """
-
-    warmup_epochs: int = 50
-    search_epochs: int = 50
-    batch: int = 8
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-7
-    momentum: float = 0.9
-    alpha_learning_rate: float = 1e-3
-    alpha_weight_decay: float = 1e-6
-    alpha_momentum: float = 0.9
-    paths_per_cell: int = 1
-    gate_rule: str = "sample"
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            InputError: a value is outside its range.
-        """
-        if self.paths_per_cell not in GATES:
-            raise InputError(
-                f"search.paths_per_cell: found {self.paths_per_cell}; choose one of "
-                f"{', '.join(map(str, GATES))}"
-            )
-        if self.gate_rule not in GATE_RULES:
-            raise InputError(
-                f"search.gate_rule: found {self.gate_rule!r}; choose one of "
-                f"{', '.join(GATE_RULES)}"
-            )
-        for name in ("warmup_epochs", "search_epochs"):
-            if getattr(self, name) < 0:
-                raise InputError(f"search.{name}: must not be negative")
-        if self.warmup_epochs + self.search_epochs == 0 or self.batch < 1:
-            raise InputError("search: needs at least one epoch and a batch of one")
-        rates = ("learning_rate", "weight_decay")
-        require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
-        require_momenta("search", self, "momentum", "alpha_momentum")
-
 
 Dispatch = Callable[..., SearchState]
 

@@ -209,16 +209,16 @@ def zero_filled_scores(target, mask):
     )
 
 
-def test_zero_filled_frames_have_their_published_scores(reference_data):
+def test_zero_filled_frames_have_their_published_scores(shared_data):
     """One frame each of subjects 1, 11, 21, slices and times all different."""
-    with np.load(reference_data / "masks" / "cartesian15_first200.npz") as file:
+    with np.load(shared_data / "masks" / "cartesian15_first200.npz") as file:
         masks = file["masks"] == 1
-    with (reference_data / "zero_filled_p01_p30.csv").open() as file:
+    with (shared_data / "zero_filled_p01_p30.csv").open() as file:
         rows = list(csv.DictReader(file))
     chosen = [rows[index] for index in (7, 1033, 2081)]
     for row in chosen:
         subject = int(row["subject"])
-        path = reference_data / "cardiac" / f"cardiac_p{subject:02d}.h5"
+        path = shared_data / "cardiac" / f"cardiac_p{subject:02d}.h5"
         with h5py.File(path) as file:
             frames = file["frames"]
             assert isinstance(frames, h5py.Dataset)
@@ -231,8 +231,8 @@ def test_zero_filled_frames_have_their_published_scores(reference_data):
         assert wide[0] == pytest.approx(float(row["ssim_range2"]), abs=1e-4)
 
 
-def test_a_published_network_has_its_published_psnr(reference_data):
-    path = reference_data / "peer_goldens" / "CDDNTDC.npz"
+def test_a_published_network_has_its_published_psnr(shared_data):
+    path = shared_data / "peer_goldens" / "CDDNTDC.npz"
     if not path.is_file():
         pytest.skip(f"no {path}")
     with np.load(path) as golden:

@@ -1,8 +1,5 @@
 """Fixtures of the physics: strict dtypes, and the reference data where it is."""
 
-import os
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
@@ -16,15 +13,6 @@ def _strict_dtypes():
 
 
 @pytest.fixture(scope="session")
-def reference_data():
-    root = Path(__file__).parents[2] / "../shared/data"
-    folder = Path(os.environ.get("EMRNAS_DATA", root)).expanduser()
-    if not (folder / "masks").is_dir():
-        pytest.skip(f"no reference data in {folder}; set EMRNAS_DATA to its folder")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def published_masks(reference_data):
-    with np.load(reference_data / "masks" / "cartesian15_first200.npz") as file:
+def published_masks(shared_data):
+    with np.load(shared_data / "masks" / "cartesian15_first200.npz") as file:
         return dict(file)

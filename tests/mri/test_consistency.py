@@ -242,8 +242,8 @@ def test_the_gradient_follows_a_finite_difference(name):
 @pytest.mark.parametrize(
     ("network", "name"), [("DCCNN", "single"), ("CDDNTDC", "two_step")]
 )
-def test_published_networks_agree(reference_data, network, name):
-    path = reference_data / "peer_goldens" / f"{network}.npz"
+def test_published_networks_agree(shared_data, network, name):
+    path = shared_data / "peer_goldens" / f"{network}.npz"
     if not path.is_file():
         pytest.skip(f"no {path}")
     with np.load(path) as golden:
@@ -253,8 +253,8 @@ def test_published_networks_agree(reference_data, network, name):
         np.testing.assert_allclose(result, golden["cascade1_out"], atol=5e-6)
 
 
-def test_real_alone_gains_over_a_decibel_on_zero_filled_frames(reference_data):
-    path = reference_data / "peer_goldens" / "DCCNN.npz"
+def test_real_alone_gains_over_a_decibel_on_zero_filled_frames(shared_data):
+    path = shared_data / "peer_goldens" / "DCCNN.npz"
     if not path.is_file():
         pytest.skip(f"no {path}")
     with np.load(path) as golden:

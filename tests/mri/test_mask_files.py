@@ -64,8 +64,8 @@ def test_a_file_written_anew_is_read_anew(tmp_path):
     assert len(read_masks(str(file))) == 3
 
 
-def test_the_published_masks_are_read_as_they_are(reference_data, published_masks):
-    file = reference_data / "masks" / "cartesian15_first200.npz"
+def test_the_published_masks_are_read_as_they_are(shared_data, published_masks):
+    file = shared_data / "masks" / "cartesian15_first200.npz"
     np.testing.assert_array_equal(read_masks(str(file)), published_masks["masks"])
 
 

@@ -1,0 +1,117 @@
+"""The config sections `search` and `retrain`, checked where they enter."""
+
+import math
+from dataclasses import dataclass
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.nas.gates import GATE_RULES, GATES
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The config section `search`; defaults are those of section 3.
+
+    Attributes:
+        warmup_epochs: epochs of weight steps on uniformly drawn paths.
+        search_epochs: epochs that alternate weights and alphas.
+        batch: frames per step, of training and of validation.
+        learning_rate: of the weights; falls to 0 by a cosine in each of the phases.
+        weight_decay: coupled L2 of the weights.
+        momentum: β₁ of the weights' Adam.
+        alpha_learning_rate: of alphas, constant.
+        alpha_weight_decay: coupled L2 of alphas.
+        alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
+        paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
+        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
+    """
+
+    warmup_epochs: int = 50
+    search_epochs: int = 50
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-7
+    momentum: float = 0.9
+    alpha_learning_rate: float = 1e-3
+    alpha_weight_decay: float = 1e-6
+    alpha_momentum: float = 0.9
+    paths_per_cell: int = 1
+    gate_rule: str = "sample"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.paths_per_cell not in GATES:
+            raise InputError(
+                f"search.paths_per_cell: found {self.paths_per_cell}; choose one of "
+                f"{', '.join(map(str, GATES))}"
+            )
+        if self.gate_rule not in GATE_RULES:
+            raise InputError(
+                f"search.gate_rule: found {self.gate_rule!r}; choose one of "
+                f"{', '.join(GATE_RULES)}"
+            )
+        for name in ("warmup_epochs", "search_epochs"):
+            if getattr(self, name) < 0:
+                raise InputError(f"search.{name}: must not be negative")
+        if self.warmup_epochs + self.search_epochs == 0 or self.batch < 1:
+            raise InputError("search: needs at least one epoch and a batch of one")
+        rates = ("learning_rate", "weight_decay")
+        require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
+        require_momenta("search", self, "momentum", "alpha_momentum")
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """The config section `retrain`.
+
+    Attributes:
+        epochs: the paper does not give how many.
+        batch: frames per step (section 3).
+        learning_rate: falls to 0 by a cosine (section 3).
+        weight_decay: coupled L2 (section 3).
+        momentum: Adam's β₁ (section 3).
+    """
+
+    epochs: int = 100
+    batch: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-7
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.epochs < 1 or self.batch < 1:
+            raise InputError("retrain: needs at least one epoch and a batch of one")
+        require_rates("retrain", self, "learning_rate", "weight_decay")
+        require_momenta("retrain", self, "momentum")
+
+
+def require_rates(section: str, settings: object, *names: str) -> None:
+    """Check that settings are finite and not negative.
+
+    Raises:
+        InputError: one is not; the message has its key.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not math.isfinite(value) or value < 0:
+            raise InputError(f"{section}.{name}: found {value}; use 0 or more")
+
+
+def require_momenta(section: str, settings: object, *names: str) -> None:
+    """Check that settings are in [0, 1), as Adam's β₁ must be.
+
+    Raises:
+        InputError: one is not; the message has its key.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 <= value < 1:
+            raise InputError(f"{section}.{name}: found {value}; use 0 to below 1")
