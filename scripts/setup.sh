@@ -1,9 +1,10 @@
 # Sourced by the other scripts: a virtual environment in .venv with this package.
 # Needs Python 3.11 or newer with pip; starts in seconds when nothing changed.
-# Takes the extras to install, for example: source scripts/setup.sh test
+# The variable `extras` says which to install. (Not an argument: a sourced script that
+# is given none sees those of the script that sources it.)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-extras="${1:-}"
+extras="${extras:-}"
 python=.venv/bin/python
 stamp=".venv/installed-${extras:-plain}"
 

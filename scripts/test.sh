@@ -2,7 +2,8 @@
 # Lint, types and tests, from nothing: bash scripts/test.sh [arguments of pytest]
 # For a quick round: bash scripts/test.sh -m "not slow"
 set -euo pipefail
-source "$(dirname "$0")/setup.sh" dev
+extras=dev
+source "$(dirname "$0")/setup.sh"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/pyright --pythonpath "$python"
