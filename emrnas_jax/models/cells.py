@@ -15,12 +15,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from emrnas_jax.models.convolution import convolve
+from emrnas_jax.models.convolution import convolve, per_channel
 from emrnas_jax.models.operations import (
     Map,
     make_operation,
     operation_gradient,
-    per_channel,
     plain_operation,
     weight_shapes,
 )
@@ -51,8 +50,8 @@ class Convolution(nn.Module):
         shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", uniform_kernel, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y: Any = convolve(x, kernel, self.dilation)
-        return y + per_channel(bias)
+        y: Any = convolve((x,), kernel, bias, self.dilation)
+        return y
 
 
 class _Parameters(nn.Module):

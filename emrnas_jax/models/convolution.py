@@ -1,114 +1,165 @@
-"""The 3x3 convolution of every network here, with a gradient that is fast everywhere.
+"""The 3x3 convolutions of every network here, with gradients that are fast everywhere.
 
-Arrays are `batch height width channel`, kernels `3 3 in out` ("HWIO"); stride 1, zero
-padding that keeps the size, dilation d.
+Maps are `batch height width channel`, kernels `3 3 in out` ("HWIO"); stride 1, zero
+padding that keeps the size, dilation d. A convolution reads one or several maps, whose
+channels in turn are the kernel's inputs: what is called a concatenation in the field,
+without the copy.
 
-XLA's own weight gradient runs on a slow path of its CPU compiler inside `lax.switch`
-and `lax.scan` (30 to 70 times slower than outside, JAX 0.10). So on the CPU it is
-written as one matrix product; on GPU and TPU the library's gradient is kept.
+On the CPU float32 convolutions run in the C++ kernels of `native`, elsewhere in XLA.
 """
 
+import itertools
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
+from emrnas_jax.models import convolution_native as native
+from emrnas_jax.models import convolution_xla as xla
+
+Map = Float[Array, "batch height width channel"]
+Maps = Sequence[Float[Array, "batch height width _"]]
+Kernel = Float[Array, "3 3 in out"]
+Bias = Float[Array, " out"]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def per_channel(values: Float[Array, " channel"]) -> Float[Array, "1 1 1 channel"]:
+    """Return values with the axes of a feature map."""
+    return values[None, None, None]
+
+
+def parts(maps: Maps, kernel: Kernel) -> list[Float[Array, "3 3 _ out"]]:
+    """Return the part of the kernel's inputs that belongs to each map."""
+    ends = itertools.accumulate(x.shape[-1] for x in maps)
+    return [
+        kernel[:, :, end - x.shape[-1] : end] for x, end in zip(maps, ends, strict=True)
+    ]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def convolve(
-    x: Float[Array, "batch height width in"],
-    kernel: Float[Array, "3 3 in out"],
-    dilation: int,
-) -> Float[Array, "batch height width out"]:
-    """Convolve with zero padding; the spatial size stays."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding="SAME",
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=LAYOUT,
-    )
+    maps: Maps, kernel: Kernel, bias: Bias, dilation: int = 1, slope: float = 1.0
+) -> Map:
+    """Convolve maps, add the bias, and apply LeakyReLU.
+
+    Args:
+        maps: their channels make up the kernel's inputs.
+        kernel: of all maps.
+        bias: of every output channel.
+        dilation: of the kernel's taps, pixels.
+        slope: of LeakyReLU, above 0; 1 leaves the sum as it is.
+    """
+
+    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        after = native.NOTHING if slope == 1 else native.LEAKY
+        dilations = [dilation] * len(maps)
+        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
+
+    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps))
+        return leaky_relu(y + per_channel(bias), slope)
+
+    usable = native.takes(maps, kernel.shape[-1])
+    return _by_platform(usable, on_cpu, elsewhere, tuple(maps), kernel, bias)
+
+
+def leaky_relu(y: Map, slope: float) -> Map:
+    """Multiply what is negative by `slope`."""
+    return y if slope == 1 else jnp.where(y >= 0, y, slope * y)
+
+
+class Reader(NamedTuple):
+    """A convolution that reads a map, as the map's gradient sees it.
+
+    Attributes:
+        dy: gradient of the convolution's sum.
+        kernel: its part for the map.
+        dilation: of its taps, pixels.
+    """
+
+    dy: Map
+    kernel: Float[Array, "3 3 _ _"]
+    dilation: int
 
 
 def input_gradient(
-    dy: Float[Array, "batch height width out"],
-    kernel: Float[Array, "3 3 in out"],
-    dilation: int,
-) -> Float[Array, "batch height width in"]:
-    """Gradient of `convolve` with respect to its input: a convolution again."""
-    return convolve(dy, kernel[::-1, ::-1].swapaxes(2, 3), dilation)
+    readers: Sequence[Reader], activated: Map | None = None, slope: float = 1.0
+) -> Map:
+    """Return the gradient of a map that several convolutions read.
+
+    Args:
+        readers: the convolutions.
+        activated: the map itself where it is the output of a LeakyReLU; the gradient
+            returned is then that of the activation's input.
+        slope: of this LeakyReLU, above 0.
+    """
+    # The gradient of a convolution is one with the kernel turned by half a turn.
+    turned = [r.kernel[::-1, ::-1].swapaxes(2, 3) for r in readers]
+    kernel = turned[0] if len(turned) == 1 else jnp.concatenate(turned, axis=2)
+    maps, dilations = tuple(r.dy for r in readers), [r.dilation for r in readers]
+
+    def on_cpu(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        after = native.LEAKY_GRADIENT if activated else native.NOTHING
+        return native.sum_of_convolutions(
+            maps, kernel, None, dilations, after, slope, *activated
+        )
+
+    def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        dx = xla.sum_of_convolutions(maps, kernel, dilations)
+        # The sign of the activation is that of its input.
+        return jnp.where(activated[0] >= 0, dx, slope * dx) if activated else dx
+
+    usable = native.takes(maps, kernel.shape[-1])
+    more = () if activated is None else (activated,)
+    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, *more)
 
 
-def kernel_gradient(
-    x: Float[Array, "batch height width in"],
-    dy: Float[Array, "batch height width out"],
-    dilation: int,
-) -> Float[Array, "3 3 in out"]:
-    """Gradient of `convolve` with respect to its kernel."""
-    return jax.lax.platform_dependent(
-        x,
-        dy,
-        cpu=partial(kernel_gradient_as_product, dilation=dilation),
-        default=partial(kernel_gradient_of_library, dilation=dilation),
-    )
+def kernel_gradient(maps: Maps, dy: Map, dilation: int) -> tuple[Kernel, Bias]:
+    """Return the gradients of a convolution's kernel and bias.
+
+    Args:
+        maps: what it read.
+        dy: gradient of its sum.
+        dilation: of its taps, pixels.
+    """
+
+    def on_cpu(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
+        return native.kernel_gradient(maps, dy, dilation)
+
+    def elsewhere(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
+        parts = [xla.kernel_gradient(x, dy, dilation) for x in maps]
+        return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2))
+
+    usable = native.takes([*maps, dy], dy.shape[-1])
+    return _by_platform(usable, on_cpu, elsewhere, tuple(maps), dy)
 
 
-def kernel_gradient_as_product(
-    x: Float[Array, "batch height width in"],
-    dy: Float[Array, "batch height width out"],
-    dilation: int,
-) -> Float[Array, "3 3 in out"]:
-    """One matrix product of the input with the nine shifted output gradients."""
-    _, height, width, channels_in = x.shape
-    channels_out = dy.shape[-1]
-    d = dilation
-    padded = jnp.pad(dy, ((0, 0), (d, d), (d, d), (0, 0)))
-    taps = jnp.concatenate(
-        [
-            padded[:, i : i + height, j : j + width]
-            for i in (2 * d, d, 0)
-            for j in (2 * d, d, 0)
-        ],
-        axis=-1,
-    )
-    product = x.reshape(-1, channels_in).T @ taps.reshape(-1, 9 * channels_out)
-    return product.reshape(channels_in, 3, 3, channels_out).transpose(1, 2, 0, 3)
-
-
-def kernel_gradient_of_library(
-    x: Float[Array, "batch height width in"],
-    dy: Float[Array, "batch height width out"],
-    dilation: int,
-) -> Float[Array, "3 3 in out"]:
-    """The library's weight gradient: batch and channels change places."""
-    return jax.lax.conv_general_dilated(
-        x,
-        dy,
-        window_strides=(dilation, dilation),
-        padding=((dilation, dilation), (dilation, dilation)),
-        dimension_numbers=("CHWN", "IHWO", "HWNC"),
-    )
+def _by_platform(
+    usable: bool, on_cpu: Callable, elsewhere: Callable, *arguments: tuple | Array
+) -> Any:
+    if not usable:
+        return elsewhere(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=elsewhere)
 
 
 def _forward(
-    x: Float[Array, "batch height width in"],
-    kernel: Float[Array, "3 3 in out"],
-    dilation: int,
-) -> tuple[Float[Array, "batch height width out"], tuple[Array, Array]]:
-    return convolve(x, kernel, dilation), (x, kernel)
+    maps: Maps, kernel: Kernel, bias: Bias, dilation: int, slope: float
+) -> tuple[Map, tuple]:
+    y: Any = convolve(maps, kernel, bias, dilation, slope)
+    return y, (maps, kernel, None if slope == 1 else y)
 
 
-def _backward(
-    dilation: int,
-    saved: tuple[Array, Array],
-    dy: Float[Array, "batch height width out"],
-) -> tuple[Array, Array]:
-    x, kernel = saved
-    return input_gradient(dy, kernel, dilation), kernel_gradient(x, dy, dilation)
+def _backward(dilation: int, slope: float, saved: tuple, dy: Map) -> tuple:
+    maps, kernel, y = saved
+    if y is not None:
+        dy = jnp.where(y >= 0, dy, slope * dy)
+    dmaps = [
+        input_gradient([Reader(dy, part, dilation)]) for part in parts(maps, kernel)
+    ]
+    return (tuple(dmaps), *kernel_gradient(maps, dy, dilation))
 
 
 convolve.defvjp(_forward, _backward)

@@ -9,18 +9,21 @@ three.
 
 from collections.abc import Callable, Sequence
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from emrnas_jax.models.convolution import convolve, input_gradient, kernel_gradient
+from emrnas_jax.models.convolution import (
+    Map,
+    Reader,
+    convolve,
+    input_gradient,
+    kernel_gradient,
+)
 from emrnas_jax.nas.space import Operation, sources
 
 SLOPE = 0.2  # of LeakyReLU, as in ESRGAN
 
 Weights = Sequence[dict[str, Array]]
-Map = Float[Array, "batch height width channel"]
 
 
 def weight_shapes(
@@ -38,30 +41,6 @@ def weight_shapes(
             own |= {"norm_scale": (width,), "norm_bias": (width,)}
         shapes.append(own)
     return shapes
-
-
-def per_channel(values: Float[Array, " channel"]) -> Float[Array, "1 1 1 channel"]:
-    """Return values with the axes of a feature map."""
-    return values[None, None, None]
-
-
-def _slices(operation: Operation, j: int, width: int) -> list[tuple[int, slice]]:
-    """Source maps of convolution j, each with its slice of the kernel's inputs."""
-    return [
-        (s, slice(q * width, (q + 1) * width))
-        for q, s in enumerate(sources(operation, j))
-    ]
-
-
-def _convolution(
-    operation: Operation, j: int, weights: dict[str, Array], maps: Sequence[Map]
-) -> Map:
-    # Convolving each map with its slice of the kernel avoids a concatenated copy of
-    # the maps, which costs more than the convolutions save by being one.
-    return per_channel(weights["bias"]) + sum(
-        convolve(maps[s], weights["kernel"][:, :, part], operation.dilations[j])
-        for s, part in _slices(operation, j, maps[0].shape[-1])
-    )
 
 
 def plain_operation(
@@ -83,9 +62,22 @@ def plain_operation(
     """
     maps = [x]
     for j in range(3):
-        y = nn.leaky_relu(_convolution(operation, j, weights[j], maps), SLOPE)
+        y = _convolution(operation, j, weights[j], maps, SLOPE)
         maps.append(y if normalise is None else normalise(j, y))
-    return _convolution(operation, 3, weights[3], maps), (maps[1], maps[2], maps[3])
+    y = _convolution(operation, 3, weights[3], maps, slope=1.0)
+    return y, (maps[1], maps[2], maps[3])
+
+
+def _convolution(
+    operation: Operation,
+    j: int,
+    weights: dict[str, Array],
+    maps: Sequence[Map],
+    slope: float,
+) -> Map:
+    read = tuple(maps[s] for s in sources(operation, j))
+    dilation = operation.dilations[j]
+    return convolve(read, weights["kernel"], weights["bias"], dilation, slope)
 
 
 def operation_gradient(
@@ -96,28 +88,27 @@ def operation_gradient(
     dy: Map,
 ) -> tuple[list[dict[str, Array]], Map]:
     """Return the gradients of one operation: of its weights, and of its input."""
-    maps = (x, *inner)
-    dmaps: list[Array | None] = [None, None, None, None, dy]
-    grads: list[dict[str, Array]] = [{}, {}, {}, {}]
-    for j in (3, 2, 1, 0):
-        d = operation.dilations[j]
-        g = dmaps[j + 1]
-        assert g is not None  # convolution j + 1 reads map j + 1
-        if j < 3:
-            # The sign of the activation is that of its input.
-            g = jnp.where(inner[j] >= 0, g, SLOPE * g)
-        kernel_grads = []
-        for s, part in _slices(operation, j, x.shape[-1]):
-            kernel_grads.append(kernel_gradient(maps[s], g, d))
-            dx = input_gradient(g, weights[j]["kernel"][:, :, part], d)
-            old = dmaps[s]
-            dmaps[s] = dx if old is None else old + dx
-        grads[j] = {
-            "kernel": jnp.concatenate(kernel_grads, axis=2),
-            "bias": g.sum((0, 1, 2)),
-        }
-    assert dmaps[0] is not None
-    return grads, dmaps[0]
+    maps, width = (x, *inner), x.shape[-1]
+    dsums = {3: dy}  # gradients of the convolutions' sums
+
+    def readers(s: int) -> list[Reader]:
+        """Return the convolutions that read map s, which are from s on."""
+        found = []
+        for j in range(s, 4):
+            if s in sources(operation, j):
+                start = sources(operation, j).index(s) * width
+                kernel = weights[j]["kernel"][:, :, start : start + width]
+                found.append(Reader(dsums[j], kernel, operation.dilations[j]))
+        return found
+
+    for s in (3, 2, 1):
+        dsums[s - 1] = input_gradient(readers(s), inner[s - 1], SLOPE)
+    grads = []
+    for j in range(4):
+        read = [maps[s] for s in sources(operation, j)]
+        kernel, bias = kernel_gradient(read, dsums[j], operation.dilations[j])
+        grads.append({"kernel": kernel, "bias": bias})
+    return grads, input_gradient(readers(0))
 
 
 def make_operation(operation: Operation) -> Callable[[Weights, Map], Map]:
