@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from emrnas_jax.native.library import targets
 
@@ -14,7 +14,7 @@ NOTHING, LEAKY, LEAKY_GRADIENT = 0, 1, 2
 
 
 def takes(
-    inputs: Sequence[Float[Array, "batch height width in"]], outputs: int
+    inputs: Sequence[Shaped[Array, "batch height width _"]], outputs: int
 ) -> bool:
     """Return whether the kernels can be used for maps of these types and channels."""
     if any(x.dtype != jnp.float32 for x in inputs):

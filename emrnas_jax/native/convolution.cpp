@@ -137,28 +137,54 @@ void convolve_row(const Convolution& c, int64_t batch, int64_t row, int64_t outp
 
 // Few outputs, such as the two channels of an image: vectors run over the inputs, and
 // `transposed` is the kernel as [tap, out, in].
+template <int L, int P, int O>
+void convolve_block_to_few(const Convolution& c, const std::vector<float>& transposed,
+                           int64_t batch, int64_t row, int64_t column,
+                           float* scratch) {
+  const Source& source = c.sources[0];
+  const int64_t channels = source.channels;
+  const float* rows[3];
+  find_rows<P>(c, source, batch, row, column, scratch, rows);
+  Vector<L> sums[P][O] = {};
+  for (int64_t tap = 0; tap < 9; ++tap) {
+    if (!rows[tap / 3]) continue;
+    const float* x = rows[tap / 3] + tap % 3 * source.dilation * channels;
+    const float* k = &transposed[tap * O * channels];
+    for (int64_t i = 0; i < channels; i += L) {
+#pragma GCC unroll 4
+      for (int o = 0; o < O; ++o) {
+        const Vector<L> weights = load<L>(k + o * channels + i);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) sums[p][o] += load<L>(x + p * channels + i) * weights;
+      }
+    }
+  }
+  float* y = c.y + ((batch * c.height + row) * c.width + column) * O;
+  for (int p = 0; p < P; ++p) {
+    for (int o = 0; o < O; ++o) {
+      float total = c.bias ? c.bias[o] : 0.0f;
+      for (int lane = 0; lane < L; ++lane) total += sums[p][o][lane];
+      y[p * O + o] = total;
+    }
+  }
+}
+
+template <int L, int O>
+void convolve_row_to_few(const Convolution& c, const std::vector<float>& transposed,
+                         int64_t batch, int64_t row, float* scratch) {
+  int64_t column = 0;
+  for (; column + 4 <= c.width; column += 4)
+    convolve_block_to_few<L, 4, O>(c, transposed, batch, row, column, scratch);
+  for (; column < c.width; ++column)
+    convolve_block_to_few<L, 1, O>(c, transposed, batch, row, column, scratch);
+}
+
 template <int L>
 void convolve_row_to_few(const Convolution& c, const std::vector<float>& transposed,
                          int64_t batch, int64_t row, float* scratch) {
-  const Source& source = c.sources[0];
-  const int64_t channels = source.channels;
-  for (int64_t column = 0; column < c.width; ++column) {
-    const float* rows[3];
-    find_rows<1>(c, source, batch, row, column, scratch, rows);
-    float* y = c.y + ((batch * c.height + row) * c.width + column) * c.outputs;
-    for (int64_t o = 0; o < c.outputs; ++o) {
-      Vector<L> sum{};
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        if (!rows[tap / 3]) continue;
-        const float* x = rows[tap / 3] + tap % 3 * source.dilation * channels;
-        const float* k = &transposed[(tap * c.outputs + o) * channels];
-        for (int64_t i = 0; i < channels; i += L) sum += load<L>(x + i) * load<L>(k + i);
-      }
-      float total = c.bias ? c.bias[o] : 0.0f;
-      for (int lane = 0; lane < L; ++lane) total += sum[lane];
-      y[o] = total;
-    }
-  }
+  if (c.outputs == 1) convolve_row_to_few<L, 1>(c, transposed, batch, row, scratch);
+  if (c.outputs == 2) convolve_row_to_few<L, 2>(c, transposed, batch, row, scratch);
+  if (c.outputs == 3) convolve_row_to_few<L, 3>(c, transposed, batch, row, scratch);
 }
 
 std::vector<float> transpose(const Convolution& c) {
