@@ -6,33 +6,10 @@
 // Products are summed in registers: some pixels times some output channels stay there
 // while all taps and input channels pass, so no map is copied, padded or concatenated.
 
-#include <vector>
-
-#include "vectors.h"
+#include "convolution.h"
+#include "winograd.h"
 
 namespace {
-
-struct Source {
-  const float* map;
-  int64_t channels, dilation;
-  int64_t offset;  // of its channels among the kernel's inputs
-};
-
-// What becomes of a sum before it is stored.
-enum After : int64_t {
-  kNothing = 0,
-  kLeaky = 1,         // LeakyReLU of that slope
-  kLeakyGradient = 2  // times the slope where `activated`, its output, is negative
-};
-
-struct Convolution {
-  std::vector<Source> sources;
-  const float *kernel, *bias, *activated;
-  float* y;
-  int64_t height, width, inputs, outputs;
-  After after;
-  float slope;
-};
 
 // Points `rows` to the three rows of `source` that pixels `column` .. of `row` read,
 // from the leftmost pixel on; null where a row is outside the map. At the left and
@@ -110,12 +87,7 @@ void convolve_block(const Convolution& c, int64_t batch, int64_t row, int64_t co
   for (int p = 0; p < P; ++p) {
     for (int v = 0; v < V; ++v) {
       const int64_t at = start + p * c.outputs + v * L;
-      const Vector<L> sum = sums[p][v];
-      Vector<L> y = sum;
-      if (c.after == kLeaky) y = sum >= 0 ? sum : c.slope * sum;
-      if (c.after == kLeakyGradient)
-        y = load<L>(c.activated + at) >= 0 ? sum : c.slope * sum;
-      store<L>(c.y + at, y);
+      store<L>(c.y + at, finish<L>(c, at, sums[p][v]));
     }
   }
 }
@@ -202,7 +174,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats act
                     ffi::Span<const int64_t> dilations, int64_t after, float slope) {
   const auto shape = y->dimensions();
   Convolution c;
-  c.height = shape[1], c.width = shape[2], c.outputs = shape[3], c.inputs = 0;
+  c.batch = shape[0], c.height = shape[1], c.width = shape[2], c.outputs = shape[3], c.inputs = 0;
   c.kernel = kernel.typed_data(), c.activated = activated.typed_data();
   c.bias = bias.element_count() ? bias.typed_data() : nullptr;
   c.y = y->typed_data(), c.after = static_cast<After>(after), c.slope = slope;
@@ -215,9 +187,13 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats act
     halo = std::max(halo, dilations[i]);
     most_channels = std::max(most_channels, channels);
   }
+  if (winograd_takes(c)) {
+    winograd_convolve(pool, c);
+    return ffi::Error::Success();
+  }
   const bool few = c.outputs % 4 != 0;
   const std::vector<float> transposed = few ? transpose(c) : std::vector<float>();
-  const int64_t rows = shape[0] * c.height, rows_per_task = 4;
+  const int64_t rows = c.batch * c.height, rows_per_task = 4;
   parallel(pool, (rows + rows_per_task - 1) / rows_per_task, [&](int64_t task) {
     std::vector<float> scratch(3 * (kPixels + 2 * halo) * most_channels);
     const int64_t end = std::min(rows, (task + 1) * rows_per_task);
