@@ -133,7 +133,7 @@ def kernel_gradient(maps: Maps, dy: Map, dilation: int) -> tuple[Kernel, Bias]:
         parts = [xla.kernel_gradient(x, dy, dilation) for x in maps]
         return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2))
 
-    usable = native.takes([*maps, dy], dy.shape[-1])
+    usable = native.takes_gradient(maps, dy)
     return _by_platform(usable, on_cpu, elsewhere, tuple(maps), dy)
 
 

@@ -13,15 +13,23 @@ from emrnas_jax.native.library import targets
 NOTHING, LEAKY, LEAKY_GRADIENT = 0, 1, 2
 
 
-def takes(
-    inputs: Sequence[Shaped[Array, "batch height width _"]], outputs: int
+def takes(maps: Sequence[Shaped[Array, "batch height width _"]], outputs: int) -> bool:
+    """Return whether `sum_of_convolutions` can be used for these maps."""
+    few_from_one = len(maps) == 1 and maps[0].shape[-1] % 4 == 0 and outputs < 4
+    return (outputs % 4 == 0 or few_from_one) and _is_usable(maps)
+
+
+def takes_gradient(
+    maps: Sequence[Shaped[Array, "batch height width _"]],
+    dy: Shaped[Array, "batch height width out"],
 ) -> bool:
-    """Return whether the kernels can be used for maps of these types and channels."""
-    if any(x.dtype != jnp.float32 for x in inputs):
-        return False
-    if outputs % 4 and (len(inputs) > 1 or outputs > 4 or inputs[0].shape[-1] % 4):
-        return False
-    return targets() is not None
+    """Return whether `kernel_gradient` can be used for these maps."""
+    one_map = len(maps) == 1 and maps[0].shape[-1] % 4 == 0
+    return (dy.shape[-1] % 4 == 0 or one_map) and _is_usable([*maps, dy])
+
+
+def _is_usable(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
+    return all(x.dtype == jnp.float32 for x in maps) and targets() is not None
 
 
 def sum_of_convolutions(
