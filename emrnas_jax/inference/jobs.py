@@ -146,6 +146,7 @@ def _job(
             "changed": status.st_mtime_ns,
             "checkpoint": str(checkpoint),
             "trained": checkpoint.stat().st_mtime_ns,
+            "precision": model.record.settings.get("precision", "float32"),
             "mask": None if masks is None else np.packbits(masks).tobytes().hex(),
             **reading,
         },

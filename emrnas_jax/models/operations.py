@@ -8,6 +8,7 @@ three.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -45,6 +46,11 @@ def per_channel(values: Float[Array, " channel"]) -> Float[Array, "1 1 1 channel
     return values[None, None, None]
 
 
+def add_bias(y: Map, bias: Float[Array, " channel"]) -> Map:
+    """Add in float32, so that the bias's gradient is summed in it; keep y's type."""
+    return (y + per_channel(bias)).astype(y.dtype)
+
+
 def _slices(operation: Operation, j: int, width: int) -> list[tuple[int, slice]]:
     """Source maps of convolution j, each with its slice of the kernel's inputs."""
     return [
@@ -54,14 +60,20 @@ def _slices(operation: Operation, j: int, width: int) -> list[tuple[int, slice]]
 
 
 def _convolution(
-    operation: Operation, j: int, weights: dict[str, Array], maps: Sequence[Map]
+    operation: Operation,
+    j: int,
+    weights: dict[str, Array],
+    maps: Sequence[Map],
+    precision: str,
 ) -> Map:
     # Convolving each map with its slice of the kernel avoids a concatenated copy of
     # the maps, which costs more than the convolutions save by being one.
-    return per_channel(weights["bias"]) + sum(
-        convolve(maps[s], weights["kernel"][:, :, part], operation.dilations[j])
+    d = operation.dilations[j]
+    y: Any = sum(
+        convolve(maps[s], weights["kernel"][:, :, part], d, precision)
         for s, part in _slices(operation, j, maps[0].shape[-1])
     )
+    return add_bias(y, weights["bias"])
 
 
 def plain_operation(
@@ -69,6 +81,7 @@ def plain_operation(
     weights: Weights,
     x: Map,
     normalise: Callable[[int, Map], Map] | None = None,
+    precision: str = "float32",
 ) -> tuple[Map, tuple[Map, Map, Map]]:
     """Evaluate one operation.
 
@@ -77,15 +90,18 @@ def plain_operation(
         weights: its four kernels and biases.
         x: the cell's input.
         normalise: what follows each of the three activations (ablation B).
+        precision: of the convolutions; the type of `x` is that of all maps.
 
     Returns:
         the output, and the three inner maps, which are all its gradient needs.
     """
     maps = [x]
     for j in range(3):
-        y = nn.leaky_relu(_convolution(operation, j, weights[j], maps), SLOPE)
+        y = _convolution(operation, j, weights[j], maps, precision)
+        y = nn.leaky_relu(y, SLOPE)
         maps.append(y if normalise is None else normalise(j, y))
-    return _convolution(operation, 3, weights[3], maps), (maps[1], maps[2], maps[3])
+    y = _convolution(operation, 3, weights[3], maps, precision)
+    return y, (maps[1], maps[2], maps[3])
 
 
 def operation_gradient(
@@ -94,6 +110,7 @@ def operation_gradient(
     x: Map,
     inner: tuple[Map, Map, Map],
     dy: Map,
+    precision: str = "float32",
 ) -> tuple[list[dict[str, Array]], Map]:
     """Return the gradients of one operation: of its weights, and of its input."""
     maps = (x, *inner)
@@ -108,32 +125,34 @@ def operation_gradient(
             g = jnp.where(inner[j] >= 0, g, SLOPE * g)
         kernel_grads = []
         for s, part in _slices(operation, j, x.shape[-1]):
-            kernel_grads.append(kernel_gradient(maps[s], g, d))
-            dx = input_gradient(g, weights[j]["kernel"][:, :, part], d)
+            kernel_grads.append(kernel_gradient(maps[s], g, d, precision))
+            dx = input_gradient(g, weights[j]["kernel"][:, :, part], d, precision)
             old = dmaps[s]
             dmaps[s] = dx if old is None else old + dx
         grads[j] = {
             "kernel": jnp.concatenate(kernel_grads, axis=2),
-            "bias": g.sum((0, 1, 2)),
+            "bias": g.sum((0, 1, 2), dtype=weights[j]["bias"].dtype),
         }
     assert dmaps[0] is not None
     return grads, dmaps[0]
 
 
-def make_operation(operation: Operation) -> Callable[[Weights, Map], Map]:
+def make_operation(
+    operation: Operation, precision: str = "float32"
+) -> Callable[[Weights, Map], Map]:
     """Return the operation as a function whose gradient keeps only the inner maps."""
 
     @jax.custom_vjp
     def run(weights: Weights, x: Map) -> Map:
-        return plain_operation(operation, weights, x)[0]
+        return plain_operation(operation, weights, x, precision=precision)[0]
 
     def forward(weights: Weights, x: Map) -> tuple[Map, tuple]:
-        y, inner = plain_operation(operation, weights, x)
+        y, inner = plain_operation(operation, weights, x, precision=precision)
         return y, (weights, x, inner)
 
     def backward(saved: tuple, dy: Map) -> tuple:
         weights, x, inner = saved
-        return operation_gradient(operation, weights, x, inner, dy)
+        return operation_gradient(operation, weights, x, inner, dy, precision)
 
     run.defvjp(forward, backward)
     return run

@@ -154,11 +154,14 @@ def test_a_second_time_nothing_is_done_until_the_input_changes(
 
 
 def test_other_settings_or_files_of_others_are_not_taken_for_done(
-    scans, kspace, reconstruct, tmp_path
+    scans, kspace, model, reconstruct, tmp_path
 ):
     write_kspace(scans / "a.npz", kspace)
     reconstruct()
     assert reconstruct(reading=Reading("magnitude", "rows", scale=2.0)).failed == 1
+    settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
+    in_bf16 = load_model(model.folder, precision="bf16")
+    assert reconstruct_files(in_bf16, settings).failed == 1
     (tmp_path / "out" / "a.h5").write_text("not mine")
     assert reconstruct().failed == 1
     assert (tmp_path / "out" / "a.h5").read_text() == "not mine"
