@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from emrnas_jax.models.precision import PRECISIONS
-
-LAYOUT = ("NHWC", "HWIO", "NHWC")
+from emrnas_jax.models.dilation import (
+    convolution_of_library,
+    kernel_gradient_of_library,
+)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -28,15 +29,7 @@ def convolve(
     precision: str = "float32",
 ) -> Float[Array, "batch height width out"]:
     """Convolve with zero padding; the spatial size stays."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel.astype(x.dtype),
-        window_strides=(1, 1),
-        padding="SAME",
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=LAYOUT,
-        precision=PRECISIONS[precision].products,
-    )
+    return convolution_of_library(x, kernel, dilation, precision)
 
 
 def input_gradient(
@@ -90,25 +83,6 @@ def kernel_gradient_as_product(
         preferred_element_type=jnp.float32,
     )
     return product.reshape(channels_in, 3, 3, channels_out).transpose(1, 2, 0, 3)
-
-
-def kernel_gradient_of_library(
-    x: Float[Array, "batch height width in"],
-    dy: Float[Array, "batch height width out"],
-    dilation: int,
-    precision: str = "float32",
-) -> Float[Array, "3 3 in out"]:
-    """The library's weight gradient: batch and channels change places."""
-    # Asked for a float32 result of bfloat16 operands, cuDNN would get float32 copies.
-    gradient = jax.lax.conv_general_dilated(
-        x,
-        dy,
-        window_strides=(dilation, dilation),
-        padding=((dilation, dilation), (dilation, dilation)),
-        dimension_numbers=("CHWN", "IHWO", "HWNC"),
-        precision=PRECISIONS[precision].products,
-    )
-    return gradient.astype(jnp.float32)
 
 
 def _forward(
