@@ -9,6 +9,9 @@ scored; k-space with lines missing is completed. For each file FOLDER gets an HD
 and the others go on; the exit status is then 1. Files that are done already are
 skipped, so a stopped command can be given again.
 
+The next files are read, and the last written, while the device computes. Programs are
+compiled once for every size of frames and form of masks, not once a file.
+
 In Python: `emrnas_jax.inference.reconstruct_kspace`.
 """
 
@@ -24,7 +27,8 @@ from emrnas_jax.data.kspace_files import CONVENTIONS
 from emrnas_jax.data.scans import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
-from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
+from emrnas_jax.inference.jobs import Settings, reconstruct_files
+from emrnas_jax.inference.tally import summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.mask_files import read_masks
