@@ -52,6 +52,7 @@ def settings() -> ConfigDict:
     config.networks.emrnas.batch_norm = False  # Table 3, A
     config.networks.emrnas.residual = True
     config.networks.emrnas.shared = "none"  # Table 3: heterogeneous blocks
+    config.networks.emrnas.precision = "float32"  # or tf32, bf16: GPUs and TPUs
     config.search = ConfigDict()
     config.search.warmup_epochs = 50  # section 3
     config.search.search_epochs = 50

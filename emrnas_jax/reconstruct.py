@@ -9,6 +9,9 @@ scored; k-space with lines missing is completed. For each file FOLDER gets an HD
 and the others go on; the exit status is then 1. Files that are done already are
 skipped, so a stopped command can be given again.
 
+The next files are read, and the last written, while the device computes. Programs are
+compiled once for every size of frames and form of masks, not once a file.
+
 In Python: `emrnas_jax.inference.reconstruct_kspace`.
 """
 
@@ -24,8 +27,10 @@ from emrnas_jax.data.kspace_files import CONVENTIONS
 from emrnas_jax.data.scans import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
-from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
+from emrnas_jax.inference.jobs import Settings, reconstruct_files
+from emrnas_jax.inference.tally import summary
 from emrnas_jax.inference.trained import load_model
+from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.mask_files import read_masks
 
 
@@ -42,6 +47,14 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder for the results.", required=True)
     flags.DEFINE_integer("fold", None, "Of a run: whose network; 1 if not given.")
     flags.DEFINE_string("network", None, "Of a run: which; emrnas, if it was trained.")
+    flags.DEFINE_enum(
+        "precision",
+        None,
+        list(PRECISIONS),
+        "Of the convolutions, in place of that of the training. float32: exact; tf32: "
+        "NVIDIA's tensor cores, float32 on a CPU; bf16: half the memory, fastest on a "
+        "GPU or TPU and slow on a CPU.",
+    )
     flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
     flags.DEFINE_string(
         "mask",
@@ -84,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
                 raise InputError(f"--{name} is empty; name a file or folder")
         host.prepare(Path(DataSettings.cache).expanduser())
         masks = None if given.mask is None else read_masks(given.mask)
-        model = load_model(given.model, given.fold, given.network)
+        model = load_model(given.model, given.fold, given.network, given.precision)
         settings = Settings(
             input=Path(given.input).expanduser(),
             output=Path(given.output).expanduser(),

@@ -19,6 +19,7 @@ LAYERS = [
         "checkpoints",
         "paper",
         "run_folder",
+        "native.library",
     ),
     ("mri", "nas"),
     ("data",),

@@ -6,6 +6,7 @@ the same masks, because order and masks depend on keys, epoch and frame alone.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import grain
@@ -21,6 +22,8 @@ from emrnas_jax.mri.sampling import Sampling, draw_mask, undersample, zero_fille
 from emrnas_jax.randomness import key_for
 
 RandomKey = Key[Array, ""]
+MOST_STEPS = 2**40  # of a training; a stream of frames has no end of its own
+READERS = 16  # threads of a stream
 Stored = Num[Array, "frame height width *part"]
 
 
@@ -149,6 +152,8 @@ class Split:
         self._image_set, self._indices = image_set, indices
         self._ids = image_set.frame_ids[indices]
         self._order_key, self._steps_per_call = order_key, steps_per_call
+        # Of the epoch that is used, and of the next, that is read already.
+        self._order = lru_cache(maxsize=2)(self._draw_order)
         self._reader: Iterator[np.ndarray] | None = None
         self._next_step = -1
         sample = image_set.images(indices[:1])
@@ -183,22 +188,23 @@ class Split:
 
     def _step_order(self, step: int) -> Int[np.ndarray, " frame"]:
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
-        return order[position * self.batch : (position + 1) * self.batch]
+        return self._order(epoch)[position * self.batch : (position + 1) * self.batch]
+
+    def _draw_order(self, epoch: int) -> Int[np.ndarray, " frame"]:
+        return np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
 
     def _read_from(self, step: int) -> Iterator[np.ndarray]:
-        """Yield batches of images from `step` on, read ahead by threads."""
-        while True:
-            epoch, position = divmod(step, self.steps_per_epoch)
-            order = np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
-            order = order[position * self.batch : self.steps_per_epoch * self.batch]
-            images = (
-                grain.MapDataset.source(self._indices[order].tolist())
-                .map(self._image_set.__getitem__)
-                .batch(self.batch)
-            )
-            yield from images.to_iter_dataset()
-            step += self.steps_per_epoch - position
+        """Yield batches of images from `step` on, read ahead by threads.
+
+        They read on over the end of an epoch, and are two calls ahead at most.
+        """
+        ahead = 2 * self._steps_per_call
+        batches = grain.MapDataset.range(step, MOST_STEPS).map(self._read_step)
+        options = grain.ReadOptions(min(ahead, READERS), prefetch_buffer_size=ahead)
+        return iter(batches.to_iter_dataset(options))
+
+    def _read_step(self, step: int) -> np.ndarray:
+        return self._image_set.images(self._indices[self._step_order(step)])
 
 
 def training_mask_key(seed: int, epoch: int | Int[Array, ""]) -> RandomKey:

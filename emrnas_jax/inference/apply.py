@@ -8,7 +8,7 @@ images = reconstruct_kspace(model, kspace, mask)
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,12 @@ from jaxtyping import (
     Float,
     Float32,
     Inexact,
-    Num,
     PyTree,
     UInt32,
 )
 
 from emrnas_jax.data.dataset import frame_ids
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
-from emrnas_jax.data.scan_masks import Masks
 from emrnas_jax.data.scans import Scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
@@ -92,13 +90,31 @@ def reconstruct_kspace(
         largest = float(np.abs(frames).max())  # may be beyond float32
         pixels = ifft2(jnp.asarray((frames / largest).astype(np.complex64)))
         scale = largest * float(jnp.abs(pixels).max())
-    images = apply_network(
-        model,
+    images = in_batches(
+        lambda *arrays: _reconstruct_kspace(model, *arrays).reconstruction,
+        batch,
         (frames / scale).astype(np.complex64),
         np.broadcast_to(masks, (len(frames), *masks.shape[1:])),
-        batch,
     )
     return intensities(images, scale, model.record.images).reshape(kspace.shape)
+
+
+class Reconstructed(NamedTuple):
+    """What the network makes of frames, on its own scale; one entry per frame.
+
+    Attributes:
+        reconstruction: real and imaginary channels.
+        zero_filled: likewise.
+        mask: where k-space was measured.
+        target: likewise, of complete images; else None.
+        scores: as in `ReconstructedScan`.
+    """
+
+    reconstruction: Array | np.ndarray
+    zero_filled: Array | np.ndarray
+    mask: Array | np.ndarray
+    target: Array | np.ndarray | None
+    scores: dict
 
 
 def reconstruct_scans(
@@ -107,10 +123,21 @@ def reconstruct_scans(
     batch: int,
     progress: Progress = _silent,
 ) -> list[ReconstructedScan]:
-    """Reconstruct scans of one kind together.
+    """Reconstruct scans of one kind together; `reconstruct_together`, then apart."""
+    return one_by_one(model, scans, reconstruct_together(model, scans, batch, progress))
+
+
+def reconstruct_together(
+    model: TrainedNetwork,
+    scans: list[Scan],
+    batch: int,
+    progress: Progress = _silent,
+) -> Reconstructed:
+    """Reconstruct scans of one kind, joined.
 
     Args:
-        model: the network.
+        model: the network. Without given masks, its sampling and seed draw them: a
+            frame of its test set gets the mask that it had in the test.
         scans: complete images, which are under-sampled and scored, or measured k-space.
         batch: frames at once.
         progress: is told the number of frames after each batch.
@@ -118,71 +145,68 @@ def reconstruct_scans(
     Raises:
         InputError: the network's masks cannot be drawn for frames of this size.
     """
-    masks = [scan.mask for scan in scans if scan.mask is not None]
     values = np.concatenate([scan.values for scan in scans])
-    scores: dict[str, np.ndarray] = {}
-    target = None
-    if scans[0].kspace is None:
-        ids = np.concatenate([frame_ids(*scan[:3]) for scan in scans])
-        whole = undersample_images(model, values, ids, masks, batch)
-        start, kspace, mask, target = whole
-        images = apply_network(model, kspace, mask, batch, progress)
-        scores = {
-            f"{prefix}{name}": value
-            for prefix, found in (("", images), ("zero_filled_", start))
-            for name, value in in_batches(_scores, batch, found, *whole).items()
-        }
-    else:
-        kspace, mask = values, np.concatenate(masks)
-        start = in_batches(_zero_filled, batch, kspace)
-        images = apply_network(model, kspace, mask, batch, progress)
+    masks = [scan.mask for scan in scans if scan.mask is not None]
+    arrays = [values, np.concatenate(masks)] if masks else [values]
+    if scans[0].kspace is not None:
+        of_kspace = partial(_reconstruct_kspace, model)
+        return in_batches(of_kspace, batch, *arrays, progress=progress)
+    key = fixed_mask_key(model.record.seed)
+    undersampled = (
+        partial(_given, key)
+        if masks
+        else partial(prepare_batch, mask_key=key, sampling=model.sampling)
+    )
+    arrays.insert(1, np.concatenate([frame_ids(*scan[:3]) for scan in scans]))
+    of_images = partial(_reconstruct_images, model, undersampled)
+    return in_batches(of_images, batch, *arrays, progress=progress)
 
+
+def one_by_one(
+    model: TrainedNetwork, scans: list[Scan], together: Reconstructed
+) -> list[ReconstructedScan]:
+    """Return each scan's part of what they were reconstructed to, on its own scale."""
     results, end, kind = [], 0, model.record.images
     for scan in scans:
         part = slice(end, end := end + len(scan.slices))
+        own: Any = jax.tree.map(lambda leaf, part=part: leaf[part], together)
         results.append(
             ReconstructedScan(
                 subjects=scan.subjects,
                 slices=scan.slices,
                 frames=scan.frames,
-                reconstruction=intensities(images[part], scan.scale, kind),
-                zero_filled=intensities(start[part], scan.scale, kind),
-                mask=mask[part],
+                reconstruction=intensities(own.reconstruction, scan.scale, kind),
+                zero_filled=intensities(own.zero_filled, scan.scale, kind),
+                mask=own.mask,
                 scale=scan.scale,
                 target=None
-                if target is None
-                else np.abs(intensities(target[part], scan.scale, kind)),
-                scores={name: scored[part] for name, scored in scores.items()},
+                if own.target is None
+                else np.abs(intensities(own.target, scan.scale, kind)),
+                scores=own.scores,
             )
         )
     return results
 
 
-def undersample_images(
-    model: TrainedNetwork,
-    images: Num[np.ndarray, "frame height width *part"],
-    ids: UInt32[np.ndarray, " frame"],
-    masks: list[Masks],
-    batch: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Under-sample complete images; the result is a whole `Batch` of NumPy arrays.
+def _reconstruct_kspace(
+    model: TrainedNetwork, kspace: Array, mask: Array
+) -> Reconstructed:
+    start = _zero_filled(kspace)
+    image = model.apply(model.variables, start, kspace, mask)
+    return Reconstructed(image, start, mask, None, {})
 
-    Args:
-        model: without given masks, its sampling and seed draw them: a frame of its
-            test set gets the mask that it had in the test.
-        images: as `make_batch` takes them.
-        ids: numbers of the frames.
-        masks: to be joined to one for every frame; or none.
-        batch: frames at once.
-    """
-    key = fixed_mask_key(model.record.seed)
-    if masks:
-        given = partial(_given, key)
-        batches = in_batches(given, batch, images, ids, np.concatenate(masks))
-    else:
-        drawn = partial(prepare_batch, mask_key=key, sampling=model.sampling)
-        batches = in_batches(drawn, batch, images, ids)
-    return tuple(batches)
+
+def _reconstruct_images(
+    model: TrainedNetwork, undersampled: Callable[..., Batch], *arrays: Array
+) -> Reconstructed:
+    data = undersampled(*arrays)
+    image = model.apply(model.variables, *data[:3])
+    scores = {
+        f"{prefix}{name}": value
+        for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
+        for name, value in _scores(found, data).items()
+    }
+    return Reconstructed(image, data.zero_filled, data.mask, data.target, scores)
 
 
 @jax.jit
@@ -198,32 +222,9 @@ def _given(
 
 
 @jax.jit
-def _scores(image: Array, *parts: Array) -> dict[str, Array]:
-    scored = score(image, Batch(*parts))
+def _scores(image: Array, batch: Batch) -> dict[str, Array]:
+    scored = score(image, batch)
     return {"psnr_db": scored.psnr_db, "ssim": scored.ssim}
-
-
-def apply_network(
-    model: TrainedNetwork,
-    kspace: Complex64[np.ndarray, "frame height width"],
-    mask: Masks,
-    batch: int,
-    progress: Progress = _silent,
-) -> Float32[np.ndarray, "frame height width 2"]:
-    """Return the network's images of measured k-space on the network's scale.
-
-    Args:
-        model: the network.
-        kspace: zero where not measured.
-        mask: one for every frame.
-        batch: frames at once; every new shape compiles once more.
-        progress: is told the number of frames after each batch.
-    """
-
-    def run(kspace: Array, mask: Array) -> Array:
-        return model.apply(model.variables, _zero_filled(kspace), kspace, mask)
-
-    return in_batches(run, batch, kspace, mask, progress=progress)
 
 
 _zero_filled = jax.jit(zero_filled)
@@ -245,10 +246,22 @@ def in_batches(
         progress: is told the number of frames after each batch.
     """
     parts = []
+
+    def fetch(found: PyTree, real: int) -> None:
+        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:real], found))
+        progress(real)
+
+    running = None
     for positions, real in padded_batches(len(arrays[0]), batch):
         found = function(*(jnp.asarray(array[positions]) for array in arrays))
-        parts.append(jax.tree.map(lambda leaf, n=real: np.asarray(leaf)[:n], found))
-        progress(real)
+        for leaf in jax.tree.leaves(found):
+            leaf.copy_to_host_async()
+        # The next batch waits on the device before the last one is waited for here.
+        if running is not None:
+            fetch(*running)
+        running = found, real
+    if running is not None:
+        fetch(*running)
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 

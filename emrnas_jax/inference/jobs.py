@@ -1,28 +1,42 @@
-"""Many files, one after another: read, reconstruct, write, and report each.
+"""Many files: read, reconstruct, write, and report each.
 
 A file that cannot be used is reported and the others go on. A result says what it was
 made from: files that are done already are skipped, and a result of another file or
 network is never overwritten unasked.
+
+While files are reconstructed, the next are read and the last written (`overlap`). Files
+of few frames wait for others of their kind, until they fill a batch, so however many
+files there are, the network is compiled once for every size of frames and form of
+masks. Frames are never padded to a common size: data consistency is exact only with
+the Fourier transform of the image's own size.
 """
 
 import collections
+import contextlib
 import dataclasses
 import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 from tqdm import tqdm
 
 from emrnas_jax.data.scans import Reading, Scan, find_scans, read_scan
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.apply import BATCH, reconstruct_scans
+from emrnas_jax.inference.apply import (
+    BATCH,
+    Reconstructed,
+    one_by_one,
+    reconstruct_together,
+)
 from emrnas_jax.inference.doubts import doubts
+from emrnas_jax.inference.overlap import overlapped
+from emrnas_jax.inference.tally import Outcome, Tally
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.reporting.scan_files import (
     ReconstructedScan,
@@ -30,6 +44,8 @@ from emrnas_jax.reporting.scan_files import (
     write_preview,
     write_scan,
 )
+
+WAITING = 4  # batches of frames that wait for more of their kind
 
 
 @dataclass(frozen=True)
@@ -61,16 +77,8 @@ class Job:
     made_from: dict
 
 
-@dataclass
-class Tally:
-    """What became of the files."""
-
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-    scores: list[dict[str, Float[np.ndarray, " frame"]]] = field(default_factory=list)
+# A file's frames to be reconstructed, with others of their kind.
+Group = list[tuple[Job, Scan]]
 
 
 def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
@@ -86,27 +94,44 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
         disable=None,
         bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
     )
-    with bar:
-        for group in _groups(_scans(jobs, settings, tally, bar), settings.batch):
-            scans = [scan for _, scan in group]
-            for job, scan in group:
-                _say_doubts(job, doubts(model, scan), said)
-            frames = sum(len(scan.slices) for scan in scans)
 
-            def advance(count: int, share: float = len(scans) / frames) -> None:
-                bar.update(count * share)
+    def compute(item: Group | Outcome) -> "_Found | list[Outcome]":
+        if isinstance(item, Outcome):
+            return [item]
+        for job, scan in item:
+            _say_doubts(job, doubts(model, scan), said)
+        frames = _frames(item)
 
-            start = time.perf_counter()
-            try:
-                found = reconstruct_scans(model, scans, settings.batch, advance)
-            except (InputError, jax.errors.JaxRuntimeError) as error:
-                for job, _ in group:
-                    _fail(job, _reason(error), tally)
-                continue
-            seconds = (time.perf_counter() - start) / frames
-            for (job, _), scan in zip(group, found, strict=True):
-                _finish(job, scan, model, seconds * len(scan.slices), tally)
+        def advance(count: int) -> None:
+            bar.update(count * len(item) / frames)
+
+        start = time.perf_counter()
+        try:
+            found = reconstruct_together(
+                model, [scan for _, scan in item], settings.batch, advance
+            )
+        except (InputError, jax.errors.JaxRuntimeError) as error:
+            return [_failed(job, _reason(error)) for job, _ in item]
+        return _Found(item, found, (time.perf_counter() - start) / frames)
+
+    def write(found: "_Found | list[Outcome]") -> list[Outcome]:
+        return found if isinstance(found, list) else _write(found, model)
+
+    items = _groups(_read(jobs, settings), settings.batch)
+    with bar, contextlib.closing(overlapped(items, compute, write)) as finished:
+        for outcomes in finished:
+            for outcome in outcomes:
+                tally.add(outcome)
+                bar.update(outcome.frames == 0)
     return tally
+
+
+class _Found(NamedTuple):
+    """What the network made of a group, and the seconds it took per frame."""
+
+    group: Group
+    together: Reconstructed
+    seconds_per_frame: float
 
 
 def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
@@ -146,6 +171,7 @@ def _job(
             "changed": status.st_mtime_ns,
             "checkpoint": str(checkpoint),
             "trained": checkpoint.stat().st_mtime_ns,
+            "precision": model.record.settings.get("precision", "float32"),
             "mask": None if masks is None else np.packbits(masks).tobytes().hex(),
             **reading,
         },
@@ -156,10 +182,8 @@ def _stem(file: Path) -> str:
     return Path(file.name.removesuffix(".gz")).stem
 
 
-def _scans(
-    jobs: list[Job], settings: Settings, tally: Tally, bar: tqdm
-) -> Iterator[tuple[Job, Scan]]:
-    """Read the files that are not done yet; those that cannot be read are reported."""
+def _read(jobs: list[Job], settings: Settings) -> Iterator[tuple[Job, Scan] | Outcome]:
+    """Read the files that are not done yet; of the others say so, or why not."""
     for job in jobs:
         try:
             if job.result.exists() and not settings.overwrite:
@@ -168,34 +192,37 @@ def _scans(
                         f"{job.result} exists and was made from something else, or by "
                         "another network; give another --output, or --overwrite"
                     )
-                tqdm.write(f"{job.source}: done already, {job.result}")
-                tally.skipped += 1
-                bar.update(1)
+                yield Outcome(job.source, job.result)
                 continue
             yield job, read_scan(job.source, settings.reading)
         except (InputError, OSError, MemoryError) as error:
-            _fail(job, _reason(error), tally)
-            bar.update(1)
+            yield _failed(job, _reason(error))
 
 
 def _groups(
-    scans: Iterator[tuple[Job, Scan]], batch: int
-) -> Iterator[list[tuple[Job, Scan]]]:
-    """Join consecutive scans of one kind until they fill a batch.
+    scans: Iterator[tuple[Job, Scan] | Outcome], batch: int
+) -> Iterator[Group | Outcome]:
+    """Join scans of one kind until they fill a batch.
 
-    Files of a single frame would otherwise be computed in batches of copies.
+    Files of a single frame would otherwise be computed in batches of copies. Scans that
+    wait are few: those that have waited longest go first.
     """
-    group: list[tuple[Job, Scan]] = []
-    for job, scan in scans:
-        if group and scan.kind != group[0][1].kind:
-            yield group
-            group = []
-        group.append((job, scan))
-        if sum(len(one.slices) for _, one in group) >= batch:
-            yield group
-            group = []
-    if group:
-        yield group
+    waiting: dict[tuple, Group] = {}
+    for scan in scans:
+        if isinstance(scan, Outcome):
+            yield scan
+            continue
+        kind = scan[1].kind
+        waiting.setdefault(kind, []).append(scan)
+        if _frames(waiting[kind]) >= batch:
+            yield waiting.pop(kind)
+        elif sum(_frames(group) for group in waiting.values()) >= WAITING * batch:
+            yield waiting.pop(next(iter(waiting)))
+    yield from waiting.values()
+
+
+def _frames(group: Group) -> int:
+    return sum(len(scan.slices) for _, scan in group)
 
 
 def _say_doubts(job: Job, found: list[str], said: set[str]) -> None:
@@ -215,34 +242,33 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
-def _fail(job: Job, reason: str, tally: Tally) -> None:
-    tally.failed += 1
-    place = "" if str(job.source) in reason else f"{job.source}: "
-    tqdm.write(f"error: {place}{reason}", file=sys.stderr)
+def _failed(job: Job, reason: str) -> Outcome:
+    return Outcome(job.source, job.result, failure=reason)
+
+
+def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
+    scans = one_by_one(model, [scan for _, scan in found.group], found.together)
+    return [
+        _finish(job, scan, model, found.seconds_per_frame * len(scan.slices))
+        for (job, _), scan in zip(found.group, scans, strict=True)
+    ]
 
 
 def _finish(
-    job: Job,
-    scan: ReconstructedScan,
-    model: TrainedNetwork,
-    seconds: float,
-    tally: Tally,
-) -> None:
+    job: Job, scan: ReconstructedScan, model: TrainedNetwork, seconds: float
+) -> Outcome:
     """Write a scan's files, the HDF5 last: where it is, the scan is done."""
     try:
         write_preview(job.preview, scan, model.record.name)
         write_scan(job.result, scan, _attributes(model, job))
     except OSError as error:
-        _fail(job, f"{job.result}: cannot be written ({error})", tally)
-        return
-    tally.done += 1
-    tally.frames += len(scan.slices)
-    tally.seconds += seconds
-    if scan.scores:
-        tally.scores.append(scan.scores)
-    tqdm.write(
-        f"{job.source.name}: {_count(len(scan.slices), 'frame')}, {seconds:.1f} s"
-        f"{_means([scan.scores])} -> {job.result}"
+        return _failed(job, f"{job.result}: cannot be written ({error})")
+    return Outcome(
+        job.source,
+        job.result,
+        frames=len(scan.slices),
+        seconds=seconds,
+        scores=scan.scores,
     )
 
 
@@ -260,37 +286,3 @@ def _attributes(model: TrainedNetwork, job: Job) -> dict[str, str | int | float]
         "mask_order": "zero frequency in the middle",
         "made_from": json.dumps(job.made_from),
     }
-
-
-def _means(scores: list[dict[str, Float[np.ndarray, " frame"]]]) -> str:
-    """Return the mean scores in words; nothing where no file had a target."""
-    scores = [one for one in scores if one]
-    if not scores:
-        return ""
-
-    def mean(name: str) -> float:
-        return float(np.mean(np.concatenate([one[name] for one in scores])))
-
-    return (
-        f"; zero-filled {mean('zero_filled_psnr_db'):.2f} dB, SSIM "
-        f"{mean('zero_filled_ssim'):.4f}; reconstruction {mean('psnr_db'):.2f} dB, "
-        f"SSIM {mean('ssim'):.4f}"
-    )
-
-
-def summary(tally: Tally) -> str:
-    """Return what became of the files, in a line."""
-    per_frame = tally.seconds / max(tally.frames, 1)
-    counts = [f"{tally.skipped} done already"] * bool(tally.skipped)
-    counts += [f"{tally.failed} failed"] * bool(tally.failed)
-    if tally.done:
-        counts.append(
-            f"{_count(tally.done, 'file')} with {_count(tally.frames, 'frame')} "
-            f"reconstructed in {tally.seconds:.1f} s, {per_frame:.3f} s per frame"
-            f"{_means(tally.scores)}"
-        )
-    return "; ".join(counts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,5 +1,6 @@
 """A trained network, found in the folder of a run or given by its own folder."""
 
+import dataclasses
 import json
 import logging
 import re
@@ -47,7 +48,10 @@ class TrainedNetwork:
 
 
 def load_model(
-    path: str | Path, fold: int | None = None, network: str | None = None
+    path: str | Path,
+    fold: int | None = None,
+    network: str | None = None,
+    precision: str | None = None,
 ) -> TrainedNetwork:
     """Load a trained network.
 
@@ -57,6 +61,8 @@ def load_model(
         fold: of a run, whose network to take; 1 unless given.
         network: of a run or fold, the name of the network; unless given, the first
             that was trained.
+        precision: a name in `models.precision.PRECISIONS`, in place of that in which
+            it was trained; the weights are the same.
 
     Raises:
         InputError: there is no trained network, or it cannot be read.
@@ -65,6 +71,10 @@ def load_model(
     folder, step = _locate(place, fold, network)
     step = _latest_step(folder) if step is None else step
     record, module, variables = load_trained(folder, step)
+    if precision is not None:
+        settings = record.settings | {"precision": precision}
+        record = dataclasses.replace(record, settings=settings)
+        module = record.build()
     _warn_if_unfinished(folder)
 
     def apply(variables: PyTree, *batch: Array) -> Float[Array, "batch height width 2"]:

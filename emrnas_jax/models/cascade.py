@@ -6,11 +6,13 @@ frequency first.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
 from emrnas_jax.models.cells import Convolution
+from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.nas.gates import Gates
 
@@ -21,6 +23,7 @@ class Component(nn.Module):
     make_block: Callable[..., nn.Module]
     width: int
     consistency: str
+    precision: str = "float32"
 
     @nn.compact
     def __call__(
@@ -39,9 +42,11 @@ class Component(nn.Module):
             kspace: measured samples, zero where not measured.
             mask: True where k-space was measured.
         """
-        features = Convolution(self.width, name="first")(image)
+        convolution = partial(Convolution, precision=self.precision)
+        start = image.astype(PRECISIONS[self.precision].maps)
+        features = convolution(self.width, name="first")(start)
         features = self.make_block(name="block")(features, control)
-        change = Convolution(2, name="last")(features)
+        change = convolution(2, name="last")(features).astype(image.dtype)
         return CONSISTENCY[self.consistency](image + change, kspace, mask), None
 
 
@@ -53,11 +58,13 @@ class Cascade(nn.Module):
             features and `train` to features.
         width: channels of the features.
         consistency: a name in `mri.consistency.CONSISTENCY`.
+        precision: a name in `models.precision.PRECISIONS`, also that of the blocks.
     """
 
     make_blocks: tuple[Callable[..., nn.Module], ...]
     width: int
     consistency: str
+    precision: str = "float32"
 
     @nn.compact
     def __call__(
@@ -71,7 +78,11 @@ class Cascade(nn.Module):
         image = zero_filled
         for n, make_block in enumerate(self.make_blocks, 1):
             component = Component(
-                make_block, self.width, self.consistency, name=f"component_{n}"
+                make_block,
+                self.width,
+                self.consistency,
+                self.precision,
+                name=f"component_{n}",
             )
             image, _ = component(image, train, kspace, mask)
         return image

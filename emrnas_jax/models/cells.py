@@ -8,7 +8,7 @@ intermediates of all eight.)
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -41,17 +41,17 @@ class Convolution(nn.Module):
 
     features: int
     dilation: int = 1
+    precision: str = "float32"
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch height width in"]
     ) -> Float[Array, "batch height width out"]:
-        """Convolve `x` and add the bias."""
+        """Convolve `x` and add the bias; the result has the type of `x`."""
         shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", uniform_kernel, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y: Any = convolve((x,), kernel, bias, self.dilation)
-        return y
+        return convolve((x,), kernel, bias, self.dilation, precision=self.precision)
 
 
 class _Parameters(nn.Module):
@@ -73,6 +73,7 @@ class FixedCell(nn.Module):
     operation: Operation
     width: int
     batch_norm: bool = False
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, x: Map, train: bool) -> Map:
@@ -84,14 +85,21 @@ class FixedCell(nn.Module):
         if not self.batch_norm:
             if self.is_initializing():  # the parameters exist; compiling more is waste
                 return x
-            return make_operation(self.operation)(weights, x)
+            return make_operation(self.operation, self.precision)(weights, x)
         norms = [
             nn.BatchNorm(
-                use_running_average=not train, momentum=0.9, name=f"norm_{j + 1}"
+                use_running_average=not train,
+                momentum=0.9,
+                dtype=x.dtype,  # of the result; statistics are float32
+                name=f"norm_{j + 1}",
             )
             for j in range(3)
         ]
-        return plain_operation(self.operation, weights, x, lambda j, y: norms[j](y))[0]
+
+        def normalise(j: int, y: Map) -> Map:
+            return norms[j](y)
+
+        return plain_operation(self.operation, weights, x, normalise, self.precision)[0]
 
 
 class MixedCell(nn.Module):
@@ -102,11 +110,13 @@ class MixedCell(nn.Module):
         batch_norm: whether activations are followed by it.
         rows: operations whose weights are stored; with 1, the gates have one path and
             the only row is that of its operation (see `models.rows`).
+        precision: of the convolutions; rows and gates stay float32.
     """
 
     width: int
     batch_norm: bool = False
     rows: int = len(OPERATIONS)
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, x: Map, gates: Gates) -> Map:
@@ -122,47 +132,62 @@ class MixedCell(nn.Module):
         run = mixed_operation_with_batch_norm if self.batch_norm else mixed_operation
 
         def evaluate(choice: Int[Array, ""]) -> Map:
-            return run(rows[0 if self.rows == 1 else choice], choice, x)
+            row = rows[0 if self.rows == 1 else choice]
+            return run(row, choice, x, self.precision)
 
         def path(total: Map, gate: Gates) -> tuple[Map, None]:
             return total + gate.weights * evaluate(gate.choices), None
 
+        # Weighted in float32, so that the gradient of alphas is summed in it.
         if gates.choices.shape[0] == 1:
-            return gates.weights[0] * evaluate(gates.choices[0])
-        return jax.lax.scan(path, jnp.zeros_like(x), gates)[0]
+            total = gates.weights[0] * evaluate(gates.choices[0])
+        else:
+            total = jax.lax.scan(path, jnp.zeros(x.shape), gates)[0]
+        return total.astype(x.dtype)
 
 
-@jax.custom_vjp
-def mixed_operation(row: Float[Array, " value"], choice: Int[Array, ""], x: Map) -> Map:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def mixed_operation(
+    row: Float[Array, " value"],
+    choice: Int[Array, ""],
+    x: Map,
+    precision: str = "float32",
+) -> Map:
     """Evaluate the chosen operation, and only that.
 
     Args:
         row: its weights.
         choice: 0..7.
         x: the cell's input.
+        precision: of the convolutions.
     """
-    return _mixed_forward(row, choice, x)[0]
+    return _mixed_forward(row, choice, x, precision)[0]
 
 
 def _mixed_forward(
-    row: Float[Array, " value"], choice: Int[Array, ""], x: Map
+    row: Float[Array, " value"], choice: Int[Array, ""], x: Map, precision: str
 ) -> tuple[Map, tuple]:
-    width = x.shape[-1]
-    branches = [
-        lambda row, x, o=o: plain_operation(o, unpack(o, row, width, False), x)
-        for o in OPERATIONS
-    ]
+    def branch(operation: Operation) -> Callable:
+        def run(row: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
+            weights = unpack(operation, row, x.shape[-1], False)
+            return plain_operation(operation, weights, x, precision=precision)
+
+        return run
+
+    branches = [branch(operation) for operation in OPERATIONS]
     y, inner = jax.lax.switch(choice, branches, row, x)
     return y, (row, choice, x, inner)
 
 
-def _mixed_backward(saved: tuple, dy: Map) -> tuple:
+def _mixed_backward(precision: str, saved: tuple, dy: Map) -> tuple:
     row, choice, x, inner = saved
 
     def branch(operation: Operation) -> Callable:
         def run(row: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
             weights = unpack(operation, row, x.shape[-1], False)
-            gradients, dx = operation_gradient(operation, weights, x, inner, dy)
+            gradients, dx = operation_gradient(
+                operation, weights, x, inner, dy, precision
+            )
             return pack(gradients, row.shape[0]), dx
 
         return run
@@ -175,9 +200,12 @@ def _mixed_backward(saved: tuple, dy: Map) -> tuple:
 mixed_operation.defvjp(_mixed_forward, _mixed_backward)
 
 
-@jax.checkpoint
+@partial(jax.checkpoint, static_argnums=3)
 def mixed_operation_with_batch_norm(
-    row: Float[Array, " value"], choice: Int[Array, ""], x: Map
+    row: Float[Array, " value"],
+    choice: Int[Array, ""],
+    x: Map,
+    precision: str = "float32",
 ) -> Map:
     """Evaluate the chosen operation with batch norm after its activations.
 
@@ -193,6 +221,7 @@ def mixed_operation_with_batch_norm(
                 weights,
                 x,
                 lambda j, y: batch_statistics_norm(weights[j], y),
+                precision,
             )[0]
 
         return run
@@ -203,7 +232,9 @@ def mixed_operation_with_batch_norm(
 
 def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:
     """Normalise by the statistics of this batch, as batch norm does in training."""
-    mean = y.mean((0, 1, 2), keepdims=True)
-    variance = y.var((0, 1, 2), keepdims=True)
+    values = y.astype(jnp.float32)
+    mean = values.mean((0, 1, 2), keepdims=True)
+    variance = values.var((0, 1, 2), keepdims=True)
     scale = per_channel(weights["norm_scale"]) * jax.lax.rsqrt(variance + 1e-5)
-    return (y - mean) * scale + per_channel(weights["norm_bias"])
+    normalised = (values - mean) * scale + per_channel(weights["norm_bias"])
+    return normalised.astype(y.dtype)

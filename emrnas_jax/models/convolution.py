@@ -3,7 +3,8 @@
 Maps are `batch height width channel`, kernels `3 3 in out` ("HWIO"); stride 1, zero
 padding that keeps the size, dilation d. A convolution reads one or several maps, whose
 channels in turn are the kernel's inputs: what is called a concatenation in the field,
-without the copy.
+without the copy. The type of the maps is that of the result; kernels, biases and their
+gradients stay float32, see `models.precision`.
 
 On the CPU float32 convolutions run in the C++ kernels of `native`, elsewhere in XLA.
 """
@@ -39,9 +40,13 @@ def parts(maps: Maps, kernel: Kernel) -> list[Float[Array, "3 3 _ out"]]:
     ]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def convolve(
-    maps: Maps, kernel: Kernel, bias: Bias, dilation: int = 1, slope: float = 1.0
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int = 1,
+    slope: float = 1.0,
+    precision: str = "float32",
 ) -> Map:
     """Convolve maps, add the bias, and apply LeakyReLU.
 
@@ -51,19 +56,10 @@ def convolve(
         bias: of every output channel.
         dilation: of the kernel's taps, pixels.
         slope: of LeakyReLU, above 0; 1 leaves the sum as it is.
+        precision: a name in `models.precision.PRECISIONS`.
     """
-
-    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
-        after = native.NOTHING if slope == 1 else native.LEAKY
-        dilations = [dilation] * len(maps)
-        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
-
-    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
-        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps))
-        return leaky_relu(y + per_channel(bias), slope)
-
-    usable = native.takes(maps, kernel.shape[-1])
-    return _by_platform(usable, on_cpu, elsewhere, tuple(maps), kernel, bias)
+    result: Any = _convolve(tuple(maps), kernel, bias, dilation, slope, precision)
+    return result
 
 
 def leaky_relu(y: Map, slope: float) -> Map:
@@ -86,7 +82,10 @@ class Reader(NamedTuple):
 
 
 def input_gradient(
-    readers: Sequence[Reader], activated: Map | None = None, slope: float = 1.0
+    readers: Sequence[Reader],
+    activated: Map | None = None,
+    slope: float = 1.0,
+    precision: str = "float32",
 ) -> Map:
     """Return the gradient of a map that several convolutions read.
 
@@ -95,6 +94,7 @@ def input_gradient(
         activated: the map itself where it is the output of a LeakyReLU; the gradient
             returned is then that of the activation's input.
         slope: of this LeakyReLU, above 0.
+        precision: of the convolutions.
     """
     # The gradient of a convolution is one with the kernel turned by half a turn.
     turned = [r.kernel[::-1, ::-1].swapaxes(2, 3) for r in readers]
@@ -108,7 +108,7 @@ def input_gradient(
         )
 
     def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
-        dx = xla.sum_of_convolutions(maps, kernel, dilations)
+        dx = xla.sum_of_convolutions(maps, kernel, dilations, precision)
         # The sign of the activation is that of its input.
         return jnp.where(activated[0] >= 0, dx, slope * dx) if activated else dx
 
@@ -117,49 +117,82 @@ def input_gradient(
     return _by_platform(usable, on_cpu, elsewhere, maps, kernel, *more)
 
 
-def kernel_gradient(maps: Maps, dy: Map, dilation: int) -> tuple[Kernel, Bias]:
-    """Return the gradients of a convolution's kernel and bias.
+def kernel_gradient(
+    maps: Maps, dy: Map, dilation: int, precision: str = "float32"
+) -> tuple[Kernel, Bias]:
+    """Return the gradients of a convolution's kernel and bias, in float32.
 
     Args:
         maps: what it read.
         dy: gradient of its sum.
         dilation: of its taps, pixels.
+        precision: of the convolution.
     """
 
     def on_cpu(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
         return native.kernel_gradient(maps, dy, dilation)
 
     def elsewhere(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
-        parts = [xla.kernel_gradient(x, dy, dilation) for x in maps]
-        return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2))
+        parts = [xla.kernel_gradient(x, dy, dilation, precision) for x in maps]
+        return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2), dtype=jnp.float32)
 
     usable = native.takes_gradient(maps, dy)
     return _by_platform(usable, on_cpu, elsewhere, tuple(maps), dy)
 
 
 def _by_platform(
-    usable: bool, on_cpu: Callable, elsewhere: Callable, *arguments: tuple | Array
+    usable: bool, on_cpu: Callable, elsewhere: Callable, *arguments: Any
 ) -> Any:
     if not usable:
         return elsewhere(*arguments)
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=elsewhere)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _convolve(
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int,
+    slope: float,
+    precision: str,
+) -> Map:
+    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        after = native.NOTHING if slope == 1 else native.LEAKY
+        dilations = [dilation] * len(maps)
+        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
+
+    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps), precision)
+        return leaky_relu(y + per_channel(bias), slope).astype(y.dtype)
+
+    usable = native.takes(maps, kernel.shape[-1])
+    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, bias)
+
+
 def _forward(
-    maps: Maps, kernel: Kernel, bias: Bias, dilation: int, slope: float
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int,
+    slope: float,
+    precision: str,
 ) -> tuple[Map, tuple]:
-    y: Any = convolve(maps, kernel, bias, dilation, slope)
+    y = convolve(maps, kernel, bias, dilation, slope, precision)
     return y, (maps, kernel, None if slope == 1 else y)
 
 
-def _backward(dilation: int, slope: float, saved: tuple, dy: Map) -> tuple:
+def _backward(
+    dilation: int, slope: float, precision: str, saved: tuple, dy: Map
+) -> tuple:
     maps, kernel, y = saved
     if y is not None:
         dy = jnp.where(y >= 0, dy, slope * dy)
     dmaps = [
-        input_gradient([Reader(dy, part, dilation)]) for part in parts(maps, kernel)
+        input_gradient([Reader(dy, part, dilation)], precision=precision)
+        for part in parts(maps, kernel)
     ]
-    return (tuple(dmaps), *kernel_gradient(maps, dy, dilation))
+    return (tuple(dmaps), *kernel_gradient(maps, dy, dilation, precision))
 
 
-convolve.defvjp(_forward, _backward)
+_convolve.defvjp(_forward, _backward)

@@ -12,52 +12,43 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
+from emrnas_jax.models.dilation import (
+    convolution_of_library,
+    kernel_gradient_of_library,
+)
 
 
 def sum_of_convolutions(
     maps: Sequence[Float[Array, "batch height width _"]],
     kernel: Float[Array, "3 3 in out"],
     dilations: Sequence[int],
+    precision: str,
 ) -> Float[Array, "batch height width out"]:
     """Convolve each map with its part of the kernel's inputs, and add."""
     # Adding costs less than a concatenated copy of the maps.
     total, start = None, 0
     for x, dilation in zip(maps, dilations, strict=True):
         end = start + x.shape[-1]
-        y = convolve(x, kernel[:, :, start:end], dilation)
+        y = convolution_of_library(x, kernel[:, :, start:end], dilation, precision)
         total, start = y if total is None else total + y, end
     assert total is not None, "a convolution reads at least one map"
     return total
-
-
-def convolve(
-    x: Float[Array, "batch height width in"],
-    kernel: Float[Array, "3 3 in out"],
-    dilation: int,
-) -> Float[Array, "batch height width out"]:
-    """Convolve with zero padding; the spatial size stays."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding="SAME",
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=LAYOUT,
-    )
 
 
 def kernel_gradient(
     x: Float[Array, "batch height width in"],
     dy: Float[Array, "batch height width out"],
     dilation: int,
+    precision: str,
 ) -> Float[Array, "3 3 in out"]:
-    """Gradient of `convolve` with respect to its kernel."""
+    """Return the gradient of one map's part of the kernel, in float32."""
     return jax.lax.platform_dependent(
         x,
         dy,
         cpu=partial(kernel_gradient_as_product, dilation=dilation),
-        default=partial(kernel_gradient_of_library, dilation=dilation),
+        default=partial(
+            kernel_gradient_of_library, dilation=dilation, precision=precision
+        ),
     )
 
 
@@ -79,20 +70,9 @@ def kernel_gradient_as_product(
         ],
         axis=-1,
     )
-    product = x.reshape(-1, channels_in).T @ taps.reshape(-1, 9 * channels_out)
-    return product.reshape(channels_in, 3, 3, channels_out).transpose(1, 2, 0, 3)
-
-
-def kernel_gradient_of_library(
-    x: Float[Array, "batch height width in"],
-    dy: Float[Array, "batch height width out"],
-    dilation: int,
-) -> Float[Array, "3 3 in out"]:
-    """The library's weight gradient: batch and channels change places."""
-    return jax.lax.conv_general_dilated(
-        x,
-        dy,
-        window_strides=(dilation, dilation),
-        padding=((dilation, dilation), (dilation, dilation)),
-        dimension_numbers=("CHWN", "IHWO", "HWNC"),
+    product = jnp.matmul(
+        x.reshape(-1, channels_in).T,
+        taps.reshape(-1, 9 * channels_out),
+        preferred_element_type=jnp.float32,
     )
+    return product.reshape(channels_in, 3, 3, channels_out).transpose(1, 2, 0, 3)

@@ -40,6 +40,7 @@ class FixedBlock(nn.Module):
     width: int
     batch_norm: bool = False
     residual: bool = True
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, x: Map, train: bool) -> Map:
@@ -47,7 +48,11 @@ class FixedBlock(nn.Module):
         h = x
         for n, choice in enumerate(self.choices, 1):
             cell = FixedCell(
-                OPERATIONS[choice], self.width, self.batch_norm, name=f"cell_{n}"
+                OPERATIONS[choice],
+                self.width,
+                self.batch_norm,
+                self.precision,
+                name=f"cell_{n}",
             )
             h = residual(h, cell(h, train), self.residual)
         return residual(x, h, self.residual)
@@ -60,10 +65,13 @@ class _SearchCell(nn.Module):
     batch_norm: bool
     residual: bool
     rows: int
+    precision: str
 
     @nn.compact
     def __call__(self, h: Map, gates: Gates) -> tuple[Map, None]:
-        cell = MixedCell(self.width, self.batch_norm, self.rows, name="cell")
+        cell = MixedCell(
+            self.width, self.batch_norm, self.rows, self.precision, name="cell"
+        )
         change = cell(h, gates)
         return residual(h, change, self.residual), None
 
@@ -76,6 +84,7 @@ class SearchBlock(nn.Module):
     batch_norm: bool = False
     residual: bool = True
     rows: int = len(OPERATIONS)
+    precision: str = "float32"
 
     @nn.compact
     def __call__(self, x: Map, gates: Gates) -> Map:
@@ -86,7 +95,14 @@ class SearchBlock(nn.Module):
             split_rngs={"params": True},
             length=self.cells,
             unroll=self.cells,
-        )(self.width, self.batch_norm, self.residual, self.rows, name="cells")
+        )(
+            self.width,
+            self.batch_norm,
+            self.residual,
+            self.rows,
+            self.precision,
+            name="cells",
+        )
         h, _ = cells(x, gates)
         return residual(x, h, self.residual)
 
@@ -105,6 +121,7 @@ class SearchNetwork(nn.Module):
     batch_norm: bool = False
     residual: bool = True
     shared: str = "none"
+    precision: str = "float32"
     rows: int = len(OPERATIONS)
 
     @property
@@ -128,6 +145,7 @@ class SearchNetwork(nn.Module):
             self.batch_norm,
             self.residual,
             self.rows,
+            self.precision,
         )
         scanned = nn.scan(
             Component,
@@ -135,7 +153,7 @@ class SearchNetwork(nn.Module):
             split_rngs={"params": True},
             in_axes=(0, nn.broadcast, nn.broadcast),  # pyright: ignore
             length=self.components,
-        )(make_block, self.width, self.consistency, name="components")
+        )(make_block, self.width, self.consistency, self.precision, name="components")
         grouped = jax.tree.map(
             lambda g: g.reshape(self.components, self.cells_per_block, -1), gates
         )
@@ -148,13 +166,14 @@ def fixed_network(
     consistency: str = "two_step",
     batch_norm: bool = False,
     residual: bool = True,
+    precision: str = "float32",
 ) -> Cascade:
     """Return the network of an architecture, without switches."""
     blocks = (
-        partial(FixedBlock, choices, width, batch_norm, residual)
+        partial(FixedBlock, choices, width, batch_norm, residual, precision)
         for choices in architecture.blocks
     )
-    return Cascade(tuple(blocks), width, consistency)
+    return Cascade(tuple(blocks), width, consistency, precision)
 
 
 def emrnas(
@@ -166,6 +185,7 @@ def emrnas(
     batch_norm: bool = False,
     residual: bool = True,
     shared: str = "none",
+    precision: str = "float32",
 ) -> Cascade:
     """Return the network of an architecture given as text or by a preset's name.
 
@@ -186,7 +206,7 @@ def emrnas(
             f"architecture {parsed}: networks.emrnas.shared={shared} says that "
             f"{SHARED[shared]}"
         )
-    return fixed_network(parsed, width, consistency, batch_norm, residual)
+    return fixed_network(parsed, width, consistency, batch_norm, residual, precision)
 
 
 def active_weights(search_params: dict, architecture: Architecture) -> dict:

@@ -13,6 +13,7 @@ import jax
 from emrnas_jax.errors import InputError
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import emrnas
+from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import SHARED
@@ -104,17 +105,16 @@ def check_settings(name: str, settings: dict) -> None:
             raise InputError(
                 f"network {name} has no setting {key!r}; it has {', '.join(known)}"
             )
-    consistency = settings.get("consistency")
-    if consistency is not None and consistency not in CONSISTENCY:
-        raise InputError(
-            f"networks.{name}.consistency: found {consistency!r}; choose one of "
-            f"{', '.join(CONSISTENCY)}"
-        )
-    if settings.get("shared", "none") not in SHARED:
-        raise InputError(
-            f"networks.{name}.shared: found {settings['shared']!r}; choose one of "
-            f"{', '.join(SHARED)}"
-        )
+    for key, choices in (
+        ("consistency", CONSISTENCY),
+        ("shared", SHARED),
+        ("precision", PRECISIONS),
+    ):
+        if key in settings and settings[key] not in choices:
+            raise InputError(
+                f"networks.{name}.{key}: found {settings[key]!r}; choose one of "
+                f"{', '.join(choices)}"
+            )
     for key in ("components", "cells_per_block", "width"):
         if settings.get(key, 1) < 1:
             raise InputError(

@@ -48,6 +48,7 @@ def plain_operation(
     weights: Weights,
     x: Map,
     normalise: Callable[[int, Map], Map] | None = None,
+    precision: str = "float32",
 ) -> tuple[Map, tuple[Map, Map, Map]]:
     """Evaluate one operation.
 
@@ -56,15 +57,16 @@ def plain_operation(
         weights: its four kernels and biases.
         x: the cell's input.
         normalise: what follows each of the three activations (ablation B).
+        precision: of the convolutions; the type of `x` is that of all maps.
 
     Returns:
         the output, and the three inner maps, which are all its gradient needs.
     """
     maps = [x]
     for j in range(3):
-        y = _convolution(operation, j, weights[j], maps, SLOPE)
+        y = _convolution(operation, j, weights[j], maps, SLOPE, precision)
         maps.append(y if normalise is None else normalise(j, y))
-    y = _convolution(operation, 3, weights[3], maps, slope=1.0)
+    y = _convolution(operation, 3, weights[3], maps, 1.0, precision)
     return y, (maps[1], maps[2], maps[3])
 
 
@@ -74,10 +76,12 @@ def _convolution(
     weights: dict[str, Array],
     maps: Sequence[Map],
     slope: float,
+    precision: str,
 ) -> Map:
     read = tuple(maps[s] for s in sources(operation, j))
     dilation = operation.dilations[j]
-    return convolve(read, weights["kernel"], weights["bias"], dilation, slope)
+    kernel, bias = weights["kernel"], weights["bias"]
+    return convolve(read, kernel, bias, dilation, slope, precision)
 
 
 def operation_gradient(
@@ -86,6 +90,7 @@ def operation_gradient(
     x: Map,
     inner: tuple[Map, Map, Map],
     dy: Map,
+    precision: str = "float32",
 ) -> tuple[list[dict[str, Array]], Map]:
     """Return the gradients of one operation: of its weights, and of its input."""
     maps, width = (x, *inner), x.shape[-1]
@@ -102,29 +107,33 @@ def operation_gradient(
         return found
 
     for s in (3, 2, 1):
-        dsums[s - 1] = input_gradient(readers(s), inner[s - 1], SLOPE)
+        dsums[s - 1] = input_gradient(readers(s), inner[s - 1], SLOPE, precision)
     grads = []
     for j in range(4):
         read = [maps[s] for s in sources(operation, j)]
-        kernel, bias = kernel_gradient(read, dsums[j], operation.dilations[j])
+        kernel, bias = kernel_gradient(
+            read, dsums[j], operation.dilations[j], precision
+        )
         grads.append({"kernel": kernel, "bias": bias})
-    return grads, input_gradient(readers(0))
+    return grads, input_gradient(readers(0), precision=precision)
 
 
-def make_operation(operation: Operation) -> Callable[[Weights, Map], Map]:
+def make_operation(
+    operation: Operation, precision: str = "float32"
+) -> Callable[[Weights, Map], Map]:
     """Return the operation as a function whose gradient keeps only the inner maps."""
 
     @jax.custom_vjp
     def run(weights: Weights, x: Map) -> Map:
-        return plain_operation(operation, weights, x)[0]
+        return plain_operation(operation, weights, x, precision=precision)[0]
 
     def forward(weights: Weights, x: Map) -> tuple[Map, tuple]:
-        y, inner = plain_operation(operation, weights, x)
+        y, inner = plain_operation(operation, weights, x, precision=precision)
         return y, (weights, x, inner)
 
     def backward(saved: tuple, dy: Map) -> tuple:
         weights, x, inner = saved
-        return operation_gradient(operation, weights, x, inner, dy)
+        return operation_gradient(operation, weights, x, inner, dy, precision)
 
     run.defvjp(forward, backward)
     return run

@@ -1,5 +1,7 @@
 """Batches: the same from the device and from a stream, in order and masks."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -104,6 +106,27 @@ def test_a_stream_continues_in_the_middle(image_set):
     assert_identical(batches(continued, [(4, 2)]), {s: whole[s] for s in (4, 5)})
     # Back to an earlier step, as when a run falls back to a checkpoint.
     assert_identical(batches(continued, [(1, 2)]), {s: whole[s] for s in (1, 2)})
+
+
+def test_a_stream_is_read_ahead_over_the_end_of_an_epoch_and_not_without_end(
+    grey, monkeypatch
+):
+    read, calls_ahead = [], threading.Event()
+    read_step = Split._read_step
+
+    def counted(split, step):
+        read.append(step)
+        if len(read) >= 3 * CALL:
+            calls_ahead.set()
+        return read_step(split, step)
+
+    monkeypatch.setattr(Split, "_read_step", counted)
+    split = split_of(grey, 0.0)
+    split.frames(0, CALL)
+    assert calls_ahead.wait(30)  # two calls and two epochs further than was asked for
+    assert sorted(read) == list(range(3 * CALL))
+    split.frames(CALL, CALL)
+    assert max(read) < 4 * CALL
 
 
 def test_every_chunk_has_one_shape(image_set):

@@ -1,14 +1,17 @@
 from typing import Any
 
 import h5py
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from emrnas_jax.data.scans import Reading
+from emrnas_jax.data.scans import Reading, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
-from emrnas_jax.inference.jobs import Settings, reconstruct_files, summary
+from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
+from emrnas_jax.inference.jobs import Settings, reconstruct_files
+from emrnas_jax.inference.tally import summary
 
 BATCH = 4
 
@@ -154,11 +157,14 @@ def test_a_second_time_nothing_is_done_until_the_input_changes(
 
 
 def test_other_settings_or_files_of_others_are_not_taken_for_done(
-    scans, kspace, reconstruct, tmp_path
+    scans, kspace, model, reconstruct, tmp_path
 ):
     write_kspace(scans / "a.npz", kspace)
     reconstruct()
     assert reconstruct(reading=Reading("magnitude", "rows", scale=2.0)).failed == 1
+    settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
+    in_bf16 = load_model(model.folder, precision="bf16")
+    assert reconstruct_files(in_bf16, settings).failed == 1
     (tmp_path / "out" / "a.h5").write_text("not mine")
     assert reconstruct().failed == 1
     assert (tmp_path / "out" / "a.h5").read_text() == "not mine"
@@ -217,3 +223,114 @@ def test_a_full_disk_fails_the_file_and_leaves_no_halves(
     assert reconstruct().failed == 1
     assert "No space left" in capsys.readouterr().err
     assert not (tmp_path / "out" / "a.h5").exists()
+
+
+def write_sizes(folder, random, name, frames):
+    """One file per size and number of frames, half of their rows measured."""
+    for size in ((16, 16), (12, 16)):
+        for count in frames:
+            lines = np.arange(size[0])[:, None] % 2 == 0
+            kspace = np.fft.fft2(random.random((count, *size)), norm="ortho") * lines
+            write_kspace(folder / f"{name}{count}_{size[0]}.npz", kspace)
+
+
+def test_two_sizes_compile_the_network_twice_however_many_files_there_are(
+    scans, random, make_model, tmp_path, caplog
+):
+    model = load_model(make_model())  # none of whose programs is compiled
+    compiled: Any = model.apply
+    settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
+
+    def compilations():
+        caplog.clear()
+        jax.config.update("jax_log_compiles", True)
+        try:
+            tally = reconstruct_files(model, settings)
+        finally:
+            jax.config.update("jax_log_compiles", False)
+        return tally.done, sum("Compiling" in text for text in caplog.messages)
+
+    write_sizes(scans, random, "a", frames=(1, 5))
+    done, programs = compilations()
+    assert done == 4
+    assert programs >= 2
+    assert compiled._cache_size() == 2
+    write_sizes(scans, random, "b", frames=(1, 2, 3, 4, 7, 9))
+    assert compilations() == (12, 0)
+    assert compiled._cache_size() == 2
+
+
+def test_sizes_that_alternate_share_batches_and_lose_no_file(
+    scans, random, reconstruct, tmp_path, monkeypatch
+):
+    batches = []
+
+    def counted(model, scans, batch, progress):
+        batches.append(sum(len(scan.slices) for scan in scans))
+        return reconstruct_together(model, scans, batch, progress)
+
+    monkeypatch.setattr("emrnas_jax.inference.jobs.reconstruct_together", counted)
+    for i in range(BATCH):
+        write_sizes(scans, random, f"s{i}_", frames=(1,))
+    assert reconstruct().done == 2 * BATCH
+    assert batches == [BATCH, BATCH]
+    assert len(list((tmp_path / "out").glob("*.h5"))) == 2 * BATCH
+
+
+def test_a_file_of_many_that_overlap_is_reconstructed_as_alone(
+    model, scans, random, reconstruct, tmp_path
+):
+    write_sizes(scans, random, "a", frames=(1, 2, 5))
+    (scans / "broken.npz").write_bytes(b"PK")
+    for time in (1, 2):
+        write_png(scans, random, time)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (8, 1)
+    for file in scans.glob("*[!n].[np]*"):
+        [alone] = reconstruct_scans(
+            model, [read_scan(file, Reading("magnitude", "rows"))], BATCH
+        )
+        path = tmp_path / "out" / f"{file.stem}.h5"
+        np.testing.assert_allclose(read(path), alone.reconstruction, atol=1e-6)
+        np.testing.assert_array_equal(
+            read(path, "mask"), np.fft.fftshift(alone.mask, axes=(1, 2))
+        )
+        for name, values in alone.scores.items():
+            np.testing.assert_allclose(read(path, name), values, atol=1e-4)
+
+
+def test_an_interrupted_run_leaves_whole_results_and_is_continued(
+    scans, kspace, reconstruct, tmp_path, monkeypatch
+):
+    for name in "abcd":
+        write_kspace(scans / f"{name}.npz", np.concatenate([kspace] * 2))
+
+    groups = []
+
+    def interrupted(model, scans, batch, progress):
+        groups.append(scans)
+        if len(groups) == 3:
+            raise KeyboardInterrupt
+        return reconstruct_together(model, scans, batch, progress)
+
+    with monkeypatch.context() as patched:
+        place = "emrnas_jax.inference.jobs.reconstruct_together"
+        patched.setattr(place, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reconstruct()
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        f"{name}.{suffix}" for name in "ab" for suffix in ("h5", "png")
+    }
+    assert read(tmp_path / "out" / "b.h5").shape == (4, 16, 16)
+    tally = reconstruct()
+    assert (tally.done, tally.skipped) == (2, 2)
+
+
+def test_lines_are_printed_in_the_order_of_the_files(
+    scans, kspace, reconstruct, capsys
+):
+    for name in "abc":
+        write_kspace(scans / f"{name}.npz", np.concatenate([kspace] * 2))
+    reconstruct()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:5] for line in lines] == ["a.npz", "b.npz", "c.npz"]

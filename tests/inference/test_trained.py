@@ -1,5 +1,7 @@
 import json
 
+import jax
+import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
@@ -69,6 +71,21 @@ def test_a_checkpoint_being_saved_by_a_training_is_left_alone(make_model):
         assert unfinished.exists()
     finally:
         unfinished.rmdir()
+
+
+def test_another_precision_than_that_of_the_training_can_be_asked_for(make_model):
+    folder = make_model()
+    assert "precision" not in load_model(folder).record.settings
+    model = load_model(folder, precision="bf16")
+    assert model.record.settings["precision"] == "bf16"
+    image = np.zeros((1, 16, 16, 2), np.float32)
+    kspace, mask = np.ones((1, 16, 16), np.complex64), np.ones((1, 16, 1), bool)
+    rounded = "bf16[1,16,16,4]"
+    for one, found in ((model, True), (load_model(folder), False)):
+        traced = jax.make_jaxpr(one.apply)(one.variables, image, kspace, mask)
+        assert (rounded in str(traced)) == found
+    with pytest.raises(InputError, match=r"'half'.*bf16"):
+        load_model(folder, precision="half")
 
 
 def test_an_unfinished_training_is_reported(make_model, caplog):

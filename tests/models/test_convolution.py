@@ -13,6 +13,7 @@ from emrnas_jax.models.convolution import (
     input_gradient,
     kernel_gradient,
 )
+from emrnas_jax.models.dilation import kernel_gradient_of_library
 from emrnas_jax.native.library import targets
 
 # Odd sides, one row, images smaller than the reach of the largest dilation, and rows
@@ -108,10 +109,12 @@ def test_gradients_are_the_librarys_for_all_channels(channels):
 def check_gradients(case, dilation):
     maps, kernel, bias, dy = case
     _, pullback = jax.vjp(
-        lambda *args: library_convolution(*args, dilation), maps, kernel, bias
+        lambda m, k, b: library_convolution(m, k, b, dilation), maps, kernel, bias
     )
     expected = pullback(dy)
-    _, pullback = jax.vjp(lambda *args: convolve(*args, dilation), maps, kernel, bias)
+    _, pullback = jax.vjp(
+        lambda m, k, b: convolve(m, k, b, dilation), maps, kernel, bias
+    )
     found = pullback(dy)
     for one, other in zip(
         jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
@@ -127,11 +130,11 @@ def test_both_forms_of_xlas_kernel_gradient_agree(size, dilation):
         lambda k: library_convolution((x,), k, bias, dilation), kernel
     )
     for form in (
-        convolution_xla.kernel_gradient,
-        convolution_xla.kernel_gradient_as_product,
-        convolution_xla.kernel_gradient_of_library,
+        lambda x, dy: convolution_xla.kernel_gradient(x, dy, dilation, "float32"),
+        lambda x, dy: convolution_xla.kernel_gradient_as_product(x, dy, dilation),
+        lambda x, dy: kernel_gradient_of_library(x, dy, dilation),
     ):
-        np.testing.assert_allclose(form(x, dy, dilation), pullback(dy)[0], atol=1e-4)
+        np.testing.assert_allclose(form(x, dy), pullback(dy)[0], atol=1e-4)
 
 
 @both_backends
@@ -143,7 +146,7 @@ def test_the_activation_is_a_leaky_relu_with_its_gradient():
 
     expected, pullback = jax.vjp(plain, maps, kernel, bias)
     found, own_pullback = jax.vjp(
-        lambda *args: convolve(*args, 1, 0.2), maps, kernel, bias
+        lambda m, k, b: convolve(m, k, b, 1, 0.2), maps, kernel, bias
     )
     assert (found < 0).any()
     np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -209,8 +212,8 @@ def test_it_commutes_with_vmap_and_scan():
 
 def test_half_precision_is_left_to_xla():
     maps, kernel, bias, _ = draw_case((8, 8), ((8,), 8))
-    halves = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (maps, kernel, bias))
-    found = convolve(*halves, 1)
+    halves = tuple(x.astype(jnp.bfloat16) for x in maps)
+    found = convolve(halves, kernel, bias, precision="bf16")
     assert found.dtype == jnp.bfloat16
     np.testing.assert_allclose(
         found.astype(jnp.float32), convolve(maps, kernel, bias, 1), atol=0.5

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
 import pytest
@@ -10,6 +11,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import (
     NetworkRecord,
     build_network,
+    complete_settings,
     parameter_count,
 )
 from emrnas_jax.mri.sampling import Sampling
@@ -45,12 +47,21 @@ def test_a_record_reads_back_and_builds_the_same_network(tmp_path, small_batch):
     assert parameter_count(shapes["params"]) > 0
 
 
+def test_a_record_from_before_there_was_a_precision_is_of_float32(tmp_path):
+    assert "precision" not in SETTINGS
+    RECORD.write(tmp_path / "network.json")
+    network: Any = NetworkRecord.read(tmp_path / "network.json").build()
+    assert network.precision == "float32"
+    assert complete_settings("emrnas", SETTINGS)["precision"] == "float32"
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "named"),
     [
         ("unet2", {}, "no network 'unet2'.*emrnas"),
         ("emrnas", {"widht": 8}, "no setting 'widht'.*width"),
         ("emrnas", {"consistency": "triple"}, "'triple'.*two_step"),
+        ("emrnas", {"precision": "fp16"}, "precision: found 'fp16'.*bf16"),
         ("emrnas", {"architecture": "[O9|O1]"}, "O9"),
         ("emrnas", {"components": 3}, "2 blocks of 1 cells"),
     ],

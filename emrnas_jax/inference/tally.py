@@ -1,0 +1,99 @@
+"""What became of the files of `reconstruct`: a line for each, and one for all."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from tqdm import tqdm
+
+Scores = dict[str, Float[np.ndarray, " frame"]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file.
+
+    Attributes:
+        source: the file.
+        result: where its result is, or would be.
+        failure: why there is none; None if there is one.
+        frames: that were reconstructed; 0 if the result was there already.
+        seconds: that the network took for them.
+        scores: of every frame; empty without a target.
+    """
+
+    source: Path
+    result: Path
+    failure: str | None = None
+    frames: int = 0
+    seconds: float = 0.0
+    scores: Scores = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """What became of all files."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    scores: list[Scores] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a file, and print its line."""
+        source, result = outcome.source, outcome.result
+        if outcome.failure is not None:
+            self.failed += 1
+            place = "" if str(source) in outcome.failure else f"{source}: "
+            tqdm.write(f"error: {place}{outcome.failure}", file=sys.stderr)
+        elif not outcome.frames:
+            self.skipped += 1
+            tqdm.write(f"{source}: done already, {result}")
+        else:
+            self.done += 1
+            self.frames += outcome.frames
+            self.seconds += outcome.seconds
+            if outcome.scores:
+                self.scores.append(outcome.scores)
+            tqdm.write(
+                f"{source.name}: {_count(outcome.frames, 'frame')}, "
+                f"{outcome.seconds:.1f} s{_means([outcome.scores])} -> {result}"
+            )
+
+
+def summary(tally: Tally) -> str:
+    """Return what became of the files, in a line."""
+    per_frame = tally.seconds / max(tally.frames, 1)
+    counts = [f"{tally.skipped} done already"] * bool(tally.skipped)
+    counts += [f"{tally.failed} failed"] * bool(tally.failed)
+    if tally.done:
+        counts.append(
+            f"{_count(tally.done, 'file')} with {_count(tally.frames, 'frame')} "
+            f"reconstructed in {tally.seconds:.1f} s, {per_frame:.3f} s per frame"
+            f"{_means(tally.scores)}"
+        )
+    return "; ".join(counts)
+
+
+def _means(scores: list[Scores]) -> str:
+    """Return the mean scores in words; nothing where no file had a target."""
+    scores = [one for one in scores if one]
+    if not scores:
+        return ""
+
+    def mean(name: str) -> float:
+        return float(np.mean(np.concatenate([one[name] for one in scores])))
+
+    return (
+        f"; zero-filled {mean('zero_filled_psnr_db'):.2f} dB, SSIM "
+        f"{mean('zero_filled_ssim'):.4f}; reconstruction {mean('psnr_db'):.2f} dB, "
+        f"SSIM {mean('ssim'):.4f}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
