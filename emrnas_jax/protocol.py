@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key
+from emrnas_jax.devices import over_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import (
     CONVENTION,
@@ -139,10 +140,10 @@ def _reconstruction(experiment: Experiment, name: str) -> Network:
     if name == "zero_filled":
         return _zero_filled
     network = experiment.record(name).build()
-    return jax.jit(lambda variables, batch: network.apply(variables, *batch[:3]))
+    return over_batch(lambda variables, batch: network.apply(variables, *batch[:3]))
 
 
-@jax.jit
+@over_batch
 def _zero_filled(
     variables: dict,  # noqa: ARG001 - called like a network, and has no weights
     batch: Batch,

@@ -13,6 +13,8 @@ LAYERS = [
     (
         "errors",
         "randomness",
+        "devices",
+        "processes",
         "files",
         "host",
         "runlog",

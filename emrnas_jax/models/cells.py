@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from emrnas_jax.devices import batch_axis, mean_over_devices
 from emrnas_jax.models.convolution import convolve
 from emrnas_jax.models.operations import (
     Map,
@@ -88,7 +89,10 @@ class FixedCell(nn.Module):
             return make_operation(self.operation)(weights, x)
         norms = [
             nn.BatchNorm(
-                use_running_average=not train, momentum=0.9, name=f"norm_{j + 1}"
+                use_running_average=not train,
+                momentum=0.9,
+                axis_name=batch_axis(),
+                name=f"norm_{j + 1}",
             )
             for j in range(3)
         ]
@@ -204,7 +208,8 @@ def mixed_operation_with_batch_norm(
 
 def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:
     """Normalise by the statistics of this batch, as batch norm does in training."""
-    mean = y.mean((0, 1, 2), keepdims=True)
-    variance = y.var((0, 1, 2), keepdims=True)
+    mean = mean_over_devices(y.mean((0, 1, 2), keepdims=True))
+    square = ((y - mean) ** 2).mean((0, 1, 2), keepdims=True)
+    variance = mean_over_devices(square)
     scale = per_channel(weights["norm_scale"]) * jax.lax.rsqrt(variance + 1e-5)
     return (y - mean) * scale + per_channel(weights["norm_bias"])

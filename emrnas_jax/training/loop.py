@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import PyTree
-from tqdm import tqdm
 
+from emrnas_jax import processes
 from emrnas_jax.checkpoints import Checkpoints
+from emrnas_jax.devices import put
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
 from emrnas_jax.training.settings import require_rates
@@ -86,7 +87,7 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:
 
     Args:
         training: what to do.
-        state: the state at step 0.
+        state: the state at step 0, on the devices where it is to be.
         settings: how.
 
     Raises:
@@ -97,7 +98,8 @@ def run(training: Training, state: Any, settings: LoopSettings) -> Any:
     folder = training.folder / "checkpoints"
     with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
         restored = checkpoints.restore(state)
-        state = state if restored is None else restored
+        if restored is not None:
+            state = _placed_like(state, restored)
         return _run_from(state, training, settings, checkpoints)
 
 
@@ -109,7 +111,7 @@ def _run_from(
 ) -> Any:
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
-    bar = tqdm(total=training.steps, initial=step, desc=training.name, disable=None)
+    bar = processes.progress_bar(total=training.steps, initial=step, desc=training.name)
     with RunLog(training.folder, step) as log, bar, TerminationRequest() as termination:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
@@ -125,10 +127,15 @@ def _run_from(
                 seconds, epoch_start = now - epoch_start, now
                 row = training.row(state, step // training.steps_per_epoch)
                 log.write({**row, "step": step, "seconds": round(seconds, 3)})
-                zeros = {name: np.zeros_like(total) for name, total in totals.items()}
-                state = state._replace(**jax.tree.map(jax.numpy.asarray, zeros))
-            due = time.monotonic() - saved_at >= settings.checkpoint_seconds
-            if due or step == training.steps or termination.requested:
+                sums = {name: getattr(state, name) for name in training.sums}
+                zeros = jax.tree.map(np.zeros_like, totals)
+                state = state._replace(**_placed_like(sums, zeros))
+            # Clocks differ and a signal may reach one process alone.
+            due, requested = processes.largest(
+                time.monotonic() - saved_at >= settings.checkpoint_seconds,
+                termination.requested,
+            )
+            if due or step == training.steps or requested:
                 # A finite loss may have a gradient that is not, seen a step later.
                 if not _is_finite(state):
                     raise DivergedError(
@@ -136,11 +143,16 @@ def _run_from(
                     )
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
-            if termination.requested:
-                name = signal.Signals(termination.requested).name
+            if requested:
+                name = signal.Signals(requested).name
                 LOG.warning("%s: saved step %d of %s", name, step, training.name)
-                raise SystemExit(128 + termination.requested)
+                raise SystemExit(128 + int(requested))
     return state
+
+
+def _placed_like(old: PyTree, new: PyTree) -> Any:
+    """Put arrays where those were that they replace."""
+    return jax.tree.map(lambda a, b: put(b, a.sharding), old, new)
 
 
 def _is_finite(tree: PyTree) -> bool:
