@@ -57,6 +57,12 @@ def divisible(batch: int) -> int:
     return -(-batch // jax.device_count()) * jax.device_count()
 
 
+def device_name() -> str:
+    """Return what the devices are, and how many if there is more than one."""
+    kind = jax.devices()[0].device_kind
+    return kind if jax.device_count() == 1 else f"{jax.device_count()} x {kind}"
+
+
 def rows_of_process(mesh: Mesh, batch: int) -> slice:
     """Return which rows of a batch the devices of this process hold."""
     index = jax.process_index()

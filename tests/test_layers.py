@@ -29,6 +29,7 @@ LAYERS = [
     ("training",),
     ("reporting",),
     ("experiment",),
+    ("scoring",),
     ("protocol", "inference"),
     ("main", "reconstruct", "evaluation.benchmark"),
 ]

@@ -191,7 +191,8 @@ class Split:
         images = np.pad(images, [missing] + [(0, 0)] * (images.ndim - 1))
         ids = np.pad(ids, [missing, (0, 0)])
         sharding = NamedSharding(self.mesh, OF_STEPS)
-        return Chunk(*devices.put((images, ids), sharding), jnp.asarray(first_step))
+        images, ids = devices.put((images, ids), sharding)
+        return Chunk(images, ids, jnp.asarray(first_step))
 
     def _order_from(self, step: int) -> Int[np.ndarray, "step frame"]:
         """Return what this process reads from `step` to the end of the epoch."""

@@ -82,25 +82,34 @@ class LoopSettings:
         require_rates("loop", self, "checkpoint_seconds", "device_mib")
 
 
-def run(training: Training, state: Any, settings: LoopSettings) -> Any:
+def run(
+    training: Training,
+    state: Any,
+    settings: LoopSettings,
+    termination: "TerminationRequest | None" = None,
+) -> Any:
     """Run a training to its end, from its newest checkpoint if there is one.
 
     Args:
         training: what to do.
         state: the state at step 0, on the devices where it is to be.
         settings: how.
+        termination: what asks it to stop; signals to this process unless given.
 
     Raises:
         DivergedError: the loss or a weight is not finite; the last good checkpoint is
             kept.
-        SystemExit: SIGTERM arrived; the state was saved.
+        SystemExit: it was asked to stop, and the state was saved.
     """
     folder = training.folder / "checkpoints"
     with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
         restored = checkpoints.restore(state)
         if restored is not None:
             state = _placed_like(state, restored)
-        return _run_from(state, training, settings, checkpoints)
+        with contextlib.ExitStack() as stack:
+            if termination is None:
+                termination = stack.enter_context(TerminationRequest())
+            return _run_from(state, training, settings, checkpoints, termination)
 
 
 def _run_from(
@@ -108,11 +117,12 @@ def _run_from(
     training: Training,
     settings: LoopSettings,
     checkpoints: Checkpoints,
+    termination: "TerminationRequest",
 ) -> Any:
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
     bar = processes.progress_bar(total=training.steps, initial=step, desc=training.name)
-    with RunLog(training.folder, step) as log, bar, TerminationRequest() as termination:
+    with RunLog(training.folder, step) as log, bar:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
             count = min(settings.steps_per_dispatch, left)
@@ -144,8 +154,8 @@ def _run_from(
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
             if requested:
-                name = signal.Signals(requested).name
-                LOG.warning("%s: saved step %d of %s", name, step, training.name)
+                reason = termination.reason or signal.Signals(requested).name
+                LOG.warning("%s: saved step %d of %s", reason, step, training.name)
                 raise SystemExit(128 + int(requested))
     return state
 
@@ -187,6 +197,7 @@ class TerminationRequest:
     def __init__(self) -> None:
         """Prepare; nothing is requested yet."""
         self.requested = 0  # the signal's number
+        self.reason = ""
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "TerminationRequest":
@@ -196,8 +207,14 @@ class TerminationRequest:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
+    def stop(self, reason: str) -> None:
+        """Ask to stop as SIGTERM does, for another reason."""
+        self.reason = self.reason or reason
+        self.requested = self.requested or signal.SIGTERM
+
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.requested = number
+        self.reason = signal.Signals(number).name
         self._restore()
 
     def _restore(self) -> None:

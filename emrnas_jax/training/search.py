@@ -35,7 +35,7 @@ from emrnas_jax.nas.gates import (
 )
 from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.loop import LoopSettings, Training, run
+from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,
@@ -177,8 +177,11 @@ def search_fold(
     seed: int,
     fold: int,
     loop: LoopSettings,
+    termination: TerminationRequest | None = None,
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
     """Search one fold; continue if it was stopped. Writes `architecture.json`.
+
+    `dispatches` and splits are of the same devices; `termination` is that of `run`.
 
     Returns:
         the most probable architecture, and p.
@@ -203,7 +206,7 @@ def search_fold(
     training = Training(
         name=name,
         folder=folder,
-        identity={"kind": "search", **network_identity(network), **asdict(settings)},
+        identity=identity(network, settings),
         steps=(settings.warmup_epochs + settings.search_epochs) * train.steps_per_epoch,
         steps_per_epoch=train.steps_per_epoch,
         dispatch=dispatch,
@@ -211,7 +214,7 @@ def search_fold(
         row=row,
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
-    state = run(training, replicate(state, train.mesh), loop)
+    state = run(training, replicate(state, train.mesh), loop, termination)
     p = probabilities(network, state)
     architecture = Architecture.from_cells(
         p.argmax(-1).tolist(), network.cells_per_block
@@ -220,9 +223,11 @@ def search_fold(
     return architecture, p
 
 
-def network_identity(network: SearchNetwork) -> dict:
-    """Return the settings that decide the shapes and meaning of the weights."""
+def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
+    """Return what a checkpoint must be of to belong to this search."""
     return {
+        "kind": "search",
+        **{k: v for k, v in asdict(settings).items() if k != "folds_in_parallel"},
         "components": network.components,
         "cells_per_block": network.cells_per_block,
         "width": network.width,
