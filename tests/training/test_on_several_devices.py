@@ -99,7 +99,7 @@ def searched(split_of, sampling):
                 state, train, validation, counts, jax.random.key(1), jnp.array(count)
             )
         assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))  # donated
-        assert dispatch._cache_size() == 1
+        assert dispatch._cache_size() == 1  # pyright: ignore
         states.append(state)
     return fresh, *states
 
