@@ -14,11 +14,14 @@ from typing import Any, TypeVar
 import jax
 import ml_collections
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Int
 
+from emrnas_jax import processes
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
 from emrnas_jax.data.pipeline import Split
+from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
@@ -134,7 +137,7 @@ class Experiment:
     def folds(self) -> list[Fold]:
         """The folds of the manifest, which is written the first time."""
         path = self.run / "folds.json"
-        if not path.exists():
+        if not processes.as_first_sees(path.exists()):
             settings = self.folds_settings
             subjects = self.image_set.subjects
             folds = make_folds(subjects, settings.count, self.seed, settings.validation)
@@ -170,6 +173,10 @@ class Experiment:
                 splits += [("search", self.search.batch, fold.train)]
                 splits += [("search", self.search.batch, fold.validation)]
             for section, batch, subjects in splits:
+                try:
+                    mesh_for(batch)
+                except InputError as error:
+                    raise InputError(f"{section}.batch: {error}") from error
                 found = len(self.indices(subjects))
                 if found < batch:
                     raise InputError(
@@ -183,8 +190,15 @@ class Experiment:
         wanted = {s for part in subjects for s in part}
         return np.flatnonzero([s in wanted for s in self.image_set.subjects])
 
-    def split(self, purpose: str, fold: int, batch: int, *subjects: tuple) -> Split:
-        """Return the frames of some subjects, served in batches."""
+    def split(
+        self,
+        purpose: str,
+        fold: int,
+        batch: int,
+        *subjects: tuple,
+        mesh: Mesh | None = None,
+    ) -> Split:
+        """Return the frames of some subjects, served in batches to the devices."""
         return Split(
             self.image_set,
             self.indices(*subjects),
@@ -192,6 +206,7 @@ class Experiment:
             key_for(self.seed, "order", purpose, fold),
             self.loop.steps_per_dispatch,
             self.loop.device_mib,
+            mesh,
         )
 
     def retrain_steps(self, fold: Fold) -> int:

@@ -1,9 +1,19 @@
-"""Files that are written whole or not at all, so that a killed run leaves no halves."""
+"""Files that are written whole or not at all, so that a killed run leaves no halves.
+
+With several processes all call these functions, and only the first writes; when they
+return, every process sees the file.
+"""
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
+
+from emrnas_jax import processes
+from emrnas_jax.errors import InputError
+
+PATIENCE_SECONDS = 60.0  # network file systems may show a file late
 
 
 def write_text(path: Path, text: str) -> None:
@@ -12,13 +22,39 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`; a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    """Write `content` to `path`; a reader sees the old file or the new one.
+
+    Raises:
+        InputError: another process does not see the file.
+    """
+    if processes.is_first():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    if processes.several():
+        _wait_for(path)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, indented, whole or not at all."""
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def _wait_for(path: Path) -> None:
+    processes.wait()
+    if not processes.everywhere(_appears(path)):
+        raise InputError(
+            f"{path} was written by one process and another does not see it; give a "
+            "folder on a file system that all hosts share"
+        )
+
+
+def _appears(path: Path) -> bool:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        # Reading the folder makes a network file system look again.
+        if path.parent.is_dir() and path in path.parent.iterdir():
+            return True
+        time.sleep(0.1)
+    return False

@@ -11,6 +11,7 @@ import jax
 from absl import app, flags
 from absl import logging as absl_logging
 
+from emrnas_jax import processes
 from emrnas_jax.errors import InputError
 
 # Parameters of glibc's mallopt.
@@ -27,7 +28,7 @@ def prepare(cache: Path) -> None:
     keep_compiled_programs(cache / "compiled")
     absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells of every file
     own = logging.getLogger("emrnas_jax")
-    own.setLevel(logging.INFO)
+    own.setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     own.addHandler(logging.StreamHandler())
     own.propagate = False
 

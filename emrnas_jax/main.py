@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from emrnas_jax import host
+from emrnas_jax import host, processes
 from emrnas_jax.errors import InputError
 from emrnas_jax.protocol import STAGES, run_protocol
 
@@ -27,6 +27,12 @@ STAGE = flags.DEFINE_enum(
     ["all", *STAGES],
     "What to do; all does everything that is not done yet.",
 )
+DISTRIBUTED = flags.DEFINE_bool(
+    "distributed",
+    False,
+    "Work with the other processes of this job, each of which gives this command; see "
+    "README, section Several devices, several hosts.",
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,12 +40,14 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     with host.clear_errors():
+        if DISTRIBUTED.value:
+            processes.join()
         host.prepare(Path(CONFIG.value.data.cache).expanduser())
         if not WORKDIR.value:
             raise InputError("--workdir is empty; name a folder for the run")
         run = Path(WORKDIR.value)
         run_protocol(CONFIG.value, run, STAGE.value)
-        if STAGE.value in ("all", "evaluate", "report"):
+        if processes.is_first() and STAGE.value in ("all", "evaluate", "report"):
             print(summary(run))  # noqa: T201 - the program's answer
 
 

@@ -65,6 +65,7 @@ def settings() -> ConfigDict:
     config.search.alpha_momentum = 0.9  # not in the paper; Adam's default
     config.search.paths_per_cell = 1  # equation 2
     config.search.gate_rule = "sample"  # argmax, equation 2's, freezes the search
+    config.search.folds_in_parallel = False  # True needs a device for each fold
     config.retrain = ConfigDict()
     config.retrain.epochs = 100  # not in the paper; as many as the search has
     config.retrain.batch = 8  # section 3, like the rest

@@ -7,41 +7,41 @@ long is skipped where it is there already, so the same command continues a stopp
 """
 
 import logging
+from functools import cache, partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-from jaxtyping import Array, Float
+from jax.sharding import Mesh
+from jaxtyping import Array
 
+from emrnas_jax import processes
 from emrnas_jax.data.folds import Fold
-from emrnas_jax.data.pipeline import Batch, fixed_mask_key
+from emrnas_jax.data.pipeline import fixed_mask_key
+from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import (
     CONVENTION,
-    Network,
-    Scores,
-    evaluate,
-    write_examples,
-    write_scores,
 )
 from emrnas_jax.evaluation.results import collect
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import read_architecture, write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
+from emrnas_jax.scoring import compiled_network, score_fold
+from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
-    load_trained,
     make_dispatch,
     retrain_fold,
 )
-from emrnas_jax.training.search import make_dispatches, search_fold
+from emrnas_jax.training.search import Dispatch, make_dispatches, search_fold
+from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -51,27 +51,68 @@ def search_stage(experiment: Experiment) -> None:
     if "emrnas" not in experiment.networks or experiment.given_architecture:
         return
     network = SearchNetwork(**experiment.networks["emrnas"])
-    settings = experiment.search
-    dispatches = make_dispatches(
-        network, settings, experiment.sampling, experiment.seed
+    settings, sampling = experiment.search, experiment.sampling
+    count = experiment.folds_settings.count
+    if settings.folds_in_parallel:
+        meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
+    else:
+        meshes = [mesh_for(settings.batch)] * count
+    _tell_devices("search", settings.batch, meshes[0])
+    dispatches_of = cache(
+        lambda mesh: make_dispatches(network, settings, sampling, experiment.seed, mesh)
     )
-    for k, fold in enumerate(experiment.folds, 1):
-        folder = experiment.folder(k, "search")
-        if (folder / "architecture.json").exists():
-            continue
-        architecture, _ = search_fold(
-            f"fold {k} search",
-            folder,
-            network,
-            dispatches,
-            settings,
-            experiment.split("training", k, settings.batch, fold.train),
-            experiment.split("validation", k, settings.batch, fold.validation),
-            experiment.seed,
-            k,
-            experiment.loop,
+    tasks = [
+        partial(_search_fold, experiment, network, dispatches_of(mesh), k, fold, mesh)
+        for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1)
+        if not _is_there(experiment.folder(k, "search") / "architecture.json")
+    ]
+    if settings.folds_in_parallel and tasks:
+        run_side_by_side(tasks)
+    else:
+        for task in tasks:
+            task(None)
+
+
+def _search_fold(
+    experiment: Experiment,
+    network: SearchNetwork,
+    dispatches: tuple[Dispatch, Dispatch],
+    k: int,
+    fold: Fold,
+    mesh: Mesh,
+    termination: TerminationRequest | None,
+) -> None:
+    settings = experiment.search
+    batch = settings.batch
+    architecture, _ = search_fold(
+        f"fold {k} search",
+        experiment.folder(k, "search"),
+        network,
+        dispatches,
+        settings,
+        experiment.split("training", k, batch, fold.train, mesh=mesh),
+        experiment.split("validation", k, batch, fold.validation, mesh=mesh),
+        experiment.seed,
+        k,
+        experiment.loop,
+        termination,
+    )
+    LOG.info("fold %d found %s", k, architecture)
+
+
+def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
+    if jax.device_count() > 1:
+        LOG.info(
+            "%s: a batch of %d frames on %d of %d devices",
+            stage,
+            batch,
+            mesh.size,
+            jax.device_count(),
         )
-        LOG.info("fold %d found %s", k, architecture)
+
+
+def _is_there(path: Path) -> bool:
+    return processes.as_first_sees(path.exists())
 
 
 def ensemble_stage(experiment: Experiment) -> None:
@@ -93,6 +134,8 @@ def ensemble_stage(experiment: Experiment) -> None:
 
 def retrain_stage(experiment: Experiment) -> None:
     """Train every network on S_train and S_val of every fold."""
+    batch = experiment.retrain.batch
+    _tell_devices("retrain", batch, mesh_for(batch))
     for name in experiment.networks:
         record = experiment.record(name)
         network = record.build()
@@ -103,7 +146,9 @@ def retrain_stage(experiment: Experiment) -> None:
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             last = experiment.retrain_steps(fold)
-            if (folder / "scores.csv").exists() or has_trained(folder, last):
+            if _is_there(folder / "scores.csv") or processes.as_first_sees(
+                has_trained(folder, last)
+            ):
                 continue
             retrain_fold(
                 f"fold {k} {name}",
@@ -126,69 +171,13 @@ def evaluate_stage(experiment: Experiment) -> None:
         apply = None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            if (folder / "scores.csv").exists():
+            if _is_there(folder / "scores.csv"):
                 continue
             if apply is None:  # folds share one compiled program
-                apply = _reconstruction(experiment, name)
-            scores = _evaluate_fold(experiment, fold, k, name, apply, folder)
+                apply = compiled_network(experiment, name)
+            scores = score_fold(experiment, fold, k, name, apply, folder)
             LOG.info("fold %d %s: %.2f dB", k, name, scores.psnr_db.mean())
     write_json(experiment.run / "results.json", collect_results(experiment))
-
-
-def _reconstruction(experiment: Experiment, name: str) -> Network:
-    if name == "zero_filled":
-        return _zero_filled
-    network = experiment.record(name).build()
-    return jax.jit(lambda variables, batch: network.apply(variables, *batch[:3]))
-
-
-@jax.jit
-def _zero_filled(
-    variables: dict,  # noqa: ARG001 - called like a network, and has no weights
-    batch: Batch,
-) -> Float[Array, "batch height width 2"]:
-    return batch.zero_filled
-
-
-def _evaluate_fold(
-    experiment: Experiment, fold: Fold, k: int, name: str, apply: Network, folder: Path
-) -> Scores:
-    variables: dict = {"params": {}}
-    if name != "zero_filled":
-        last = experiment.retrain_steps(fold)
-        if not has_trained(folder, last):
-            raise InputError(
-                f"{folder}: {name} is not trained to its last step, {last}; run "
-                "--stage=retrain first"
-            )
-        record, _, variables = load_trained(folder, last)
-        if record != experiment.record(name):
-            raise InputError(
-                f"{folder} was trained as another network ({record.settings}); use a "
-                "new --workdir"
-            )
-    settings = experiment.evaluation
-    scores, examples, seconds = evaluate(
-        f"fold {k} {name}",
-        apply,
-        variables,
-        experiment.image_set,
-        experiment.indices(fold.test),
-        experiment.sampling,
-        fixed_mask_key(experiment.seed),
-        settings.batch,
-        settings.examples,
-    )
-    cost = {
-        "parameters": parameter_count(variables["params"]),
-        # Zero-filling is the network's input already.
-        "seconds_per_frame": 0.0 if name == "zero_filled" else seconds,
-        "device": jax.devices()[0].device_kind,
-    }
-    write_json(folder / "cost.json", cost)
-    write_examples(folder / "examples.npz", examples)
-    write_scores(folder / "scores.csv", scores)
-    return scores
 
 
 def collect_results(experiment: Experiment) -> dict:

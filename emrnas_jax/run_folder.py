@@ -7,34 +7,55 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from emrnas_jax import processes
 from emrnas_jax.errors import InputError
 
 # Settings that change how a run proceeds, or where its data lie, but no trained weight.
-FREE = ("loop", "evaluation", "data.path", "data.cache")
+FREE = (
+    "loop",
+    "evaluation",
+    "search.folds_in_parallel",
+    "data.path",
+    "data.cache",
+)
 
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Hold the run's folder, which is made if it is not there.
 
-    The lock ends with the process, however it ends.
+    The lock ends with the process, however it ends. Of the processes of one run the
+    first holds it for all.
 
     Raises:
-        InputError: another process works in the folder.
+        InputError: another run works in the folder.
     """
+    with contextlib.ExitStack() as stack:
+        held = True
+        if processes.is_first():
+            held = stack.enter_context(_lock(run))
+        if not processes.everywhere(held):
+            raise InputError(
+                f"{run}: another process works in this folder; wait for it, or use "
+                "another --workdir"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _lock(run: Path) -> Iterator[bool]:
+    """Hold the lock, and tell whether it could be had."""
     made = not run.exists()
     run.mkdir(parents=True, exist_ok=True)
     path = run / ".lock"
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{run}: another process works in this folder; wait for it, or use "
-                "another --workdir"
-            ) from error
+        except BlockingIOError:
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             if made and list(run.iterdir()) == [path]:
                 path.unlink()

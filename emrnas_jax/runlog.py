@@ -1,7 +1,7 @@
 """One `metrics.jsonl` per training: a JSON object per line, also as TensorBoard files.
 
 A run that is continued first drops the rows after its checkpoint (`truncate`), so the
-file reads as if the run had never been stopped.
+file reads as if the run had never been stopped. Of several processes the first writes.
 """
 
 import json
@@ -10,6 +10,7 @@ from types import TracebackType
 
 from tensorboardX import SummaryWriter
 
+from emrnas_jax import processes
 from emrnas_jax.errors import InputError
 from emrnas_jax.files import write_text
 
@@ -66,12 +67,16 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.jsonl"
         truncate(self._path, resume_step)
-        self._board = SummaryWriter(
-            str(folder / "tensorboard"), purge_step=resume_step + 1
-        )
+        self._board = None
+        if processes.is_first():
+            self._board = SummaryWriter(
+                str(folder / "tensorboard"), purge_step=resume_step + 1
+            )
 
     def write(self, row: dict) -> None:
         """Write one row, which has at least "step"."""
+        if self._board is None:
+            return
         append(self._path, row)
         for name, value in row.items():
             if isinstance(value, int | float) and name != "step":
@@ -88,4 +93,5 @@ class RunLog:
         trace: TracebackType | None,
     ) -> None:
         """Close the TensorBoard file."""
-        self._board.close()
+        if self._board is not None:
+            self._board.close()

@@ -13,6 +13,8 @@ LAYERS = [
     (
         "errors",
         "randomness",
+        "devices",
+        "processes",
         "files",
         "host",
         "runlog",
@@ -28,6 +30,7 @@ LAYERS = [
     ("training",),
     ("reporting",),
     ("experiment",),
+    ("scoring",),
     ("protocol", "inference"),
     ("main", "reconstruct", "evaluation.benchmark"),
 ]

@@ -2,7 +2,8 @@
 
 A data set that fits stays on the device (`Resident`); a larger one is read ahead by
 Grain and handed over a few steps at a time (`Chunk`). Both give the same batches with
-the same masks, because order and masks depend on keys, epoch and frame alone.
+the same masks, because order and masks depend on keys, epoch and frame alone. Of a
+batch that several devices share, each makes its own part.
 """
 
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Complex, Float, Int, Key, Num, UInt32
 
+from emrnas_jax import devices
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import to_channels, to_complex
@@ -44,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Resident(NamedTuple):
-    """All frames of a split, on the device; each epoch visits them in a new order."""
+    """All frames of a split, on each device; each epoch visits them in a new order."""
 
     images: Stored
     ids: UInt32[Array, " frame"]
@@ -52,11 +55,21 @@ class Resident(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The frames of a few steps, in the order in which they are used."""
+    """The frames of a few steps, each device with its part of every batch."""
 
-    images: Stored
-    ids: UInt32[Array, " frame"]
+    images: Num[Array, "step frame height width *part"]
+    ids: UInt32[Array, "step frame"]
     first_step: Int[Array, ""]
+
+
+OF_STEPS = PartitionSpec(None, devices.AXIS)  # of arrays `step frame ...`
+
+
+def frame_specs(frames: Resident | Chunk) -> Chunk | PartitionSpec:
+    """Return how frames lie on the devices, for `devices.on_every_device`."""
+    if isinstance(frames, Resident):
+        return devices.SHARED
+    return Chunk(OF_STEPS, OF_STEPS, devices.SHARED)  # pyright: ignore
 
 
 def make_batch(
@@ -97,19 +110,20 @@ def frames_of_step(
     steps_per_epoch: Int[Array, ""],
     batch: int,
 ) -> tuple[Stored, UInt32[Array, " frame"]]:
-    """Return the images and numbers of the frames that `step` uses, inside `jit`."""
+    """Return the images and numbers of the frames that `step` uses, inside `jit`.
+
+    On several devices, of the frames that are this device's part.
+    """
     if isinstance(frames, Resident):
         order = epoch_order(
             frames.order_key, step // steps_per_epoch, frames.images.shape[0]
         )
-        start = step % steps_per_epoch * batch
-        chosen = jax.lax.dynamic_slice_in_dim(order, start, batch)
+        first, share = devices.part_of_batch(batch)
+        start = step % steps_per_epoch * batch + first
+        chosen = jax.lax.dynamic_slice_in_dim(order, start, share)
         return frames.images[chosen], frames.ids[chosen]
-    start = (step - frames.first_step) * batch
-    return (
-        jax.lax.dynamic_slice_in_dim(frames.images, start, batch),
-        jax.lax.dynamic_slice_in_dim(frames.ids, start, batch),
-    )
+    position = step - frames.first_step
+    return frames.images[position], frames.ids[position]
 
 
 class Split:
@@ -118,6 +132,7 @@ class Split:
     Attributes:
         batch: frames per step.
         steps_per_epoch: whole batches; the rest of an epoch's order is left out.
+        mesh: of the devices that share each batch.
     """
 
     def __init__(
@@ -128,6 +143,7 @@ class Split:
         order_key: RandomKey,
         steps_per_call: int,
         device_mib: float,
+        mesh: Mesh | None = None,
     ) -> None:
         """Load the frames, or prepare to stream them.
 
@@ -138,6 +154,7 @@ class Split:
             order_key: decides the order within each epoch.
             steps_per_call: the most steps that one call of `frames` asks for.
             device_mib: a split larger than this many MiB is streamed.
+            mesh: of the devices; as many as divide a batch unless given.
 
         Raises:
             InputError: there are fewer frames than a batch.
@@ -148,6 +165,7 @@ class Split:
                 f"{len(indices)}; lower the batch or use more subjects"
             )
         self.batch = batch
+        self.mesh = devices.mesh_for(batch) if mesh is None else mesh
         self.steps_per_epoch = len(indices) // batch
         self._image_set, self._indices = image_set, indices
         self._ids = image_set.frame_ids[indices]
@@ -159,11 +177,9 @@ class Split:
         sample = image_set.images(indices[:1])
         self._resident = None
         if sample.nbytes * len(indices) <= device_mib * 2**20:
-            self._resident = Resident(
-                jnp.asarray(image_set.images(indices)),
-                jnp.asarray(self._ids),
-                order_key,
-            )
+            images = devices.replicate(image_set.images(indices), self.mesh)
+            ids = devices.replicate(self._ids, self.mesh)
+            self._resident = Resident(images, ids, order_key)
 
     def frames(self, first_step: int, count: int) -> Resident | Chunk:
         """Return what `frames_of_step` needs for steps first_step .. + count - 1."""
@@ -171,30 +187,30 @@ class Split:
             return self._resident
         if self._reader is None or self._next_step != first_step:
             self._reader = self._read_from(first_step)
-        batches = [next(self._reader) for _ in range(count)]
+        images = np.stack([next(self._reader) for _ in range(count)])
         self._next_step = first_step + count
-        order = np.concatenate(
-            [self._step_order(step) for step in range(first_step, self._next_step)]
-        )
+        steps = range(first_step, self._next_step)
+        ids = np.stack([self._ids[self._step_order(step)] for step in steps])
         # One shape, so one compiled program, however many steps are asked for.
-        missing = (self._steps_per_call - count) * self.batch
-        images = np.concatenate(batches)
-        padding = [(0, missing)] + [(0, 0)] * (images.ndim - 1)
-        return Chunk(
-            jnp.asarray(np.pad(images, padding)),
-            jnp.asarray(np.pad(self._ids[order], (0, missing))),
-            jnp.asarray(first_step),
-        )
+        missing = (0, self._steps_per_call - count)
+        images = np.pad(images, [missing] + [(0, 0)] * (images.ndim - 1))
+        ids = np.pad(ids, [missing, (0, 0)])
+        sharding = NamedSharding(self.mesh, OF_STEPS)
+        images, ids = devices.put((images, ids), sharding)
+        return Chunk(images, ids, jnp.asarray(first_step))
 
     def _step_order(self, step: int) -> Int[np.ndarray, " frame"]:
+        """Return which frames this process reads for a step."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        return self._order(epoch)[position * self.batch : (position + 1) * self.batch]
+        batches = self._order(epoch)[: self.steps_per_epoch * self.batch]
+        own = devices.rows_of_process(self.mesh, self.batch)
+        return batches.reshape(-1, self.batch)[position, own]
 
     def _draw_order(self, epoch: int) -> Int[np.ndarray, " frame"]:
         return np.asarray(epoch_order(self._order_key, epoch, len(self._indices)))
 
     def _read_from(self, step: int) -> Iterator[np.ndarray]:
-        """Yield batches of images from `step` on, read ahead by threads.
+        """Yield the images of each step from `step` on, read ahead by threads.
 
         They read on over the end of an epoch, and are two calls ahead at most.
         """

@@ -7,15 +7,16 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
-from tqdm import tqdm
 
+from emrnas_jax import devices, processes
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
 from emrnas_jax.errors import InputError
@@ -27,7 +28,8 @@ DATA_RANGE = 1.0
 CONVENTION = "paper: magnitude clipped to [0, 1], per frame, data range 1"
 COLUMNS = ("subject", "slice", "frame", "psnr_db", "ssim", "nmse")
 
-# (variables, batch) -> reconstructions; jitted once, so that folds share its program.
+# (variables, batch) -> reconstructions; of `devices.over_batch`, made once, so that
+# folds share its program.
 Network = Callable[[PyTree, Batch], Float[Array, "batch height width 2"]]
 
 
@@ -90,7 +92,18 @@ def padded_batches(
         yield np.minimum(np.arange(first, first + batch), first + real - 1), real
 
 
-prepare_batch = jax.jit(make_batch, static_argnames="sampling")
+def prepare_batch(
+    images: Array, ids: Array, mask_key: RandomKey, sampling: Sampling
+) -> Batch:
+    """`make_batch`, compiled, on as many devices as divide the batch."""
+    return _prepared_by(sampling)(mask_key, images, ids)
+
+
+@cache
+def _prepared_by(sampling: Sampling) -> Callable[..., Batch]:
+    return devices.over_batch(
+        lambda key, images, ids: make_batch(images, ids, key, sampling)
+    )
 
 
 def evaluate(
@@ -108,33 +121,41 @@ def evaluate(
 
     Args:
         name: what the progress bar says.
-        network: jitted, maps variables and a batch to reconstructions.
+        network: compiled, maps variables and a batch to reconstructions.
         variables: of the network.
         image_set: where the frames come from.
         indices: the test frames.
         sampling: how masks are drawn.
         mask_key: with a frame's number it decides the frame's mask.
-        batch: frames at once.
+        batch: frames at once, enlarged to what all devices share evenly.
         examples: how many frames to return, evenly spread.
 
     Returns:
         scores, examples, and the seconds per frame that the network took.
     """
     scored, seconds = [], []
+    batch = devices.divisible(batch)
+    mesh = devices.mesh_for(batch)
+    own = devices.rows_of_process(mesh, batch)
+    divided = NamedSharding(mesh, devices.DIVIDED)
+    variables = devices.replicate(variables, mesh)
     ids = image_set.frame_ids[indices]
     wanted = np.linspace(0, len(indices) - 1, min(examples, len(indices))).astype(int)
     shown: list[Examples] = []
     batches = list(padded_batches(len(indices), batch))
-    for positions, real in tqdm(batches, desc=name, disable=None):
-        images = jnp.asarray(image_set.images(indices[positions]))
-        data = prepare_batch(images, jnp.asarray(ids[positions]), mask_key, sampling)
+    for positions, real in processes.progress_bar(batches, desc=name):
+        chosen = positions[own]
+        images = devices.put(image_set.images(indices[chosen]), divided)
+        numbers = devices.put(ids[chosen], divided)
+        data = prepare_batch(images, numbers, mask_key, sampling)
         if not scored:  # the first call compiles, and faults in its memory
             jax.block_until_ready(network(variables, data))
         jax.block_until_ready(data)
         start = time.perf_counter()
         image = jax.block_until_ready(network(variables, data))
         seconds.append((time.perf_counter() - start) / batch)
-        found = jax.tree.map(lambda a, n=real: np.asarray(a)[:n], _score(image, data))
+        whole = processes.gathered(_score((), image, data))
+        found = jax.tree.map(lambda a, n=real: a[:n], whole)
         scored.append(found)
         inside = [p for p in wanted if positions[0] <= p < positions[0] + real]
         shown += [
@@ -156,7 +177,7 @@ def evaluate(
     )
 
 
-_score = jax.jit(score)
+_score = devices.over_batch(lambda _, image, batch: score(image, batch))
 
 
 def _example(found: Scored, row: int, image_set: ImageSet, index: int) -> Examples:

@@ -27,6 +27,7 @@ from jaxtyping import (
 from emrnas_jax.data.dataset import frame_ids
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
 from emrnas_jax.data.scans import Scan
+from emrnas_jax.devices import divisible
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
@@ -241,7 +242,7 @@ def in_batches(
     Args:
         function: takes as many arrays and returns a tree of arrays, each with one entry
             per frame.
-        batch: frames at once.
+        batch: frames at once, enlarged to what all devices share evenly.
         arrays: one entry per frame.
         progress: is told the number of frames after each batch.
     """
@@ -252,7 +253,7 @@ def in_batches(
         progress(real)
 
     running = None
-    for positions, real in padded_batches(len(arrays[0]), batch):
+    for positions, real in padded_batches(len(arrays[0]), divisible(batch)):
         found = function(*(jnp.asarray(array[positions]) for array in arrays))
         for leaf in jax.tree.leaves(found):
             leaf.copy_to_host_async()

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 from jaxtyping import Array, Float, PyTree
 
 from emrnas_jax import runlog
 from emrnas_jax.data.folds import read_folds
+from emrnas_jax.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
@@ -31,7 +31,8 @@ class TrainedNetwork:
         record: all that the network is, except its weights.
         variables: the weights, and statistics of batch norm.
         subjects: that it was trained on, as far as the run's folder tells.
-        apply: compiled; (variables, zero-filled images, k-space, mask) to images.
+        apply: compiled; (variables, zero-filled images, k-space, mask) to images, on as
+            many devices as divide the batch.
     """
 
     folder: Path
@@ -76,12 +77,13 @@ def load_model(
         record = dataclasses.replace(record, settings=settings)
         module = record.build()
     _warn_if_unfinished(folder)
+    variables = replicate(variables, mesh_for(divisible(1)))
 
     def apply(variables: PyTree, *batch: Array) -> Float[Array, "batch height width 2"]:
         return module.apply(variables, *batch)  # pyright: ignore
 
     subjects = _training_subjects(folder)
-    return TrainedNetwork(folder, step, record, variables, subjects, jax.jit(apply))
+    return TrainedNetwork(folder, step, record, variables, subjects, over_batch(apply))
 
 
 def _locate(

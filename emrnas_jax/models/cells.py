@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from emrnas_jax.devices import batch_axis, mean_over_devices
 from emrnas_jax.models.convolution import convolve, per_channel
 from emrnas_jax.models.operations import (
     Map,
@@ -91,6 +92,7 @@ class FixedCell(nn.Module):
                 use_running_average=not train,
                 momentum=0.9,
                 dtype=x.dtype,  # of the result; statistics are float32
+                axis_name=batch_axis(),
                 name=f"norm_{j + 1}",
             )
             for j in range(3)
@@ -233,8 +235,9 @@ def mixed_operation_with_batch_norm(
 def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:
     """Normalise by the statistics of this batch, as batch norm does in training."""
     values = y.astype(jnp.float32)
-    mean = values.mean((0, 1, 2), keepdims=True)
-    variance = values.var((0, 1, 2), keepdims=True)
+    mean = mean_over_devices(values.mean((0, 1, 2), keepdims=True))
+    square = ((values - mean) ** 2).mean((0, 1, 2), keepdims=True)
+    variance = mean_over_devices(square)
     scale = per_channel(weights["norm_scale"]) * jax.lax.rsqrt(variance + 1e-5)
     normalised = (values - mean) * scale + per_channel(weights["norm_bias"])
     return normalised.astype(y.dtype)

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import PyTree
-from tqdm import tqdm
 
+from emrnas_jax import processes
 from emrnas_jax.checkpoints import Checkpoints
+from emrnas_jax.devices import put
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
 from emrnas_jax.training.settings import require_rates
@@ -81,24 +82,34 @@ class LoopSettings:
         require_rates("loop", self, "checkpoint_seconds", "device_mib")
 
 
-def run(training: Training, state: Any, settings: LoopSettings) -> Any:
+def run(
+    training: Training,
+    state: Any,
+    settings: LoopSettings,
+    termination: "TerminationRequest | None" = None,
+) -> Any:
     """Run a training to its end, from its newest checkpoint if there is one.
 
     Args:
         training: what to do.
-        state: the state at step 0.
+        state: the state at step 0, on the devices where it is to be.
         settings: how.
+        termination: what asks it to stop; signals to this process unless given.
 
     Raises:
         DivergedError: the loss or a weight is not finite; the last good checkpoint is
             kept.
-        SystemExit: SIGTERM arrived; the state was saved.
+        SystemExit: it was asked to stop, and the state was saved.
     """
     folder = training.folder / "checkpoints"
     with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
         restored = checkpoints.restore(state)
-        state = state if restored is None else restored
-        return _run_from(state, training, settings, checkpoints)
+        if restored is not None:
+            state = _placed_like(state, restored)
+        with contextlib.ExitStack() as stack:
+            if termination is None:
+                termination = stack.enter_context(TerminationRequest())
+            return _run_from(state, training, settings, checkpoints, termination)
 
 
 def _run_from(
@@ -106,11 +117,12 @@ def _run_from(
     training: Training,
     settings: LoopSettings,
     checkpoints: Checkpoints,
+    termination: "TerminationRequest",
 ) -> Any:
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
-    bar = tqdm(total=training.steps, initial=step, desc=training.name, disable=None)
-    with RunLog(training.folder, step) as log, bar, TerminationRequest() as termination:
+    bar = processes.progress_bar(total=training.steps, initial=step, desc=training.name)
+    with RunLog(training.folder, step) as log, bar:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
             count = min(settings.steps_per_dispatch, left)
@@ -125,10 +137,15 @@ def _run_from(
                 seconds, epoch_start = now - epoch_start, now
                 row = training.row(state, step // training.steps_per_epoch)
                 log.write({**row, "step": step, "seconds": round(seconds, 3)})
-                zeros = {name: np.zeros_like(total) for name, total in totals.items()}
-                state = state._replace(**jax.tree.map(jax.numpy.asarray, zeros))
-            due = time.monotonic() - saved_at >= settings.checkpoint_seconds
-            if due or step == training.steps or termination.requested:
+                sums = {name: getattr(state, name) for name in training.sums}
+                zeros = jax.tree.map(np.zeros_like, totals)
+                state = state._replace(**_placed_like(sums, zeros))
+            # Clocks differ and a signal may reach one process alone.
+            due, requested = processes.largest(
+                time.monotonic() - saved_at >= settings.checkpoint_seconds,
+                termination.requested,
+            )
+            if due or step == training.steps or requested:
                 # A finite loss may have a gradient that is not, seen a step later.
                 if not _is_finite(state):
                     raise DivergedError(
@@ -136,11 +153,16 @@ def _run_from(
                     )
                 checkpoints.save(step, state)
                 saved_at = time.monotonic()
-            if termination.requested:
-                name = signal.Signals(termination.requested).name
-                LOG.warning("%s: saved step %d of %s", name, step, training.name)
-                raise SystemExit(128 + termination.requested)
+            if requested:
+                reason = termination.reason or signal.Signals(requested).name
+                LOG.warning("%s: saved step %d of %s", reason, step, training.name)
+                raise SystemExit(128 + int(requested))
     return state
+
+
+def _placed_like(old: PyTree, new: PyTree) -> Any:
+    """Put arrays where those were that they replace."""
+    return jax.tree.map(lambda a, b: put(b, a.sharding), old, new)
 
 
 def _is_finite(tree: PyTree) -> bool:
@@ -175,6 +197,7 @@ class TerminationRequest:
     def __init__(self) -> None:
         """Prepare; nothing is requested yet."""
         self.requested = 0  # the signal's number
+        self.reason = ""
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "TerminationRequest":
@@ -184,8 +207,14 @@ class TerminationRequest:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
+    def stop(self, reason: str) -> None:
+        """Ask to stop as SIGTERM does, for another reason."""
+        self.reason = self.reason or reason
+        self.requested = self.requested or signal.SIGTERM
+
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.requested = number
+        self.reason = signal.Signals(number).name
         self._restore()
 
     def _restore(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, PyTree
 
 from emrnas_jax.checkpoints import restore_latest
@@ -15,10 +16,12 @@ from emrnas_jax.data.pipeline import (
     RandomKey,
     Resident,
     Split,
+    frame_specs,
     frames_of_step,
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
@@ -59,16 +62,21 @@ def initial_state(
 
 
 def make_dispatch(
-    network: nn.Module, settings: RetrainSettings, sampling: Sampling, seed: int
+    network: nn.Module,
+    settings: RetrainSettings,
+    sampling: Sampling,
+    seed: int,
+    mesh: Mesh | None = None,
 ) -> Dispatch:
     """Return the compile-ready dispatch.
 
-    It takes (state, frames, steps per epoch, count) and runs `count` steps.
+    It takes (state, frames, steps per epoch, count) and runs `count` steps, on the
+    devices of `mesh`: as many as divide the batch unless given.
     """
+    mesh = mesh_for(settings.batch) if mesh is None else mesh
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
 
-    @partial(jit, donate_argnums=0)
-    def dispatch(
+    def steps(
         state: TrainState,
         frames: Resident | Chunk,
         steps_per_epoch: Int[Array, ""],
@@ -85,6 +93,17 @@ def make_dispatch(
             return train_step(network, optimizer, state, batch, rate)
 
         return jax.lax.fori_loop(0, count, body, state)
+
+    @partial(jit, donate_argnums=0)
+    def dispatch(
+        state: TrainState,
+        frames: Resident | Chunk,
+        steps_per_epoch: Int[Array, ""],
+        count: Int[Array, ""],
+    ) -> TrainState:
+        specs = (SHARED, frame_specs(frames), SHARED, SHARED)
+        run = on_every_device(steps, mesh, specs, SHARED)
+        return run(state, frames, steps_per_epoch, count)
 
     return dispatch
 
@@ -140,7 +159,8 @@ def retrain_fold(
         row=row,
     )
     key = key_for(record.seed, "weights", record.name, fold)
-    run(training, initial_state(network, settings, key), loop)
+    state = initial_state(network, settings, key)
+    run(training, replicate(state, split.mesh), loop)
 
 
 def has_trained(folder: Path, last: int) -> bool:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import (
@@ -17,10 +19,12 @@ from emrnas_jax.data.pipeline import (
     Resident,
     Split,
     fixed_mask_key,
+    frame_specs,
     frames_of_step,
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import (
@@ -31,7 +35,7 @@ from emrnas_jax.nas.gates import (
 )
 from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.loop import LoopSettings, Training, run
+from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,
@@ -84,13 +88,19 @@ def _optimizers(
 
 
 def make_dispatches(
-    network: SearchNetwork, settings: SearchSettings, sampling: Sampling, seed: int
+    network: SearchNetwork,
+    settings: SearchSettings,
+    sampling: Sampling,
+    seed: int,
+    mesh: Mesh | None = None,
 ) -> tuple[Dispatch, Dispatch]:
     """Compile-ready dispatches of the warm-up and of the search.
 
     Each takes (state, training frames, validation frames, steps per epoch of both,
-    key of the paths, count) and runs `count` steps.
+    key of the paths, count) and runs `count` steps, on the devices of `mesh`: as many
+    as divide the batch unless given.
     """
+    mesh = mesh_for(settings.batch) if mesh is None else mesh
     weight_tx, alpha_tx = _optimizers(settings)
     rows = jnp.array(network.choosing_rows)
 
@@ -139,8 +149,20 @@ def make_dispatches(
 
         return jax.lax.fori_loop(0, count, body, state)
 
-    warm_up = jit(partial(steps, False), donate_argnums=0)
-    search = jit(partial(steps, True), donate_argnums=0)
+    def dispatch(
+        searching: bool,
+        state: SearchState,
+        train: Resident | Chunk,
+        validation: Resident | Chunk,
+        *rest: Any,
+    ) -> SearchState:
+        frames = (frame_specs(train), frame_specs(validation))
+        specs = (SHARED, *frames, *[SHARED] * len(rest))
+        run = on_every_device(partial(steps, searching), mesh, specs, SHARED)
+        return run(state, train, validation, *rest)
+
+    warm_up = jit(partial(dispatch, False), donate_argnums=0)
+    search = jit(partial(dispatch, True), donate_argnums=0)
     return warm_up, search
 
 
@@ -155,8 +177,11 @@ def search_fold(
     seed: int,
     fold: int,
     loop: LoopSettings,
+    termination: TerminationRequest | None = None,
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
     """Search one fold; continue if it was stopped. Writes `architecture.json`.
+
+    `dispatches` and splits are of the same devices; `termination` is that of `run`.
 
     Returns:
         the most probable architecture, and p.
@@ -181,7 +206,7 @@ def search_fold(
     training = Training(
         name=name,
         folder=folder,
-        identity={"kind": "search", **network_identity(network), **asdict(settings)},
+        identity=identity(network, settings),
         steps=(settings.warmup_epochs + settings.search_epochs) * train.steps_per_epoch,
         steps_per_epoch=train.steps_per_epoch,
         dispatch=dispatch,
@@ -189,7 +214,7 @@ def search_fold(
         row=row,
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
-    state = run(training, state, loop)
+    state = run(training, replicate(state, train.mesh), loop, termination)
     p = probabilities(network, state)
     architecture = Architecture.from_cells(
         p.argmax(-1).tolist(), network.cells_per_block
@@ -198,9 +223,11 @@ def search_fold(
     return architecture, p
 
 
-def network_identity(network: SearchNetwork) -> dict:
-    """Return the settings that decide the shapes and meaning of the weights."""
+def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
+    """Return what a checkpoint must be of to belong to this search."""
     return {
+        "kind": "search",
+        **{k: v for k, v in asdict(settings).items() if k != "folds_in_parallel"},
         "components": network.components,
         "cells_per_block": network.cells_per_block,
         "width": network.width,
@@ -215,7 +242,7 @@ def probabilities(
     network: SearchNetwork, state: SearchState
 ) -> Float[np.ndarray, "cell op"]:
     """Return p of every cell."""
-    return np.asarray(jax.nn.softmax(state.alphas))[network.choosing_rows]
+    return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.choosing_rows]
 
 
 def log_row(
@@ -239,7 +266,7 @@ def log_row(
     if searching:
         row |= {
             "validation_loss": float(state.validation_loss) / steps_per_epoch,
-            "entropy": float(entropy(state.alphas).mean()),
+            "entropy": float(entropy(jnp.asarray(np.asarray(state.alphas))).mean()),
             "probabilities": probabilities(network, state).tolist(),
             "path_counts": np.asarray(state.path_counts).tolist(),
         }

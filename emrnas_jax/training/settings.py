@@ -23,6 +23,8 @@ class SearchSettings:
         alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
         paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
         gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
+        folds_in_parallel: search the folds side by side, each on devices of its own;
+            changes no result.
     """
 
     warmup_epochs: int = 50
@@ -36,6 +38,7 @@ class SearchSettings:
     alpha_momentum: float = 0.9
     paths_per_cell: int = 1
     gate_rule: str = "sample"
+    folds_in_parallel: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

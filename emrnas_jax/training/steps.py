@@ -4,6 +4,9 @@ A step is a pure function of its state and a batch; search and retraining run se
 in one dispatch, so that the host is never the bottleneck. Weights and alphas are two
 trees with two optimizers and two states: a step of one leaves the other bit-identical.
 
+With several devices a step runs on each with its part of the batch
+(`devices.on_every_device`); losses and gradients are averaged before they are used.
+
 Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`.
 """
 
@@ -17,6 +20,7 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import Batch, RandomKey
+from emrnas_jax.devices import mean_over_devices
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.rows import put_active, take_active
 from emrnas_jax.mri.consistency import magnitude
@@ -104,7 +108,7 @@ def weight_step(
         )
         return squared_error(image, batch.target)
 
-    loss, gradients = jax.value_and_grad(loss_of)(active)
+    loss, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
     direction, weight_optimizer = optimizer.update(
         gradients, state.weight_optimizer, active, choices=path
     )
@@ -139,6 +143,7 @@ def architecture_step(
         return squared_error(image, batch.target), gates.choices
 
     (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)
+    loss, gradient = mean_over_devices((loss, gradient))
     direction, alpha_optimizer = optimizer.update(
         gradient, state.alpha_optimizer, state.alphas
     )
@@ -190,6 +195,8 @@ def train_step(
 
     gradient_of = jax.value_and_grad(loss_of, has_aux=True)
     (loss, (image, statistics)), gradients = gradient_of(state.weights)
+    psnr = _mean_psnr_db(image, batch.target)
+    loss, gradients, psnr = mean_over_devices((loss, gradients, psnr))
     direction, opt_state = optimizer.update(gradients, state.optimizer, state.weights)
     return TrainState(
         descend(state.weights, direction, rate),
@@ -197,7 +204,7 @@ def train_step(
         opt_state,
         state.step + 1,
         state.train_loss + loss,
-        state.train_psnr_db + _mean_psnr_db(image, batch.target),
+        state.train_psnr_db + psnr,
     )
 
 

@@ -32,7 +32,7 @@ def phantoms(tmp_path_factory):
 def split_of(phantoms):
     """Make a split of the first so many frames, two per step."""
 
-    def make(frames, batch=2, steps_per_call=3, device_mib=1.0):
+    def make(frames, batch=2, steps_per_call=3, device_mib=1.0, mesh=None):
         return Split(
             phantoms,
             np.arange(frames),
@@ -40,6 +40,7 @@ def split_of(phantoms):
             jax.random.key(5),
             steps_per_call,
             device_mib,
+            mesh,
         )
 
     return make

@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from emrnas_jax import runlog
 from emrnas_jax.checkpoints import Checkpoints
+from emrnas_jax.devices import mesh_for, replicate
 from emrnas_jax.errors import InputError
 from emrnas_jax.training.loop import (
     DivergedError,
@@ -131,6 +132,20 @@ def test_a_continued_run_equals_an_uninterrupted_one(
     assert seen[0] == expected
     assert_same(state, uninterrupted[0])
     assert log_of(continued) == uninterrupted[1]
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1), (4, 2)])
+def test_a_run_continues_on_another_number_of_devices(
+    counts, training, start, uninterrupted
+):
+    before, after = (mesh_for(count) for count in counts)
+    with pytest.raises(Stop):
+        run(training(stop_at(7)), replicate(start, before), ALWAYS)
+    state = run(training(), replicate(start, after), ALWAYS)
+    assert_same(state, uninterrupted[0])
+    for leaf in jax.tree.leaves(state):
+        assert len(leaf.sharding.device_set) == counts[1]
+    assert log_of(training()) == uninterrupted[1]
 
 
 def test_rows_after_the_last_checkpoint_are_not_doubled(

@@ -1,0 +1,165 @@
+"""The devices of a run: one axis, `data`, along which a batch is divided.
+
+Every device runs the plain program on its part of the batch (`shard_map`). What all
+need, weights and data set, lies on each; gradients and losses are averaged in the
+program (`mean_over_devices`). Nothing drawn at random depends on the device: masks
+follow from the frame's number, paths from the step's.
+
+With one device it is the same program without its averaging.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
+from jaxtyping import Array, Int, PyTree
+
+from emrnas_jax.errors import InputError
+
+AXIS = "data"
+Device = Any  # JAX has no public type of it that type checkers know
+
+SHARED = PartitionSpec()  # the same on every device
+DIVIDED = PartitionSpec(AXIS)  # along the first axis
+
+
+def mesh_for(batch: int, devices: Sequence[Device] | None = None) -> Mesh:
+    """Return the mesh of as many devices as divide a batch evenly.
+
+    Every process takes part with the same number of its devices.
+
+    Args:
+        batch: frames of a step.
+        devices: to choose from; all of them unless given.
+
+    Raises:
+        InputError: there are processes for which no part of the batch is left.
+    """
+    own: dict[int, list[Device]] = {}
+    for device in jax.devices() if devices is None else devices:
+        own.setdefault(device.process_index, []).append(device)
+    for share in range(min(map(len, own.values())), 0, -1):
+        if batch % (share * len(own)) == 0:
+            chosen = [device for group in own.values() for device in group[:share]]
+            return Mesh(np.array(chosen), (AXIS,))
+    raise InputError(
+        f"a batch of {batch} frames cannot be divided among {len(own)} processes; use "
+        f"a multiple of {len(own)}"
+    )
+
+
+def divisible(batch: int) -> int:
+    """Return the batch, enlarged so that all devices share it evenly."""
+    return -(-batch // jax.device_count()) * jax.device_count()
+
+
+def device_name() -> str:
+    """Return what the devices are, and how many if there is more than one."""
+    kind = jax.devices()[0].device_kind
+    return kind if jax.device_count() == 1 else f"{jax.device_count()} x {kind}"
+
+
+def rows_of_process(mesh: Mesh, batch: int) -> slice:
+    """Return which rows of a batch the devices of this process hold."""
+    index = jax.process_index()
+    own = [i for i, d in enumerate(mesh.devices.flat) if d.process_index == index]
+    share = batch // mesh.size
+    return slice(own[0] * share, (own[-1] + 1) * share)
+
+
+def put(tree: PyTree, sharding: Sharding) -> Any:
+    """Put arrays on devices.
+
+    Args:
+        tree: arrays; with several processes, this process's part of each, which is
+            the whole where the sharding keeps it whole.
+        sharding: of all of them.
+    """
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(sharding, np.asarray(leaf)),
+        tree,
+    )
+
+
+def replicate(tree: PyTree, mesh: Mesh) -> Any:
+    """Put arrays on every device of a mesh."""
+    return put(tree, NamedSharding(mesh, SHARED))
+
+
+def on_every_device(
+    function: Callable, mesh: Mesh, in_specs: Any, out_specs: Any
+) -> Callable:
+    """Return `function` as it runs on each device with its part, for use in `jit`.
+
+    Args:
+        function: sees its part of the divided arguments, the whole of the shared.
+        mesh: of the devices.
+        in_specs: `SHARED` or `DIVIDED` for each argument.
+        out_specs: likewise of what it returns; the shared must come out the same on
+            every device.
+    """
+    return jax.shard_map(
+        function,
+        mesh=mesh,
+        in_specs=in_specs,
+        out_specs=out_specs,
+        check_vma=False,  # gradients stay those of the part, to be averaged as written
+    )
+
+
+def batch_axis() -> str | None:
+    """Return the axis that the batch is divided along here, None where it is whole.
+
+    Inside `on_every_device` with more than one device it is `AXIS`.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    return AXIS if AXIS in mesh.manual_axes and mesh.shape[AXIS] > 1 else None
+
+
+def mean_over_devices(tree: PyTree) -> Any:
+    """Return the mean over the parts of the batch; `tree` itself where it is whole."""
+    axis = batch_axis()
+    return tree if axis is None else jax.lax.pmean(tree, axis)
+
+
+def part_of_batch(batch: int) -> tuple[int | Int[Array, ""], int]:
+    """Return where this device's part of a batch begins, and its size."""
+    axis = batch_axis()
+    if axis is None:
+        return 0, batch
+    share = batch // jax.lax.axis_size(axis)
+    return jax.lax.axis_index(axis) * share, share
+
+
+def over_batch(function: Callable) -> Callable:
+    """Compile a function of frames that do not depend on each other.
+
+    Args:
+        function: of a tree that all frames share, such as weights, and of trees of
+            arrays with one entry per frame; returns such a tree.
+
+    Returns:
+        the same function of whole batches, divided among as many devices as divide
+        them. Arrays may come from the host; with several processes they are `put`.
+    """
+
+    @functools.cache
+    def program(mesh: Mesh, arguments: int) -> Callable:
+        specs = (SHARED, *[DIVIDED] * arguments)
+        return jax.jit(on_every_device(function, mesh, specs, DIVIDED))
+
+    @functools.wraps(function)
+    def run(shared: PyTree, *batch: PyTree) -> Any:
+        mesh = mesh_for(math.gcd(*(len(leaf) for leaf in jax.tree.leaves(batch))))
+        if jax.process_count() == 1:
+            shared = replicate(shared, mesh)
+            batch = put(batch, NamedSharding(mesh, DIVIDED))
+        return program(mesh, len(batch))(shared, *batch)
+
+    return run
