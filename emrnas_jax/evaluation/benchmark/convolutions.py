@@ -1,0 +1,87 @@
+"""The 3x3 convolution alone: every form it is written in, per dilation.
+
+Seven of the eight operations of Table 1 are dilated, so which form a platform runs is
+decided by these figures.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from emrnas_jax.evaluation.benchmark.ours import Case
+from emrnas_jax.evaluation.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.evaluation.benchmark.rows import Row
+from emrnas_jax.models.convolution import convolve
+
+DILATIONS = (1, 2, 4)
+
+# (map, kernel, dilation) -> map. A form that `models.convolution` gains joins here.
+FORMS: dict[str, Callable[..., Any]] = {"native": convolve}
+
+
+def convolution_row(
+    form: str, case: Case, dilation: int, repeats: int, against_torch: bool
+) -> Row:
+    """Measure one form: forward, and forward with both gradients.
+
+    Args:
+        form: a key of `FORMS`.
+        case: batch, size and width of the maps, and the precision.
+        dilation: of the kernel.
+        repeats: medians of so many.
+        against_torch: whether PyTorch's convolution is timed in turn.
+    """
+    dtype = jnp.bfloat16 if case.precision == "bf16" else jnp.float32
+    keys = jax.random.split(jax.random.key(0))
+    shape = (case.batch, case.size, case.size, case.width)
+    x = jax.random.normal(keys[0], shape, dtype)
+    kernel = jax.random.normal(keys[1], (3, 3, case.width, case.width), dtype)
+    forward, both = _programs(form, case.precision, x, kernel, dilation)
+    runs = [forward.run, both.run]
+    if against_torch:
+        from emrnas_jax.evaluation.benchmark import torch_convolution
+
+        runs += torch_convolution.runs(x, kernel, dilation, case.precision)
+    times = median_ms(runs, repeats)
+    row: Row = {
+        "command": "convolution",
+        "form": form,
+        "dilation": dilation,
+        "size": case.size,
+        "batch": case.batch,
+        "width": case.width,
+        "precision": case.precision,
+        "step_ms": times[0],
+        "gradient_ms": times[1],
+    }
+    if against_torch:
+        row |= {
+            "torch_ms": times[2],
+            "torch_gradient_ms": times[3],
+            "torch_variant": "eager",
+            "torch_ratio": times[0] / times[2],
+            "torch_gradient_ratio": times[1] / times[3],
+        }
+    return row
+
+
+def _programs(
+    form: str, precision: str, x: Array, kernel: Array, dilation: int
+) -> tuple[Program, Program]:
+    convolution = FORMS[form]
+
+    def total(x: Array, kernel: Array) -> Array:
+        y = convolution(x, kernel, dilation)
+        return (y * y).sum(dtype=jnp.float32)
+
+    # Outside a network nothing says how precisely to multiply, so say it here.
+    with jax.default_matmul_precision(
+        "highest" if precision == "float32" else "default"
+    ):
+        return (
+            compiled(lambda x, k: convolution(x, k, dilation), x, kernel),
+            compiled(jax.grad(total, argnums=(0, 1)), x, kernel),
+        )

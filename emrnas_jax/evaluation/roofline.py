@@ -1,0 +1,118 @@
+"""The work of a network, and what the device could do: the two sides of a roofline.
+
+Work is counted from the network: two operations per kernel value and pixel; every
+feature map read and written once per use. It holds for networks whose kernels all run
+once per pixel of the image, and leaves out Fourier transforms (under 1 % of the
+published network's arithmetic). Ceilings are measured here: arithmetic by a large
+matrix product, memory by a large copy.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+# Of a training step, in reconstructions: forward, gradient of maps, of kernels.
+TRAINING_PASSES = 3
+
+
+class Work(NamedTuple):
+    """What one frame's reconstruction takes.
+
+    Attributes:
+        operations: additions and multiplications.
+        traffic: bytes of feature maps through memory.
+    """
+
+    operations: float
+    traffic: float
+
+    @property
+    def intensity(self) -> float:
+        """Operations per byte."""
+        return self.operations / self.traffic
+
+
+class Ceilings(NamedTuple):
+    """What the device does per second at best."""
+
+    operations: float
+    traffic: float
+
+
+def forward_work(params: PyTree, pixels: int, precision: str = "float32") -> Work:
+    """Count the work of one frame's reconstruction.
+
+    Args:
+        params: of the network, arrays or shapes.
+        pixels: of the frame.
+        precision: of the feature maps, a key of `MATRIX_FORMS`.
+    """
+    shapes = [leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 4]
+    value_bytes = 2.0 if precision == "bf16" else 4.0
+    operations = sum(2.0 * math.prod(shape) for shape in shapes) * pixels
+    traffic = sum(value_bytes * (shape[2] + shape[3]) for shape in shapes) * pixels
+    return Work(operations, traffic)
+
+
+def fractions(
+    work: Work, frames_per_second: float, ceilings: Ceilings, passes: int = 1
+) -> tuple[float, float]:
+    """Return the achieved parts of both ceilings, arithmetic and memory, in [0, 1].
+
+    Args:
+        work: of one frame's reconstruction.
+        frames_per_second: that were reconstructed, or trained on.
+        ceilings: of the device.
+        passes: 1 for a reconstruction, `TRAINING_PASSES` for a training step.
+    """
+    rate = passes * frames_per_second
+    return (
+        work.operations * rate / ceilings.operations,
+        work.traffic * rate / ceilings.traffic,
+    )
+
+
+def _product(precision: str | None) -> Callable[[Array], Array]:
+    return lambda a: jnp.matmul(a, a, precision=precision)
+
+
+# How each precision multiplies matrices; the CPU knows float32 alone.
+MATRIX_FORMS: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "float32": ("float32", _product("highest")),
+    "tf32": ("float32", _product("default")),
+    "bf16": ("bfloat16", _product(None)),
+}
+
+
+@functools.cache  # a device's ceilings do not change while a program runs
+def measure_ceilings(precision: str = "float32") -> Ceilings:
+    """Measure the first device's arithmetic and memory, in two or three seconds.
+
+    Args:
+        precision: of the arithmetic, a key of `MATRIX_FORMS`.
+    """
+    cpu = jax.default_backend() == "cpu"
+    dtype, product = MATRIX_FORMS[precision]
+    rows = 2048 if cpu else 8192
+    matrix = jax.random.normal(jax.random.key(0), (rows, rows), jnp.dtype(dtype))
+    # Larger than any cache; read once and written once.
+    line = jnp.zeros(64 * 2**20 if cpu else 2**28)
+    product_s = _median_s(jax.jit(product), matrix)
+    copy_s = _median_s(jax.jit(lambda a: a + 1), line)
+    return Ceilings(2 * rows**3 / product_s, 2 * line.nbytes / copy_s)
+
+
+def _median_s(function: Callable[[Array], Array], array: Array) -> float:
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        jax.block_until_ready(function(array))
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[1:]))  # the first compiles
