@@ -26,6 +26,7 @@ from emrnas_jax.evaluation.evaluate import (
     write_scores,
 )
 from emrnas_jax.evaluation.results import collect
+from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
@@ -154,6 +155,7 @@ def _evaluate_fold(
     experiment: Experiment, fold: Fold, k: int, name: str, apply: Network, folder: Path
 ) -> Scores:
     variables: dict = {"params": {}}
+    cost: dict = {}
     if name != "zero_filled":
         last = experiment.retrain_steps(fold)
         if not has_trained(folder, last):
@@ -167,6 +169,9 @@ def _evaluate_fold(
                 f"{folder} was trained as another network ({record.settings}); use a "
                 "new --workdir"
             )
+        height, width = experiment.image_set.shape
+        precision = experiment.networks[name].get("precision", "float32")
+        cost = roofline_figures(variables["params"], height * width, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",
@@ -179,7 +184,7 @@ def _evaluate_fold(
         settings.batch,
         settings.examples,
     )
-    cost = {
+    cost |= {
         "parameters": parameter_count(variables["params"]),
         # Zero-filling is the network's input already.
         "seconds_per_frame": 0.0 if name == "zero_filled" else seconds,

@@ -18,6 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+# What files say of a network's work per frame and of its device.
+ROOFLINE = (
+    "gflop_per_frame",
+    "mbytes_per_frame",
+    "gflops_ceiling",
+    "gbytes_per_second_ceiling",
+)
+
 # Of a training step, in reconstructions: forward, gradient of maps, of kernels.
 TRAINING_PASSES = 3
 
@@ -61,6 +69,22 @@ def forward_work(params: PyTree, pixels: int, precision: str = "float32") -> Wor
     return Work(operations, traffic)
 
 
+def roofline_figures(params: PyTree, pixels: int, precision: str) -> dict[str, float]:
+    """Return a frame's work and the measured ceilings, under the names in `ROOFLINE`.
+
+    Args:
+        params: of the network.
+        pixels: of the frame.
+        precision: of its convolutions, a key of `MATRIX_FORMS`.
+    """
+    values = (
+        *forward_work(params, pixels, precision),
+        *measure_ceilings(precision),
+    )
+    scales = (1e9, 1e6, 1e9, 1e9)
+    return {n: v / s for n, v, s in zip(ROOFLINE, values, scales, strict=True)}
+
+
 def fractions(
     work: Work, frames_per_second: float, ceilings: Ceilings, passes: int = 1
 ) -> tuple[float, float]:
@@ -92,7 +116,7 @@ MATRIX_FORMS: dict[str, tuple[str, Callable[[Array], Array]]] = {
 
 
 @functools.cache  # a device's ceilings do not change while a program runs
-def measure_ceilings(precision: str = "float32") -> Ceilings:
+def measure_ceilings(precision: str) -> Ceilings:
     """Measure the first device's arithmetic and memory, in two or three seconds.
 
     Args:

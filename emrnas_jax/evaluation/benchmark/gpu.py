@@ -50,7 +50,7 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
         batches: of the reconstruction; steps take those of `FIRST` above 1.
         repeats: medians of so many.
     """
-    beside = importlib.util.find_spec("torch") is not None
+    beside = torch_is_installed()
 
     def step(command: str, batch: int, precision: str) -> Planned:
         own = case_with(case, batch, precision)
@@ -85,6 +85,11 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
         for p in PRECISIONS
     ]
     return rows
+
+
+def torch_is_installed() -> bool:
+    """Return whether PyTorch can be timed beside our programs."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def case_with(case: Case, batch: int, precision: str) -> Case:
@@ -124,15 +129,14 @@ def _measured(planned: Planned) -> Row:
     except Exception as error:  # noqa: BLE001 - of any library; the other rows go on
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         return {"error": text, "note": text}
-    if row.get("torch_errors"):
-        row["note"] = "; ".join(f"{k}: {v}" for k, v in row["torch_errors"].items())
+    notes = [f"PyTorch {k}: {v}" for k, v in row.get("torch_errors", {}).items()]
     if row["command"] == "reconstruct":
         row["ms_per_frame"] = row["step_ms"] / row["batch"]
         limit = target_ms_per_frame(row["batch"], row["precision"])
         if limit is not None:
             word = "met" if row["ms_per_frame"] <= limit else "missed"
-            row["note"] = f"target {limit:g} ms per frame: {word}"
-    return row
+            notes.append(f"target {limit:g} ms per frame: {word}")
+    return {"note": "; ".join(notes)} | row
 
 
 def target_ms_per_frame(batch: int, precision: str) -> float | None:
@@ -172,7 +176,7 @@ def _versions() -> dict[str, Any]:
         "jax": jax.__version__,
         "date": time.strftime("%Y-%m-%d"),
     }
-    if importlib.util.find_spec("torch") is not None:
+    if torch_is_installed():
         import torch
 
         found |= {"torch": torch.__version__, "torch_cuda": torch.version.cuda}

@@ -79,14 +79,14 @@ def _built(name: str, case: Case, often: int) -> Program:
     return min(programs, key=lambda program: program.compile_s)
 
 
-def exponent(values: Sequence[float], figures: Sequence[float]) -> float:
+def exponent(values: Sequence[int | float], figures: Sequence[float]) -> float:
     """Return the slope of the line through the points on log axes."""
     return float(np.polyfit(np.log(values), np.log(figures), 1)[0])
 
 
 def curve(
     rows: Sequence[Row], program: str, axis: str, figure: str
-) -> tuple[list[float], list[float]]:
+) -> tuple[list[int | float], list[float]]:
     """Return the values of `axis`, and a figure of a program at each."""
     own = [row for row in rows if (row["program"], row["axis"]) == (program, axis)]
     return [row["value"] for row in own], [row[figure] for row in own]

@@ -45,7 +45,7 @@ def write_growth(rows: Sequence[Row], figure: str, label: str) -> Figure:
     drawing = Figure(figsize=(2.9 * len(axes_of), 3.0), layout="constrained")
     grid = drawing.subplots(1, len(axes_of), squeeze=False)[0]
     for axes, axis in zip(grid, axes_of, strict=True):
-        values: list[float] = []
+        values: list[int | float] = []
         for index, program in enumerate(PROGRAMS):
             values, measured = curve(rows, program, axis, figure)
             slope = exponent(values, measured)
@@ -115,8 +115,8 @@ def write_roofline(rows: Sequence[Row]) -> Figure:
 def _line(
     axes: Axes,
     index: int,
-    values: Sequence[float],
-    measured: Sequence[float],
+    values: Sequence[int | float],
+    measured: Sequence[int | float],
     label: str,
 ) -> None:
     axes.plot(
@@ -129,7 +129,7 @@ def _line(
     )
 
 
-def _log(axes: Axes, label: str, values: Sequence[float]) -> None:
+def _log(axes: Axes, label: str, values: Sequence[int | float]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values])
