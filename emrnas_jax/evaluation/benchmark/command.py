@@ -181,7 +181,7 @@ def _gpu_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for results")
     parser.add_argument("--size", type=_positive, default=256, help="pixels a side")
     parser.add_argument("--batches", type=_positive, nargs="+", default=gpu.BATCHES)
-    parser.add_argument("--budget", type=float, default=540.0, help="seconds")
+    parser.add_argument("--budget", type=float, default=450.0, help="seconds")
 
 
 def _positive(text: str) -> int:

@@ -60,6 +60,20 @@ def require_torch() -> None:
         )
 
 
+def require_equal(difference: float, precision: str, variant: str) -> None:
+    """Check that both sides compute the same.
+
+    Raises:
+        InputError: they differ by more than `BOUNDS`, or by something not a number.
+    """
+    if not difference <= BOUNDS[precision]:
+        raise InputError(
+            f"PyTorch ({variant}) computes something else than our program: a "
+            f"difference of {difference:.2g}, allowed {BOUNDS[precision]}; nothing "
+            "was timed"
+        )
+
+
 def compare_reconstruction(case: Case, program: Program, repeats: int) -> Sides:
     """Time our reconstruction and PyTorch's."""
     from emrnas_jax.evaluation.benchmark import torch_steps
@@ -182,12 +196,7 @@ def _in_turn(
         except Exception as error:  # noqa: BLE001 - of a compiler: it may be anything
             errors[variant.name] = f"{type(error).__name__}: {error}".splitlines()[0]
             continue
-        if not difference <= BOUNDS[case.precision]:
-            raise InputError(
-                f"PyTorch ({variant.name}) computes something else than our program: "
-                f"a difference of {difference:.2g}, allowed {BOUNDS[case.precision]}; "
-                "nothing was timed"
-            )
+        require_equal(difference, case.precision, variant.name)
         runs[variant.name], differences[variant.name] = run_of(timed), difference
         for _ in range(ours.PATHS if variant.compiled else 0):
             runs[variant.name]()  # a path with an operation not seen yet compiles it

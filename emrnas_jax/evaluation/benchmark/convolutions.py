@@ -9,8 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
+from emrnas_jax.evaluation.benchmark.comparison import require_equal
 from emrnas_jax.evaluation.benchmark.ours import Case
 from emrnas_jax.evaluation.benchmark.programs import Program, compiled, median_ms
 from emrnas_jax.evaluation.benchmark.rows import Row
@@ -44,7 +46,16 @@ def convolution_row(
     if against_torch:
         from emrnas_jax.evaluation.benchmark import torch_convolution
 
-        runs += torch_convolution.runs(x, kernel, dilation, case.precision)
+        theirs = torch_convolution.runs(x, kernel, dilation, case.precision)
+        found = theirs[0]().permute(0, 2, 3, 1).float().cpu().numpy()
+        expected = np.asarray(forward.run(), np.float32)
+        # Relative to the largest: these maps are not intensities.
+        require_equal(
+            float(np.abs(found - expected).max() / np.abs(expected).max()),
+            case.precision,
+            "eager",
+        )
+        runs += theirs
     times = median_ms(runs, repeats)
     row: Row = {
         "command": "convolution",

@@ -15,7 +15,7 @@ from emrnas_jax.evaluation.benchmark import torch_steps
 def runs(
     x: Array, kernel: Array, dilation: int, precision: str
 ) -> list[Callable[[], Any]]:
-    """Return the runs: forward, and forward with both gradients.
+    """Return the runs: forward (gives its map), and forward with both gradients.
 
     Args:
         x: `[batch, height, width, in]`.
@@ -33,9 +33,9 @@ def runs(
             image, weight, padding=dilation, dilation=dilation
         )
 
-    def forward() -> None:
+    def forward() -> Tensor:
         with torch.no_grad(), torch_steps.precise(variant):
-            torch_steps.waited(convolution())
+            return torch_steps.waited(convolution())
 
     def both() -> None:
         image.grad = weight.grad = None

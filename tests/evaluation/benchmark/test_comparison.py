@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.benchmark import comparison, ours, torch_steps
+from emrnas_jax.evaluation.benchmark.convolutions import FORMS, convolution_row
 from emrnas_jax.evaluation.benchmark.ours import Case
 from emrnas_jax.nas.space import Architecture
 
@@ -54,6 +55,14 @@ def test_a_step_of_alphas_has_the_same_loss_and_gradient(paths):
     program = ours.search_alpha_step(case)
     _, theirs = comparison.compare_alpha_step(case, program, 1)
     assert theirs["torch_difference"] < 1e-4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_convolution_is_timed_beside_the_same_of_pytorch(form):
+    case = dataclasses.replace(CASE, batch=1)
+    row = convolution_row(form, case, 2, 1, against_torch=True)
+    assert row["torch_ratio"] == row["step_ms"] / row["torch_ms"]
+    assert row["torch_gradient_ms"] > 0
 
 
 def test_the_sampled_paths_differ_and_start_with_the_architecture():
