@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from emrnas_jax.evaluation.benchmark.growth import curve, exponent
 from emrnas_jax.evaluation.benchmark.ours import PROGRAMS
@@ -135,3 +136,6 @@ def _log(axes: Axes, label: str, values: Sequence[int | float]) -> None:
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.xaxis.minorticks_off()
     axes.set_xlabel(label)
+    axes.yaxis.set_major_formatter("{x:g}")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else NullFormatter())
