@@ -55,8 +55,9 @@ class Timed(NamedTuple):
 
 def prepare() -> None:
     """Give PyTorch the cores that our programs use, and room for compiled paths."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    torch._dynamo.config.recompile_limit = 256
+    usable = getattr(os, "sched_getaffinity", None)  # not on every system
+    torch.set_num_threads(len(usable(0)) if usable else os.cpu_count() or 1)
+    torch._dynamo.config.cache_size_limit = 256
 
 
 def variants(precision: str) -> list[Variant]:
