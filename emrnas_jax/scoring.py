@@ -15,6 +15,7 @@ from emrnas_jax.evaluation.evaluate import (
     write_examples,
     write_scores,
 )
+from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import parameter_count
@@ -46,6 +47,7 @@ def score_fold(
         InputError: it is not trained to the end, or was trained as another network.
     """
     variables: dict = {"params": {}}
+    work: dict = {}
     if name != "zero_filled":
         last = experiment.retrain_steps(fold)
         if not has_trained(folder, last):
@@ -59,6 +61,9 @@ def score_fold(
                 f"{folder} was trained as another network ({record.settings}); use a "
                 "new --workdir"
             )
+        height, width = experiment.image_set.shape
+        precision = experiment.networks[name]["precision"]
+        work = roofline_figures(variables["params"], height * width, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",
@@ -71,7 +76,7 @@ def score_fold(
         settings.batch,
         settings.examples,
     )
-    cost = {
+    cost = work | {
         "parameters": parameter_count(variables["params"]),
         # Zero-filling is the network's input already.
         "seconds_per_frame": 0.0 if name == "zero_filled" else seconds,

@@ -10,6 +10,9 @@ from jaxtyping import Float
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
 from emrnas_jax.evaluation.evaluate import Scores, read_scores
+from emrnas_jax.evaluation.roofline import ROOFLINE
+
+COST = ("parameters", "seconds_per_frame", "device")
 
 
 def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
@@ -30,13 +33,17 @@ def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
         "seconds_per_frame": float(seconds),
         "device": costs[0]["device"],
         "frames": sum(len(s.subject) for s in scores),
+        # Absent where they were not measured: of zero-filling, or by older versions.
+        **{key: costs[0][key] for key in ROOFLINE if key in costs[0]},
     }
 
 
 def _read_cost(path: Path) -> dict:
     try:
         cost = json.loads(path.read_text())
-        return {key: cost[key] for key in ("parameters", "seconds_per_frame", "device")}
+        return {key: cost[key] for key in COST} | {
+            key: float(cost[key]) for key in ROOFLINE if key in cost
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not the cost of a network ({error}); delete scores.csv beside it "

@@ -57,6 +57,7 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
             by_name["scores"],
             by_name.get("differences", ""),
             by_name.get("folds", ""),
+            by_name.get("cost", ""),
             *shown["scores"],
         ],
         "Reconstructions": [

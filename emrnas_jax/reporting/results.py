@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.roofline import ROOFLINE
 
 
 @dataclass(frozen=True)
 class NetworkScore:
-    """One network's line of `results.json`; mean and std are over the folds' means."""
+    """One network's line of `results.json`; mean and std are over the folds' means.
+
+    The last four are a frame's work and what the device can do per second; older runs
+    lack them.
+    """
 
     psnr_db_mean: float
     psnr_db_std: float
@@ -23,6 +28,10 @@ class NetworkScore:
     parameters: int | None
     seconds_per_frame: float | None
     device: str
+    gflop_per_frame: float | None = None
+    mbytes_per_frame: float | None = None
+    gflops_ceiling: float | None = None
+    gbytes_per_second_ceiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ def _network_score(line: object, place: str) -> NetworkScore:
         parameters=_optional(line, "parameters", int, place),
         seconds_per_frame=_optional(line, "seconds_per_frame", float, place),
         device=_optional(line, "device", str, place) or "",
+        **{name: _optional(line, name, float, place) for name in ROOFLINE},
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from emrnas_jax.reporting.cost import cost_table
 from emrnas_jax.reporting.markup import (
     LATEX_PREAMBLE,
     Cell,
@@ -29,6 +30,9 @@ def all_tables(run: Run) -> list[Table]:
         tables.append(comparison_table(run))
     if any(fold.scores for fold in run.folds):
         tables.append(fold_table(run))
+    cost = cost_table(run)
+    if cost.rows:
+        tables.append(cost)
     if run.splits:
         tables.append(manifest_table(run))
     return tables

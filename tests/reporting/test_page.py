@@ -211,6 +211,7 @@ def test_results_alone_make_a_page(run):
         "scores",
         "table-scores",
         "table-differences",
+        "table-cost",
         "protocol",
     }
 

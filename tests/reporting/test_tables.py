@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.reporting import tables
+from emrnas_jax.reporting.cost import cost_table
 from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
 from emrnas_jax.reporting.run import read_run
 
@@ -149,7 +150,7 @@ def test_latex_environments_and_braces_are_balanced(content):
     text = tables.latex(content)
     begun = re.findall(r"\\begin\{(\w+)\}", text)
     assert sorted(begun) == sorted(re.findall(r"\\end\{(\w+)\}", text))
-    assert begun.count("tabular") == 4
+    assert begun.count("tabular") == 5
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
 
@@ -168,6 +169,23 @@ def test_markdown_rows_are_as_wide_as_their_header(content):
         rows = [line for line in to_markdown(table).splitlines() if line[:1] == "|"]
         assert len(rows) == len(table.rows) + 2
         assert {row.count("|") for row in rows} == {len(table.header) + 1}
+
+
+def test_work_per_frame_is_beside_what_the_device_can_do(content):
+    """42.3 GFLOP and 846 MB in 51.2 ms, of 20,000 GFLOP/s and 100 GB/s."""
+    found = texts(cost_table(content))
+    assert found.keys() == {"DC-CNN", "EMR-NAS"}  # zero-filling has no network
+    expected = ["42.3", "846", "50", "4\u00a0% of 20000 GFLOP/s"]
+    assert found["EMR-NAS"] == [*expected, "17\u00a0% of 100 GB/s"]
+
+
+def test_a_run_without_ceilings_has_no_table_of_work(run):
+    def without(results):
+        for line in results["networks"].values():
+            line.pop("gflops_ceiling", None)
+
+    content = edit_results(run, without)
+    assert "cost" not in [table.name for table in tables.all_tables(content)]
 
 
 AWKWARD = Table(

@@ -1,0 +1,1 @@
+"""Speed and memory of the compiled programs, beside PyTorch's, and their growth."""
