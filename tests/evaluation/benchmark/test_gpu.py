@@ -17,6 +17,9 @@ CASE = Case(PRESETS["cardiac"], 256, 1)
 def test_the_whole_plan_runs_on_the_cpu(tmp_path, monkeypatch, capsys):
     # PyTorch has tests of its own, and compiling takes it minutes.
     monkeypatch.setattr(gpu, "torch_is_installed", lambda: False)
+    # On a CPU tf32 is float32.
+    monkeypatch.setattr(gpu, "PRECISIONS", ("float32", "bf16"))
+    monkeypatch.setattr(gpu, "EPOCH_FRAMES", 16)
     options = ["--size=16", "--width=4", "--architecture=[O8]", "--repeats=1"]
     main(["gpu", *options, "--batches", "1", "2", f"--output={tmp_path}"])
     record = json.loads((tmp_path / "results.json").read_text())
