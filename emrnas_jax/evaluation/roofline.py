@@ -127,7 +127,7 @@ def measure_ceilings(precision: str) -> Ceilings:
     """
     cpu = jax.default_backend() == "cpu"
     dtype, product = MATRIX_FORMS[precision]
-    rows = 1024 if cpu else 8192
+    rows = 2048 if cpu else 8192
     matrix = jax.random.normal(jax.random.key(0), (rows, rows), jnp.dtype(dtype))
     # Larger than any cache; read once and written once.
     line = jnp.zeros(2**25 if cpu else 2**28)

@@ -10,7 +10,7 @@ import jax
 
 from emrnas_jax.evaluation.benchmark import comparison, ours
 from emrnas_jax.evaluation.benchmark.ours import Case
-from emrnas_jax.evaluation.benchmark.programs import Program, median_ms
+from emrnas_jax.evaluation.benchmark.programs import Program, median_ms, rest
 from emrnas_jax.evaluation.roofline import (
     TRAINING_PASSES,
     forward_work,
@@ -100,6 +100,7 @@ def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
     """Return what is said of every measured program."""
     weights = ours.initial_weights(case)
     work = forward_work(weights, case.size**2, case.precision)
+    rest()
     ceilings = measure_ceilings(case.precision)
     frames_per_second = case.batch / (step_ms / 1e3)
     passes = 1 if command == "reconstruct" else TRAINING_PASSES
