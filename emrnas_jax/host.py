@@ -15,7 +15,7 @@ from emrnas_jax import processes
 from emrnas_jax.errors import InputError
 
 # Parameters of glibc's mallopt.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 
 def prepare(cache: Path) -> None:
@@ -44,7 +44,9 @@ def keep_freed_memory() -> None:
     with contextlib.suppress(AttributeError, OSError):
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        # Other threads' arenas map what is large, whatever M_MMAP_MAX says.
+        libc.mallopt(M_ARENA_MAX, 1)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)  # never; the largest int is 2 GiB
 
 
 def keep_compiled_programs(folder: Path) -> None:

@@ -58,16 +58,15 @@ def targets() -> dict[str, str] | None:
 def _library() -> tuple[str, ctypes.CDLL]:
     compiler = _compiler()
     digest = _digest(compiler)
-    for folder in (CACHE.expanduser(), Path(tempfile.mkdtemp(prefix="emrnas-"))):
-        path = folder / f"kernels-{digest}.so"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                _compile(compiler, path)
-            return digest, ctypes.CDLL(str(path))
-        except PermissionError:  # a home that cannot be written
-            continue
-    raise PermissionError("neither the home nor the temporary folder can be written")
+    path = CACHE.expanduser() / f"kernels-{digest}.so"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _compile(compiler, path)
+    except OSError:  # a home that cannot be written: for this process alone
+        path = Path(tempfile.mkdtemp(prefix="emrnas-")) / path.name
+        _compile(compiler, path)
+    return digest, ctypes.CDLL(str(path))
 
 
 def _compiler() -> str:
