@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Our programs and PyTorch's in turn, after both were seen to compute the same.
 
 Images must agree within 1e-4 (intensities are about [0, 1]); for a step, the loss

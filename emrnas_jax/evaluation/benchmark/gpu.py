@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Everything that is to be measured on a GPU, in order of importance, in minutes.
 
 Each figure is written when it is there. A row that fails says its error; rows for
