@@ -14,10 +14,10 @@ Variants, after a colon:
     ablation_g   all blocks alike
     emrnas_real  beyond the paper: uses that the images are real
 
-Measured: `small` takes 9 minutes on two CPU cores and ends at 28.35 dB, SSIM 0.865
-(zero-filled 21.99 dB, 0.616; README).
-The paper's own size has not been run here; a search step costs what the fixed network's
-training step costs (README).
+Measured: `small` ends at 28.34 dB, SSIM 0.865 (zero-filled 21.99 dB, 0.616; README),
+in minutes on two CPU cores.
+The paper's own size has not been run here; a search step costs 1.1 times the fixed
+network's training step (README).
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
