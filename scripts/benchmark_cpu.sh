@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tables and plots of benchmarks/README.md: bash scripts/benchmark_cpu.sh [FOLDER]
-# On two idle cores about 25 minutes. Needs a C++ compiler for torch.compile.
+# On two idle cores about 45 minutes. Needs a C++ compiler for torch.compile.
 set -euo pipefail
 folder="$(realpath -m "${1:-benchmarks/cpu}")"
 extras=bench
