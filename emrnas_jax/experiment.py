@@ -25,15 +25,20 @@ from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
-from emrnas_jax.models.networks import (
-    NetworkRecord,
-    build_network,
-    complete_settings,
-)
+from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.nas.space import Architecture, architecture_named, read_architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
+from emrnas_jax.systems import (
+    FOLD,
+    RANDOM,
+    SEARCHED,
+    System,
+    random_architecture,
+    read_systems,
+    searches_of,
+)
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.search import SearchSettings
@@ -102,7 +107,7 @@ class Experiment:
         """
         self.run = run
         settings: dict[str, Any] = config.to_dict()
-        for key in ("seed", "architecture", "networks"):
+        for key in ("seed", "networks", "search"):
             if key not in settings:
                 raise InputError(f"the config has no {key!r}")
         self.seed: int = settings["seed"]
@@ -115,18 +120,15 @@ class Experiment:
         self.retrain = _section(settings, "retrain", RetrainSettings)
         self.evaluation = _section(settings, "evaluation", EvaluationSettings)
         self.loop = _section(settings, "loop", LoopSettings)
-        self.given_architecture: str = settings["architecture"]
-        self.networks: dict[str, dict] = {
-            name: complete_settings(name, own)
-            for name, own in settings["networks"].items()
-        }
-        for name, own in self.networks.items():
-            _check_consistency(name, own, self.data.images)
-        if self.given_architecture and "emrnas" in self.networks:
-            given = {"architecture": self.given_architecture}
-            build_network("emrnas", self.networks["emrnas"] | given)
         self._config: dict = json.loads(config.to_json())
-        refuse_other_config(run / "config.json", self._config)
+        self._begun_with = refuse_other_config(run / "config.json", self._config)
+        # Networks that the run has already stay in its results.
+        networks = self._begun_with | settings["networks"]
+        self._config["networks"] = self._begun_with | self._config["networks"]
+        self.systems = read_systems(networks, settings["search"])
+        self.searches = searches_of(self.systems)
+        for system in self.systems.values():
+            _check_consistency(system, self.data.images)
 
     @cached_property
     def image_set(self) -> ImageSet:
@@ -137,13 +139,18 @@ class Experiment:
     def folds(self) -> list[Fold]:
         """The folds of the manifest, which is written the first time."""
         path = self.run / "folds.json"
-        if not processes.as_first_sees(path.exists()):
+        begun = processes.as_first_sees(path.exists())
+        if begun:
+            folds = read_folds(path)
+        else:
             settings = self.folds_settings
             subjects = self.image_set.subjects
             folds = make_folds(subjects, settings.count, self.seed, settings.validation)
+        if not begun or self._begun_with.keys() != self._config["networks"].keys():
             self._refuse_what_cannot_run(folds)
             # Not before all is known to be good: a failed start leaves nothing.
             write_json(self.run / "config.json", self._config)
+        if not begun:
             write_json(self.run / "data.json", self.image_set.summary())
             write_folds(path, folds)
         refuse_other_data(self.run / "data.json", self.image_set.summary())
@@ -166,12 +173,12 @@ class Experiment:
         jax.eval_shape(
             lambda: draw_mask(self.sampling, jax.random.key(0), (height, width))
         )
-        searches = "emrnas" in self.networks and not self.given_architecture
         for k, fold in enumerate(folds, 1):
             splits = [("retrain", self.retrain.batch, (*fold.train, *fold.validation))]
-            if searches:
-                splits += [("search", self.search.batch, fold.train)]
-                splits += [("search", self.search.batch, fold.validation)]
+            for search in self.searches:
+                batch = search.settings.batch
+                splits += [("search", batch, fold.train)]
+                splits += [("search", batch, fold.validation)]
             for section, batch, subjects in splits:
                 try:
                     mesh_for(batch)
@@ -218,26 +225,45 @@ class Experiment:
         """Return where a fold keeps its search or one of its networks."""
         return self.run / f"fold_{fold}" / part
 
-    @property
-    def architecture(self) -> Architecture:
-        """The architecture given in the config, or the ensemble of the searches."""
-        if self.given_architecture:
-            return architecture_named(self.given_architecture)
-        path = self.run / "architecture.json"
+    def architecture(self, name: str, fold: int) -> Architecture:
+        """Return the architecture of a network that has one, in a fold.
+
+        Raises:
+            InputError: it was not searched yet.
+        """
+        system = self.systems[name]
+        if system.source == RANDOM:
+            return random_architecture(system, self.seed)
+        if system.source not in SEARCHED:
+            return architecture_named(system.settings["architecture"])
+        search = next(s for s in self.searches if name in s.networks)
+        if system.source == FOLD:
+            path = self.folder(fold, search.place) / "architecture.json"
+        else:
+            path = self.run / search.architecture_file
         if not path.exists():
             raise InputError(
                 f"{path} is missing: nothing was searched yet; run --stage=search and "
-                "--stage=ensemble, or set --config.architecture"
+                f"--stage=ensemble, or set --config.networks.{name}.architecture"
             )
         return read_architecture(path)[0]
 
-    def record(self, name: str) -> NetworkRecord:
-        """Return all that a network of this run is, except its weights."""
-        settings = dict(self.networks[name])
-        if name == "emrnas":
-            settings["architecture"] = str(self.architecture)
+    def settings(self, name: str) -> dict[str, Any]:
+        """Return all settings of a network; architectures of folds may differ."""
+        system = self.systems[name]
+        if system.source in ("", FOLD):
+            return system.settings
+        return system.settings | {"architecture": str(self.architecture(name, 1))}
+
+    def record(self, name: str, fold: int) -> NetworkRecord:
+        """Return all that a network of a fold is, except its weights."""
+        system = self.systems[name]
+        settings = dict(system.settings)
+        if system.source:
+            settings["architecture"] = str(self.architecture(name, fold))
         return NetworkRecord(
             name=name,
+            kind=system.kind,
             settings=settings,
             sampling=dataclasses.asdict(self.sampling),
             images=self.data.images,
@@ -255,10 +281,10 @@ def _section(settings: dict, name: str, kind: type[Section]) -> Section:
         raise InputError(f"config section {name!r}: {error}") from error
 
 
-def _check_consistency(name: str, settings: dict, images: str) -> None:
-    consistency = settings.get("consistency")
+def _check_consistency(system: System, images: str) -> None:
+    consistency = system.settings.get("consistency")
     if images == "complex" and consistency in ("two_step", "real"):
         raise InputError(
-            f"networks.{name}.consistency={consistency} assumes magnitude images, and "
-            "data.images is complex; use consistency=single"
+            f"networks.{system.name}.consistency={consistency} assumes magnitude "
+            "images, and data.images is complex; use consistency=single"
         )

@@ -4,26 +4,86 @@ Each section is splatted into one constructor: `data` into `DataSettings`, `samp
 into `Sampling`, `folds` and `evaluation` into those of `experiment`, a network's into
 its constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
 Section numbers are those of EMR-NAS (Huang et al., 2020).
+
+The networks of a run are systems by name: every entry of `models.networks.NETWORKS`,
+and those of `SYSTEMS`, which are one of these with other settings.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
 # (a ConfigDict declares its values as anything JSON can hold)
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.models.networks import NETWORKS, complete_settings, takes_architecture
 
 Variants = dict[str, Callable[[ConfigDict], None]]
 
+ABLATIONS: dict[str, dict[str, Any]] = {  # Table 3
+    "ablation_a": {},
+    "ablation_b": {"batch_norm": True},
+    "ablation_c": {"residual": False},
+    "ablation_d": {"architecture": "random"},
+    "ablation_e": {"architecture": "fold"},
+    "ablation_f": {"cells_per_block": 4, "shared": "block"},
+    "ablation_g": {"shared": "block"},
+    # The other reading of "homogeneous": one operation everywhere.
+    "ablation_g_single": {"shared": "network"},
+}
+VARIANTS_OF_SEARCH: dict[str, dict[str, Any]] = {
+    "one_path": {"search": {"paths_per_cell": 1}},
+    "two_paths": {"search": {"paths_per_cell": 2}},
+    "darts": {"search": {"paths_per_cell": 8}},
+    "argmax": {"search": {"gate_rule": "argmax"}},
+    "random_search": {"search": {"gate_rule": "uniform"}},
+    **{f"random_{n}": {"architecture": "random"} for n in (1, 2, 3)},
+}
+CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
+CONSISTENCIES = ("single", "two_step", "real")
 
-def settings() -> ConfigDict:
-    """Return the settings of section 3, for 256 x 256 magnitude images."""
+SYSTEMS: dict[str, dict[str, Any]] = {
+    **{
+        name: {"kind": "emrnas", **own}
+        for name, own in (ABLATIONS | VARIANTS_OF_SEARCH).items()
+    },
+    **{
+        f"{kind}_{consistency}": {"kind": kind, "consistency": consistency}
+        for kind in (*CASCADES, "unet")
+        for consistency in CONSISTENCIES
+    },
+}
+
+TABLE_2 = (
+    *("unet", "dccnn", "rdn", "cddntdc", "emrnas"),
+    *("dccnn_matched", "rdn_matched", "cddntdc_matched"),  # section 3.3
+)
+
+# What a network of each kind becomes where two CPU cores have minutes.
+REDUCED: dict[str, dict[str, Any]] = {
+    "emrnas": {"components": 3, "width": 8},
+    "unet": {"width": 16},
+    "dccnn": {"components": 3, "width": 16},
+    "rdn": {"components": 3, "width": 16},
+    "cddntdc": {"components": 3, "width": 8},
+    # Sizes near that of EMR-NAS, which has 46,000 parameters then.
+    "dccnn_matched": {"components": 3, "width": 16, "layers": 6},
+    "rdn_matched": {"components": 3, "width": 16, "layers": 6},
+    "cddntdc_matched": {"components": 3, "width": 8, "layers": 14},
+}
+
+
+def settings(*networks: str) -> ConfigDict:
+    """Return the settings of section 3, for 256 x 256 magnitude images.
+
+    Args:
+        networks: names of systems; EMR-NAS alone unless given.
+    """
     config = ConfigDict()
     config.seed = 0
     config.reduced = False  # True labels the report as a reduced-size run
-    config.architecture = ""  # searched; or a preset's name, or [O5 O8 O8|...]
     config.data = ConfigDict()
     config.data.path = ""  # folder of the files
     config.data.images = "magnitude"
@@ -43,16 +103,7 @@ def settings() -> ConfigDict:
     config.folds = ConfigDict()
     config.folds.count = 3  # section 3
     config.folds.validation = 2 / 11  # "a ratio around 9:2", section 3
-    config.networks = ConfigDict()
-    config.networks.emrnas = ConfigDict()
-    config.networks.emrnas.components = 5  # N, section 3
-    config.networks.emrnas.cells_per_block = 3  # T = 3 N, section 3
-    config.networks.emrnas.width = 16  # 324,186 parameters; section 3.3 has 0.33 M
-    config.networks.emrnas.consistency = "two_step"  # TDC, section 2.1
-    config.networks.emrnas.batch_norm = False  # Table 3, A
-    config.networks.emrnas.residual = True
-    config.networks.emrnas.shared = "none"  # Table 3: heterogeneous blocks
-    config.networks.emrnas.precision = "float32"  # or tf32, bf16: GPUs and TPUs
+    use(config, networks or ("emrnas",))
     config.search = ConfigDict()
     config.search.warmup_epochs = 50  # section 3
     config.search.search_epochs = 50
@@ -75,6 +126,8 @@ def settings() -> ConfigDict:
     config.evaluation = ConfigDict()
     config.evaluation.batch = 8
     config.evaluation.examples = 3  # frames a fold shown in the report
+    config.report = ConfigDict()
+    config.report.zoom = ""  # found; or ROW,COLUMN,SIDE in pixels, or off
     config.loop = ConfigDict()  # changes nothing but speed
     config.loop.steps_per_dispatch = 10
     config.loop.checkpoint_seconds = 60.0
@@ -82,8 +135,48 @@ def settings() -> ConfigDict:
     return config
 
 
+def use(config: ConfigDict, names: Sequence[str]) -> None:
+    """Make these systems the networks of a run, with all their settings."""
+    config.networks = ConfigDict({name: _system(name) for name in names})
+
+
+def _system(name: str) -> dict[str, Any]:
+    own = dict(SYSTEMS.get(name, {}))
+    kind, search = own.pop("kind", name), own.pop("search", {})
+    if not takes_architecture(kind):
+        return {"kind": kind, **complete_settings(kind, own, name)}
+    own = {"architecture": "ensemble"} | own
+    return {"kind": kind, **complete_settings(kind, own, name), "search": search}
+
+
+def table_2(config: ConfigDict) -> None:
+    """Compare the networks of Table 2, and those of section 3.3 beside them."""
+    use(config, TABLE_2)
+
+
+def table_3(config: ConfigDict) -> None:
+    """Compare the ablations of Table 3; A, D and E share what A's search found."""
+    use(config, tuple(ABLATIONS))
+
+
+def search_variants(config: ConfigDict) -> None:
+    """Compare kinds of search with each other and with random architectures."""
+    use(config, tuple(VARIANTS_OF_SEARCH))
+
+
+def consistencies(config: ConfigDict) -> None:
+    """Give every cascade each consistency, in networks of the same size.
+
+    EMR-NAS has the published architecture, so that nothing else differs.
+    """
+    use(config, [f"{kind}_{c}" for kind in CASCADES for c in CONSISTENCIES])
+    for own in config.networks.values():
+        if own.kind == "emrnas":
+            own.architecture = "cardiac"
+
+
 def reduce(config: ConfigDict) -> None:
-    """Reduce frames, network and epochs so that two CPU cores need minutes.
+    """Reduce frames, networks and epochs so that two CPU cores need minutes.
 
     The learning rates are larger than the paper's because the steps are few; they were
     chosen on the loss of training, not on test frames.
@@ -91,8 +184,10 @@ def reduce(config: ConfigDict) -> None:
     config.reduced = True
     config.data.downsample = 4  # 64 x 64
     config.data.frames_per_subject = 10
-    config.networks.emrnas.components = 3
-    config.networks.emrnas.width = 8
+    for own in config.networks.values():
+        own.update(REDUCED.get(own.kind, {}))
+        if own.get("architecture") == "cardiac":  # its first components
+            own.architecture = "[O5 O8 O8|O8 O8 O8|O4 O1 O2]"
     config.search.warmup_epochs = 3
     config.search.search_epochs = 3
     config.search.learning_rate = 3e-3
@@ -104,13 +199,23 @@ def reduce(config: ConfigDict) -> None:
 def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> None:
     """Change `config` into the variant that follows the colon of `--config`.
 
+    Beside `variants`, the name of a system makes it the run's only network; and
+    NAME_small is NAME at reduced size.
+
     Raises:
         InputError: there is no such variant.
     """
     if not name:
         return
-    if name not in variants:
+    if name in variants:
+        variants[name](config)
+    elif name in NETWORKS or name in SYSTEMS:
+        use(config, [name])
+    elif name.endswith("_small"):
+        apply_variant(config, name.removesuffix("_small"), variants)
+        reduce(config)
+    else:
         raise InputError(
-            f"--config: no variant {name!r}; there are {', '.join(variants)}"
+            f"--config: no variant {name!r}; there are "
+            f"{', '.join([*variants, *NETWORKS, *SYSTEMS])}, and each with _small"
         )
-    variants[name](config)

@@ -33,7 +33,8 @@ from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import read_architecture, write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
-from emrnas_jax.scoring import compiled_network, score_fold
+from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
+from emrnas_jax.systems import Search
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
@@ -47,24 +48,28 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 def search_stage(experiment: Experiment) -> None:
-    """Search every fold; nothing to do where the config gives the architecture."""
-    if "emrnas" not in experiment.networks or experiment.given_architecture:
-        return
-    network = SearchNetwork(**experiment.networks["emrnas"])
-    settings, sampling = experiment.search, experiment.sampling
+    """Search every fold, for each network that asks for a search of its own."""
+    for search in experiment.searches:
+        _search_folds(experiment, search)
+
+
+def _search_folds(experiment: Experiment, search: Search) -> None:
+    network, settings = SearchNetwork(**search.network), search.settings
     count = experiment.folds_settings.count
     if settings.folds_in_parallel:
         meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
     else:
         meshes = [mesh_for(settings.batch)] * count
-    _tell_devices("search", settings.batch, meshes[0])
+    _tell_devices(search.place, settings.batch, meshes[0])
     dispatches_of = cache(
-        lambda mesh: make_dispatches(network, settings, sampling, experiment.seed, mesh)
+        lambda mesh: make_dispatches(
+            network, settings, experiment.sampling, experiment.seed, mesh
+        )
     )
     tasks = [
-        partial(_search_fold, experiment, network, dispatches_of(mesh), k, fold, mesh)
+        partial(_search_fold, experiment, search, dispatches_of(mesh), k, fold, mesh)
         for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1)
-        if not _is_there(experiment.folder(k, "search") / "architecture.json")
+        if not _is_there(experiment.folder(k, search.place) / "architecture.json")
     ]
     if settings.folds_in_parallel and tasks:
         run_side_by_side(tasks)
@@ -75,21 +80,21 @@ def search_stage(experiment: Experiment) -> None:
 
 def _search_fold(
     experiment: Experiment,
-    network: SearchNetwork,
+    search: Search,
     dispatches: tuple[Dispatch, Dispatch],
     k: int,
     fold: Fold,
     mesh: Mesh,
     termination: TerminationRequest | None,
 ) -> None:
-    settings = experiment.search
-    batch = settings.batch
+    batch = search.settings.batch
+    name = f"fold {k} search" + ("" if search.place == "search" else f" {search.name}")
     architecture, _ = search_fold(
-        f"fold {k} search",
-        experiment.folder(k, "search"),
-        network,
+        name,
+        experiment.folder(k, search.place),
+        SearchNetwork(**search.network),
         dispatches,
-        settings,
+        search.settings,
         experiment.split("training", k, batch, fold.train, mesh=mesh),
         experiment.split("validation", k, batch, fold.validation, mesh=mesh),
         experiment.seed,
@@ -97,7 +102,7 @@ def _search_fold(
         experiment.loop,
         termination,
     )
-    LOG.info("fold %d found %s", k, architecture)
+    LOG.info("%s found %s", name, architecture)
 
 
 def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
@@ -116,33 +121,30 @@ def _is_there(path: Path) -> bool:
 
 
 def ensemble_stage(experiment: Experiment) -> None:
-    """Sum the folds' p and write the architecture that follows."""
-    if "emrnas" not in experiment.networks or experiment.given_architecture:
-        return
-    found = []
-    for k, _ in enumerate(experiment.folds, 1):
-        path = experiment.folder(k, "search") / "architecture.json"
-        _, p = read_architecture(path)
-        if p is None:
-            raise InputError(f"{path} has no probabilities; run --stage=search again")
-        found.append(p)
-    cells = experiment.networks["emrnas"]["cells_per_block"]
-    architecture, mean = ensemble(found, cells)
-    write_architecture(experiment.run / "architecture.json", architecture, mean)
-    LOG.info("the ensemble of %d folds is %s", len(found), architecture)
+    """Sum the folds' p of every search and write the architecture that follows."""
+    for search in experiment.searches:
+        found = []
+        for k, _ in enumerate(experiment.folds, 1):
+            path = experiment.folder(k, search.place) / "architecture.json"
+            _, p = read_architecture(path)
+            if p is None:
+                raise InputError(
+                    f"{path} has no probabilities; run --stage=search again"
+                )
+            found.append(p)
+        architecture, mean = ensemble(found, search.network["cells_per_block"])
+        path = experiment.run / search.architecture_file
+        write_architecture(path, architecture, mean)
+        LOG.info("%s: the ensemble is %s", search.name, architecture)
 
 
 def retrain_stage(experiment: Experiment) -> None:
     """Train every network on S_train and S_val of every fold."""
-    batch = experiment.retrain.batch
-    _tell_devices("retrain", batch, mesh_for(batch))
-    for name in experiment.networks:
-        record = experiment.record(name)
-        network = record.build()
-        settings = experiment.retrain
-        dispatch = make_dispatch(
-            network, settings, experiment.sampling, experiment.seed
-        )
+    settings = experiment.retrain
+    _tell_devices("retrain", settings.batch, mesh_for(settings.batch))
+    for name in experiment.systems:
+        dispatch = None  # folds whose networks are alike share one compiled program
+        trained = None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             last = experiment.retrain_steps(fold)
@@ -150,11 +152,17 @@ def retrain_stage(experiment: Experiment) -> None:
                 has_trained(folder, last)
             ):
                 continue
+            record = experiment.record(name, k)
+            if dispatch is None or record != trained:
+                trained = record
+                dispatch = make_dispatch(
+                    record.build(), settings, experiment.sampling, experiment.seed
+                )
             retrain_fold(
                 f"fold {k} {name}",
                 folder,
                 record,
-                network,
+                record.build(),
                 dispatch,
                 settings,
                 experiment.split(
@@ -167,15 +175,16 @@ def retrain_stage(experiment: Experiment) -> None:
 
 def evaluate_stage(experiment: Experiment) -> None:
     """Score every network and the zero-filled images; write `results.json`."""
-    for name in ("zero_filled", *experiment.networks):
-        apply = None
+    for name in (ZERO_FILLED, *experiment.systems):
+        apply, scored = None, None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             if _is_there(folder / "scores.csv"):
                 continue
-            if apply is None:  # folds share one compiled program
-                apply = compiled_network(experiment, name)
-            scores = score_fold(experiment, fold, k, name, apply, folder)
+            record = None if name == ZERO_FILLED else experiment.record(name, k)
+            if apply is None or record != scored:
+                apply, scored = compiled_network(record), record
+            scores = score_fold(experiment, fold, k, record, apply, folder)
             LOG.info("fold %d %s: %.2f dB", k, name, scores.psnr_db.mean())
     write_json(experiment.run / "results.json", collect_results(experiment))
 
@@ -183,12 +192,22 @@ def evaluate_stage(experiment: Experiment) -> None:
 def collect_results(experiment: Experiment) -> dict:
     """Return what `results.json` holds, from the folds' scores."""
     folds = range(1, len(experiment.folds) + 1)
-    names = ("zero_filled", *experiment.networks)
+    names = (ZERO_FILLED, *experiment.systems)
     networks, comparisons = collect(
         {name: [experiment.folder(k, name) for k in folds] for name in names},
         experiment.seed,
     )
-    searched = "emrnas" in experiment.networks
+    for name, system in experiment.systems.items():
+        networks[name] |= {
+            "kind": system.kind,
+            "settings": experiment.settings(name),
+            "architecture_source": system.source,
+        }
+    architectures = [
+        str(experiment.architecture(name, 1))
+        for name, system in experiment.systems.items()
+        if system.source
+    ]
     achieved = achieved_rate(experiment)
     sampling = experiment.sampling
     return {
@@ -197,7 +216,16 @@ def collect_results(experiment: Experiment) -> dict:
         "sampling_rate": achieved if sampling.kind == "file" else sampling.rate,
         "achieved_rate": achieved,
         "folds": len(folds),
-        "architecture": str(experiment.architecture) if searched else None,
+        "architecture": next(iter(architectures), None),
+        "searches": {
+            search.name: {
+                "architecture": str(
+                    read_architecture(experiment.run / search.architecture_file)[0]
+                ),
+                "networks": search.networks,
+            }
+            for search in experiment.searches
+        },
         "metrics": CONVENTION,
         "networks": networks,
         "comparisons": comparisons,

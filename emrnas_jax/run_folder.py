@@ -14,6 +14,7 @@ from emrnas_jax.errors import InputError
 FREE = (
     "loop",
     "evaluation",
+    "report",
     "search.folds_in_parallel",
     "data.path",
     "data.cache",
@@ -62,25 +63,36 @@ def _lock(run: Path) -> Iterator[bool]:
                 run.rmdir()  # a start that was refused leaves nothing
 
 
-def refuse_other_config(path: Path, config: dict) -> None:
+def refuse_other_config(path: Path, config: dict) -> dict[str, dict]:
     """Compare a config with that of the run, where the run has begun.
+
+    Networks may come and go: each is trained and scored for itself, on the same folds
+    and masks.
 
     Args:
         path: `config.json` of the run.
         config: the settings now, as JSON holds them.
 
+    Returns:
+        the settings of the networks that the run has already.
+
     Raises:
         InputError: settings differ that decide the results, or the file is damaged.
     """
     if not path.exists():
-        return
+        return {}
     try:
         old = json.loads(path.read_text())
-    except ValueError as error:
+        networks = dict(old["networks"])
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
+    changed = config | {"networks": networks | config["networks"]}
+    old["networks"] = {
+        name: networks.get(name, own) for name, own in changed["networks"].items()
+    }
     differing = [
         f"{key} was {before!r}, now {now!r}"
-        for key, before, now in _differences(old, config)
+        for key, before, now in _differences(old, changed)
         if not any(key == free or key.startswith(f"{free}.") for free in FREE)
     ]
     if differing:
@@ -88,6 +100,7 @@ def refuse_other_config(path: Path, config: dict) -> None:
             f"{path.parent} is a run with other settings: {'; '.join(differing)}. Use "
             "its settings, or a new --workdir"
         )
+    return networks
 
 
 def _differences(

@@ -18,15 +18,17 @@ from emrnas_jax.evaluation.evaluate import (
 from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
-from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.networks import NetworkRecord, parameter_count
 from emrnas_jax.training.retrain import has_trained, load_trained
 
+ZERO_FILLED = "zero_filled"  # the images that networks start from, scored like one
 
-def compiled_network(experiment: Experiment, name: str) -> Network:
-    """Return a network of the run, or "zero_filled", for all its folds."""
-    if name == "zero_filled":
+
+def compiled_network(record: NetworkRecord | None) -> Network:
+    """Return a network, compiled, or zero-filling where there is none."""
+    if record is None:
         return _zero_filled
-    network = experiment.record(name).build()
+    network = record.build()
     return over_batch(lambda variables, batch: network.apply(variables, *batch[:3]))
 
 
@@ -39,30 +41,44 @@ def _zero_filled(
 
 
 def score_fold(
-    experiment: Experiment, fold: Fold, k: int, name: str, apply: Network, folder: Path
+    experiment: Experiment,
+    fold: Fold,
+    k: int,
+    record: NetworkRecord | None,
+    apply: Network,
+    folder: Path,
 ) -> Scores:
     """Score a network of fold `k` on S_test; `scores.csv` is written last.
+
+    Args:
+        experiment: the run.
+        fold: its subjects.
+        k: its number.
+        record: of the network; None for the zero-filled images.
+        apply: the network, compiled.
+        folder: of the network in the fold.
 
     Raises:
         InputError: it is not trained to the end, or was trained as another network.
     """
+    name = record.name if record else ZERO_FILLED
     variables: dict = {"params": {}}
     work: dict = {}
-    if name != "zero_filled":
+    if record:
         last = experiment.retrain_steps(fold)
         if not has_trained(folder, last):
             raise InputError(
                 f"{folder}: {name} is not trained to its last step, {last}; run "
                 "--stage=retrain first"
             )
-        record, _, variables = load_trained(folder, last)
-        if record != experiment.record(name):
+        found, _, variables = load_trained(folder, last)
+        if found != record:
             raise InputError(
-                f"{folder} was trained as another network ({record.settings}); use a "
+                f"{folder} was trained as another network ({found.settings}); use a "
                 "new --workdir"
             )
         height, width = experiment.image_set.shape
-        precision = experiment.networks[name]["precision"]
+        precision = record.settings["precision"]
         work = roofline_figures(variables["params"], height * width, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
@@ -79,7 +95,7 @@ def score_fold(
     cost = work | {
         "parameters": parameter_count(variables["params"]),
         # Zero-filling is the network's input already.
-        "seconds_per_frame": 0.0 if name == "zero_filled" else seconds,
+        "seconds_per_frame": seconds if record else 0.0,
         "device": device_name(),
     }
     write_json(folder / "cost.json", cost)

@@ -69,8 +69,8 @@ def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
         ("retrain.momentum", 1.0, r"retrain\.momentum: found 1"),
         ("networks.emrnas.shared", "cells", "none, block, network"),
         ("networks.emrnas.width", 0, r"networks\.emrnas\.width"),
-        ("architecture", "[O9]", "O9"),
-        ("architecture", "[O1 O2|O3 O4]", "blocks"),
+        ("networks.emrnas.architecture", "[O9]", "O9"),
+        ("networks.emrnas.architecture", "[O1 O2|O3 O4]", "blocks"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(key, value, message, tmp_path):
@@ -151,10 +151,10 @@ def test_a_folder_in_use_is_refused(tmp_path):
 def test_cells_that_share_a_choice_must_be_alike(tmp_path):
     config = get_config("demo", "tiny")
     config.networks.emrnas.update(components=2, shared="block")
-    config.architecture = "[O1 O2|O1 O3]"
+    config.networks.emrnas.architecture = "[O1 O2|O1 O3]"
     with pytest.raises(InputError, match="all blocks are alike"):
         Experiment(config, tmp_path / "run")
-    config.architecture = "[O1 O2|O1 O2]"
+    config.networks.emrnas.architecture = "[O1 O2|O1 O2]"
     Experiment(config, tmp_path / "run")
 
 

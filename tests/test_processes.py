@@ -170,7 +170,7 @@ def test_the_first_process_speaks_for_all(together):
     run, [(out, err), (other_out, other_err)] = together
     assert summary(run) in out
     assert other_out.replace("[Gloo]", "").count("dB") == 0
-    assert "fold 2 found" in err
+    assert "fold 2 search found" in err
     assert "fold 2 found" not in other_err
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emrnas_jax import paper
 from emrnas_jax.errors import InputError
 from emrnas_jax.main import summary
 from emrnas_jax.protocol import run_protocol
@@ -125,6 +126,25 @@ def test_settings_that_decide_no_weight_may_change(config, run, copy):
         assert (copy / "fold_1" / name).read_text() == (
             run / "fold_1" / name
         ).read_text()
+
+
+def test_a_network_can_be_added_to_a_finished_run(config, copy):
+    alone = config.copy_and_resolve_references()
+    paper.use(alone, ["ablation_d"])
+    alone.networks.ablation_d.update(components=1, cells_per_block=2, width=4)
+    before = (copy / "fold_1/emrnas/scores.csv").stat().st_mtime_ns
+    run_protocol(alone, copy)
+    results = json.loads((copy / "results.json").read_text())
+    assert list(results["networks"]) == ["zero_filled", "emrnas", "ablation_d"]
+    assert (copy / "fold_1/emrnas/scores.csv").stat().st_mtime_ns == before
+    drawn = results["networks"]["ablation_d"]["settings"]["architecture"]
+    assert results["networks"]["ablation_d"]["architecture_source"] == "random"
+    record = json.loads((copy / "fold_3/ablation_d/network.json").read_text())
+    assert record["settings"]["architecture"] == drawn
+    assert record["kind"] == "emrnas"
+    alone.networks.ablation_d.width = 8
+    with pytest.raises(InputError, match=r"networks\.ablation_d\.width was 4, now 8"):
+        run_protocol(alone, copy)
 
 
 def test_other_data_are_refused(config, copy):

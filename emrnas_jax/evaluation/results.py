@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
 from emrnas_jax.evaluation.evaluate import Scores, read_scores
@@ -31,11 +32,26 @@ def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
     return values | {
         "parameters": costs[0]["parameters"],
         "seconds_per_frame": float(seconds),
+        "seconds_per_epoch": seconds_per_epoch(folders),
         "device": costs[0]["device"],
         "frames": sum(len(s.subject) for s in scores),
         # Absent where they were not measured: of zero-filling, or by older versions.
         **{key: costs[0][key] for key in ROOFLINE if key in costs[0]},
     }
+
+
+def seconds_per_epoch(folders: Sequence[Path]) -> float | None:
+    """Return the median seconds of a training epoch, averaged over folds.
+
+    The first epoch of a fold, which compiles, does not count. None where nothing was
+    trained, or for one epoch alone.
+    """
+    medians = []
+    for folder in folders:
+        rows = runlog.read(folder / "metrics.jsonl")[1:]
+        if rows:
+            medians.append(float(np.median([row["seconds"] for row in rows])))
+    return float(np.mean(medians)) if medians else None
 
 
 def _read_cost(path: Path) -> dict:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,12 +26,13 @@ class NetworkRecord:
     """All that a trained network is, except its weights.
 
     Attributes:
-        name: key of `NETWORKS`.
+        name: its label in the run.
         settings: arguments of its constructor.
         sampling: arguments of `Sampling`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.
         shape: height and width of the training images, pixels.
         seed: of the run.
+        kind: key of `NETWORKS`; its name unless given.
     """
 
     name: str
@@ -40,10 +41,15 @@ class NetworkRecord:
     images: str
     shape: tuple[int, int]
     seed: int
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.kind:
+            object.__setattr__(self, "kind", self.name)
 
     def build(self) -> nn.Module:
         """Return the network."""
-        return build_network(self.name, self.settings)
+        return build_network(self.kind, self.settings, self.name)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
@@ -77,29 +83,54 @@ class NetworkRecord:
         return record
 
 
-def build_network(name: str, settings: dict) -> nn.Module:
-    """Return the network of that name.
+def takes_architecture(kind: str, name: str = "") -> bool:
+    """Return whether a kind of network is one of the search space.
 
     Raises:
-        InputError: there is no such network, setting or kind of consistency, or a
-            setting without a default is not given.
+        InputError: there is no such kind; the message has the label `name`.
     """
-    check_settings(name, settings)
-    for key, parameter in inspect.signature(NETWORKS[name]).parameters.items():
+    return "architecture" in _parameters(kind, name)
+
+
+def build_network(kind: str, settings: dict, name: str = "") -> nn.Module:
+    """Return the network of that kind.
+
+    Args:
+        kind: key of `NETWORKS`.
+        settings: arguments of its constructor.
+        name: its label in messages; the kind unless given.
+
+    Raises:
+        InputError: there is no such kind, setting or kind of consistency, or a setting
+            without a default is not given.
+    """
+    check_settings(kind, settings, name)
+    for key, parameter in _parameters(kind).items():
         if parameter.default is parameter.empty and key not in settings:
-            raise InputError(f"network {name} needs the setting {key!r}")
-    return NETWORKS[name](**settings)
+            raise InputError(f"network {name or kind} needs the setting {key!r}")
+    return NETWORKS[kind](**settings)
 
 
-def check_settings(name: str, settings: dict) -> None:
+def _parameters(kind: str, name: str = "") -> Mapping[str, inspect.Parameter]:
+    if kind not in NETWORKS:
+        of = "" if name in ("", kind) else f"networks.{name}.kind: "
+        raise InputError(f"{of}no network {kind!r}; there are {', '.join(NETWORKS)}")
+    return inspect.signature(NETWORKS[kind]).parameters
+
+
+def check_settings(kind: str, settings: dict, name: str = "") -> None:
     """Check what can be checked before the architecture is known.
 
+    Args:
+        kind: key of `NETWORKS`.
+        settings: arguments of its constructor.
+        name: its label in messages; the kind unless given.
+
     Raises:
-        InputError: there is no such network, setting or kind of consistency.
+        InputError: there is no such kind, setting or kind of consistency.
     """
-    if name not in NETWORKS:
-        raise InputError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
-    known = inspect.signature(NETWORKS[name]).parameters
+    name = name or kind
+    known = _parameters(kind, name)
     for key in settings:
         if key not in known:
             raise InputError(
@@ -122,14 +153,14 @@ def check_settings(name: str, settings: dict) -> None:
             )
 
 
-def complete_settings(name: str, settings: dict) -> dict:
+def complete_settings(kind: str, settings: dict, name: str = "") -> dict:
     """Return all settings of a network: those given, and the defaults of the others.
 
     Raises:
-        InputError: there is no such network, setting or kind of consistency.
+        InputError: there is no such kind, setting or kind of consistency.
     """
-    check_settings(name, settings)
-    parameters = inspect.signature(NETWORKS[name]).parameters.values()
+    check_settings(kind, settings, name)
+    parameters = _parameters(kind).values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return defaults | settings
 

@@ -158,7 +158,8 @@ def retrain_fold(
         sums=("train_loss", "train_psnr_db"),
         row=row,
     )
-    key = key_for(record.seed, "weights", record.name, fold)
+    # Of its kind: networks that differ in a setting alone begin alike.
+    key = key_for(record.seed, "weights", record.kind, fold)
     state = initial_state(network, settings, key)
     run(training, replicate(state, split.mesh), loop)
 
