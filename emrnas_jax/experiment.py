@@ -107,7 +107,7 @@ class Experiment:
         """
         self.run = run
         settings: dict[str, Any] = config.to_dict()
-        for key in ("seed", "networks", "search"):
+        for key in ("seed", "networks"):
             if key not in settings:
                 raise InputError(f"the config has no {key!r}")
         self.seed: int = settings["seed"]
@@ -116,19 +116,25 @@ class Experiment:
         self.data = _section(settings, "data", DataSettings)
         self.sampling = _section(settings, "sampling", Sampling)
         self.folds_settings = _section(settings, "folds", FoldSettings)
-        self.search = _section(settings, "search", SearchSettings)
-        self.retrain = _section(settings, "retrain", RetrainSettings)
+        for name, kind in (("search", SearchSettings), ("retrain", RetrainSettings)):
+            _section(settings, name, kind)
         self.evaluation = _section(settings, "evaluation", EvaluationSettings)
         self.loop = _section(settings, "loop", LoopSettings)
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(run / "config.json", self._config)
-        # Networks that the run has already stay in its results.
-        networks = self._begun_with | settings["networks"]
+        # Networks that the run has already tested stay in its results.
+        finished = {n: own for n, own in self._begun_with.items() if self._is_tested(n)}
         self._config["networks"] = self._begun_with | self._config["networks"]
-        self.systems = read_systems(networks, settings["search"])
+        self.systems = read_systems(
+            finished | settings["networks"], settings["retrain"], settings["search"]
+        )
         self.searches = searches_of(self.systems)
         for system in self.systems.values():
             _check_consistency(system, self.data.images)
+
+    def _is_tested(self, name: str) -> bool:
+        folds = range(1, self.folds_settings.count + 1)
+        return all((self.folder(k, name) / "scores.csv").exists() for k in folds)
 
     @cached_property
     def image_set(self) -> ImageSet:
@@ -174,7 +180,10 @@ class Experiment:
             lambda: draw_mask(self.sampling, jax.random.key(0), (height, width))
         )
         for k, fold in enumerate(folds, 1):
-            splits = [("retrain", self.retrain.batch, (*fold.train, *fold.validation))]
+            both = (*fold.train, *fold.validation)
+            splits = [
+                ("retrain", s.training.batch, both) for s in self.systems.values()
+            ]
             for search in self.searches:
                 batch = search.settings.batch
                 splits += [("search", batch, fold.train)]
@@ -216,10 +225,11 @@ class Experiment:
             mesh,
         )
 
-    def retrain_steps(self, fold: Fold) -> int:
-        """Return how many steps the training of a fold has."""
+    def retrain_steps(self, name: str, fold: Fold) -> int:
+        """Return how many steps the training of a fold's network has."""
         frames = len(self.indices(fold.train, fold.validation))
-        return self.retrain.epochs * (frames // self.retrain.batch)
+        training = self.systems[name].training
+        return training.epochs * (frames // training.batch)
 
     def folder(self, fold: int, part: str) -> Path:
         """Return where a fold keeps its search or one of its networks."""

@@ -143,10 +143,12 @@ def use(config: ConfigDict, names: Sequence[str]) -> None:
 def _system(name: str) -> dict[str, Any]:
     own = dict(SYSTEMS.get(name, {}))
     kind, search = own.pop("kind", name), own.pop("search", {})
-    if not takes_architecture(kind):
-        return {"kind": kind, **complete_settings(kind, own, name)}
-    own = {"architecture": "ensemble"} | own
-    return {"kind": kind, **complete_settings(kind, own, name), "search": search}
+    # What `retrain` and `search` hold changes those of the run for this network.
+    sections: dict[str, dict] = {"retrain": {}}
+    if takes_architecture(kind):
+        own = {"architecture": "ensemble"} | own
+        sections["search"] = search
+    return {"kind": kind, **complete_settings(kind, own, name), **sections}
 
 
 def table_2(config: ConfigDict) -> None:

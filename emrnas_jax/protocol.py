@@ -140,14 +140,14 @@ def ensemble_stage(experiment: Experiment) -> None:
 
 def retrain_stage(experiment: Experiment) -> None:
     """Train every network on S_train and S_val of every fold."""
-    settings = experiment.retrain
-    _tell_devices("retrain", settings.batch, mesh_for(settings.batch))
-    for name in experiment.systems:
+    for name, system in experiment.systems.items():
+        settings = system.training
+        _tell_devices(f"retrain {name}", settings.batch, mesh_for(settings.batch))
         dispatch = None  # folds whose networks are alike share one compiled program
         trained = None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            last = experiment.retrain_steps(fold)
+            last = experiment.retrain_steps(name, fold)
             if _is_there(folder / "scores.csv") or processes.as_first_sees(
                 has_trained(folder, last)
             ):

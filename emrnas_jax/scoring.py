@@ -65,7 +65,7 @@ def score_fold(
     variables: dict = {"params": {}}
     work: dict = {}
     if record:
-        last = experiment.retrain_steps(fold)
+        last = experiment.retrain_steps(name, fold)
         if not has_trained(folder, last):
             raise InputError(
                 f"{folder}: {name} is not trained to its last step, {last}; run "

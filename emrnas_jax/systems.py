@@ -7,7 +7,7 @@ one.
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -20,7 +20,9 @@ from emrnas_jax.models.networks import (
 )
 from emrnas_jax.nas.space import OPERATIONS, Architecture, choosing_rows
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+
+Section = TypeVar("Section")
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
@@ -37,12 +39,14 @@ class System:
         name: its label.
         kind: key of `models.networks.NETWORKS`.
         settings: all arguments of its constructor; `architecture` as the config says.
+        training: how it is trained.
         search: how its architecture is searched; None where it is not.
     """
 
     name: str
     kind: str
     settings: dict[str, Any]
+    training: RetrainSettings
     search: SearchSettings | None = None
 
     @property
@@ -81,16 +85,24 @@ class Search:
         return self.place.replace("search", "architecture", 1) + ".json"
 
 
-def read_systems(networks: dict[str, dict], search: dict) -> dict[str, System]:
-    """Check the config's sections `networks` and `search`.
+def read_systems(
+    networks: dict[str, dict], training: dict, search: dict
+) -> dict[str, System]:
+    """Check the config's section `networks`.
+
+    Args:
+        networks: settings by label; `retrain` and `search` within them change those of
+            the run for one network.
+        training: the config's section `retrain`.
+        search: the config's section `search`.
 
     Raises:
         InputError: a label, kind, setting or architecture cannot be used.
     """
-    return {name: _read(name, own, search) for name, own in networks.items()}
+    return {name: _read(name, own, training, search) for name, own in networks.items()}
 
 
-def _read(name: str, given: dict, search: dict) -> System:
+def _read(name: str, given: dict, training: dict, search: dict) -> System:
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
         raise InputError(
             f"networks.{name}: not a network's label, which names its folder; use "
@@ -98,24 +110,27 @@ def _read(name: str, given: dict, search: dict) -> System:
         )
     own = dict(given)
     kind = own.pop("kind", "") or name
-    changes = own.pop("search", {})
+    trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
+    searched = _changed(f"{name}.search", SearchSettings, search, own)
     if not takes_architecture(kind, name):
-        if changes:
-            raise InputError(
-                f"networks.{name}.search: found {changes}, but a {kind} is not searched"
-            )
-        return System(name, kind, complete_settings(kind, own, name))
+        if given.get("search"):
+            raise InputError(f"networks.{name}.search: a {kind} is not searched")
+        return System(name, kind, complete_settings(kind, own, name), trained)
     own = {"architecture": ENSEMBLE} | own
     check_settings(kind, own, name)
-    system = System(name, kind, complete_settings(kind, own, name))
+    system = System(name, kind, complete_settings(kind, own, name), trained)
     if system.source == "given":
         build_network(kind, system.settings, name)
-    if system.source not in SEARCHED:
-        return system
+    return replace(system, search=searched) if system.source in SEARCHED else system
+
+
+def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:
+    """Take a network's changes out of `own`, and return its section of settings."""
+    changes = own.pop(place.rpartition(".")[2], {})
     try:
-        return replace(system, search=SearchSettings(**search | changes))
+        return kind(**common | changes)
     except TypeError as error:
-        raise InputError(f"networks.{name}.search: {error}") from error
+        raise InputError(f"networks.{place}: {error}") from error
 
 
 def searches_of(systems: dict[str, System]) -> list[Search]:

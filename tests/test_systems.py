@@ -7,13 +7,14 @@ import pytest
 from emrnas_jax import paper
 from emrnas_jax.errors import InputError
 from emrnas_jax.systems import random_architecture, read_systems, searches_of
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
+TRAINING = dataclasses.asdict(RetrainSettings())
 SEARCH = dataclasses.asdict(SearchSettings())
 
 
 def systems(**networks):
-    return read_systems(networks, SEARCH)
+    return read_systems(networks, TRAINING, SEARCH)
 
 
 def test_a_label_is_its_kind_unless_it_says_otherwise():
@@ -48,6 +49,12 @@ def test_a_network_may_search_in_its_own_way():
     )
     paths = [search.settings.paths_per_cell for search in searches_of(found)]
     assert paths == [1, 8]
+
+
+def test_a_network_may_be_trained_in_its_own_way():
+    found = systems(emrnas={}, slow={"kind": "emrnas", "retrain": {"epochs": 7}})
+    assert [s.training.epochs for s in found.values()] == [100, 7]
+    assert found["slow"].training.learning_rate == 1e-3
 
 
 @pytest.mark.parametrize("given", ["random", "cardiac"])
@@ -87,6 +94,7 @@ def test_cells_that_share_a_choice_are_drawn_alike():
         ("emrnas", {"architecture": "best"}, "architecture 'best'"),
         ("emrnas", {"search": {"paths": 1}}, r"networks\.emrnas\.search: .*paths"),
         ("emrnas", {"search": {"paths_per_cell": 3}}, "choose one of 1, 2, 8"),
+        ("emrnas", {"retrain": {"epoch": 1}}, r"networks\.emrnas\.retrain: .*epoch"),
     ],
 )
 def test_what_cannot_be_a_network_is_named(name, own, message):

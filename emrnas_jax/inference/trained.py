@@ -171,7 +171,9 @@ def _warn_if_unfinished(folder: Path) -> None:
     """Say it when the training of a run's network was stopped before its end."""
     config = folder.resolve().parent.parent / "config.json"
     try:
-        wanted = json.loads(config.read_text())["retrain"]["epochs"]
+        settings = json.loads(config.read_text())
+        own = settings["networks"].get(folder.resolve().name, {})
+        wanted = (settings["retrain"] | own.get("retrain", {}))["epochs"]
         rows = runlog.read(folder / "metrics.jsonl")
     except (OSError, ValueError, KeyError, TypeError):
         return  # a network's folder that was copied on its own
