@@ -198,6 +198,14 @@ def reduce(config: ConfigDict) -> None:
     config.retrain.learning_rate = 5e-3
 
 
+def reduce_comparison(config: ConfigDict) -> None:
+    """Reduce further, so that many networks are trained within half an hour."""
+    config.data.frames_per_subject = 4
+    config.search.warmup_epochs = 8
+    config.search.search_epochs = 8
+    config.retrain.epochs = 30
+
+
 def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> None:
     """Change `config` into the variant that follows the colon of `--config`.
 
@@ -216,6 +224,8 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
         reduce(config)
+        if len(config.networks) > 1:
+            reduce_comparison(config)
     else:
         raise InputError(
             f"--config: no variant {name!r}; there are "
