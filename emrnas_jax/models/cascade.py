@@ -6,12 +6,11 @@ frequency first.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import flax.linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
-from emrnas_jax.models.cells import Convolution
+from emrnas_jax.models.layers import Convolution
 from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.nas.gates import Gates
@@ -24,6 +23,8 @@ class Component(nn.Module):
     width: int
     consistency: str
     precision: str = "float32"
+    first_slope: float = 1.0
+    last_slope: float = 1.0
 
     @nn.compact
     def __call__(
@@ -42,11 +43,15 @@ class Component(nn.Module):
             kspace: measured samples, zero where not measured.
             mask: True where k-space was measured.
         """
-        convolution = partial(Convolution, precision=self.precision)
+
+        def convolution(features: int, slope: float, name: str) -> Convolution:
+            precision = self.precision
+            return Convolution(features, slope=slope, precision=precision, name=name)
+
         start = image.astype(PRECISIONS[self.precision].maps)
-        features = convolution(self.width, name="first")(start)
+        features = convolution(self.width, self.first_slope, "first")(start)
         features = self.make_block(name="block")(features, control)
-        change = convolution(2, name="last")(features).astype(image.dtype)
+        change = convolution(2, self.last_slope, "last")(features).astype(image.dtype)
         return CONSISTENCY[self.consistency](image + change, kspace, mask), None
 
 
@@ -59,12 +64,16 @@ class Cascade(nn.Module):
         width: channels of the features.
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `models.precision.PRECISIONS`, also that of the blocks.
+        first_slope: of LeakyReLU after each component's first convolution; 1: none.
+        last_slope: likewise after its last.
     """
 
     make_blocks: tuple[Callable[..., nn.Module], ...]
     width: int
     consistency: str
     precision: str = "float32"
+    first_slope: float = 1.0
+    last_slope: float = 1.0
 
     @nn.compact
     def __call__(
@@ -82,6 +91,8 @@ class Cascade(nn.Module):
                 self.width,
                 self.consistency,
                 self.precision,
+                self.first_slope,
+                self.last_slope,
                 name=f"component_{n}",
             )
             image, _ = component(image, train, kspace, mask)

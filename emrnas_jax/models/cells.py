@@ -6,17 +6,17 @@ ran, the backward `switch` uses them. (Default reverse mode through `switch` sav
 intermediates of all eight.)
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
-from emrnas_jax.devices import batch_axis, mean_over_devices
-from emrnas_jax.models.convolution import convolve, per_channel
+from emrnas_jax.devices import mean_over_devices
+from emrnas_jax.models.convolution import per_channel
+from emrnas_jax.models.layers import batch_norm, uniform_kernel
 from emrnas_jax.models.operations import (
     Map,
     make_operation,
@@ -27,32 +27,6 @@ from emrnas_jax.models.operations import (
 from emrnas_jax.models.rows import ROWS, initial_rows, pack, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Operation
-
-
-def uniform_kernel(
-    key: Key[Array, ""], shape: tuple[int, ...]
-) -> Float[Array, "3 3 in out"]:
-    """Draw a kernel with variance 1 / (3 · fan in), the paper's framework's default."""
-    bound = 1 / math.sqrt(math.prod(shape[:-1]))
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-
-
-class Convolution(nn.Module):
-    """Kernel and bias of one 3x3 convolution; `nn.Conv` with a faster gradient."""
-
-    features: int
-    dilation: int = 1
-    precision: str = "float32"
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch height width in"]
-    ) -> Float[Array, "batch height width out"]:
-        """Convolve `x` and add the bias; the result has the type of `x`."""
-        shape = (3, 3, x.shape[-1], self.features)
-        kernel = self.param("kernel", uniform_kernel, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve((x,), kernel, bias, self.dilation, precision=self.precision)
 
 
 class _Parameters(nn.Module):
@@ -87,16 +61,7 @@ class FixedCell(nn.Module):
             if self.is_initializing():  # the parameters exist; compiling more is waste
                 return x
             return make_operation(self.operation, self.precision)(weights, x)
-        norms = [
-            nn.BatchNorm(
-                use_running_average=not train,
-                momentum=0.9,
-                dtype=x.dtype,  # of the result; statistics are float32
-                axis_name=batch_axis(),
-                name=f"norm_{j + 1}",
-            )
-            for j in range(3)
-        ]
+        norms = [batch_norm(x.dtype, train, f"norm_{j + 1}") for j in range(3)]
 
         def normalise(j: int, y: Map) -> Map:
             return norms[j](y)

@@ -55,7 +55,7 @@ def convolve(
         kernel: of all maps.
         bias: of every output channel.
         dilation: of the kernel's taps, pixels.
-        slope: of LeakyReLU, above 0; 1 leaves the sum as it is.
+        slope: of LeakyReLU; 0 is ReLU, 1 leaves the sum as it is.
         precision: a name in `models.precision.PRECISIONS`.
     """
     result: Any = _convolve(tuple(maps), kernel, bias, dilation, slope, precision)
@@ -65,6 +65,15 @@ def convolve(
 def leaky_relu(y: Map, slope: float) -> Map:
     """Multiply what is negative by `slope`."""
     return y if slope == 1 else jnp.where(y >= 0, y, slope * y)
+
+
+def leaky_gradient(activated: Map, dy: Map, slope: float) -> Map:
+    """Return the gradient before a LeakyReLU from that after it.
+
+    The activation is above 0 where its input is, for every slope down to 0; at exactly
+    0 the gradient is that of negative values, as in the paper's framework.
+    """
+    return jnp.where(activated > 0, dy, slope * dy)
 
 
 class Reader(NamedTuple):
@@ -93,7 +102,7 @@ def input_gradient(
         readers: the convolutions.
         activated: the map itself where it is the output of a LeakyReLU; the gradient
             returned is then that of the activation's input.
-        slope: of this LeakyReLU, above 0.
+        slope: of this LeakyReLU.
         precision: of the convolutions.
     """
     # The gradient of a convolution is one with the kernel turned by half a turn.
@@ -109,8 +118,7 @@ def input_gradient(
 
     def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
         dx = xla.sum_of_convolutions(maps, kernel, dilations, precision)
-        # The sign of the activation is that of its input.
-        return jnp.where(activated[0] >= 0, dx, slope * dx) if activated else dx
+        return leaky_gradient(activated[0], dx, slope) if activated else dx
 
     usable = native.takes(maps, kernel.shape[-1])
     more = () if activated is None else (activated,)
@@ -187,7 +195,7 @@ def _backward(
 ) -> tuple:
     maps, kernel, y = saved
     if y is not None:
-        dy = jnp.where(y >= 0, dy, slope * dy)
+        dy = leaky_gradient(y, dy, slope)
     dmaps = [
         input_gradient([Reader(dy, part, dilation)], precision=precision)
         for part in parts(maps, kernel)

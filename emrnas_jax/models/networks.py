@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
@@ -12,13 +13,27 @@ import jax
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.files import write_json
+from emrnas_jax.models.cddntdc import cddntdc
+from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.models.precision import PRECISIONS
+from emrnas_jax.models.rdn import rdn
+from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import SHARED
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"emrnas": emrnas}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "emrnas": emrnas,
+    "unet": unet,
+    "dccnn": dccnn,
+    "rdn": rdn,
+    "cddntdc": cddntdc,
+    # With the parameters of EMR-NAS: more convolutions between data consistencies.
+    "dccnn_matched": partial(dccnn, layers=7),
+    "rdn_matched": partial(rdn, layers=7),
+    "cddntdc_matched": partial(cddntdc, layers=11),
+}
 
 
 @dataclass(frozen=True)
@@ -146,7 +161,7 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
                 f"networks.{name}.{key}: found {settings[key]!r}; choose one of "
                 f"{', '.join(choices)}"
             )
-    for key in ("components", "cells_per_block", "width"):
+    for key in ("components", "cells_per_block", "layers", "recursions", "width"):
         if settings.get(key, 1) < 1:
             raise InputError(
                 f"networks.{name}.{key}: found {settings[key]}; at least 1 is needed"

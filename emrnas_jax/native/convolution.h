@@ -16,8 +16,8 @@ struct Source {
 // What becomes of a sum before it is stored.
 enum After : int64_t {
   kNothing = 0,
-  kLeaky = 1,         // LeakyReLU of that slope
-  kLeakyGradient = 2  // times the slope where `activated`, its output, is negative
+  kLeaky = 1,         // LeakyReLU of that slope; 0: ReLU
+  kLeakyGradient = 2  // times the slope where `activated`, its output, is not above 0
 };
 
 struct Convolution {
@@ -34,7 +34,7 @@ template <int L>
 inline Vector<L> finish(const Convolution& c, int64_t at, Vector<L> sum) {
   if (c.after == kLeaky) return sum >= 0 ? sum : c.slope * sum;
   if (c.after == kLeakyGradient)
-    return load<L>(c.activated + at) >= 0 ? sum : c.slope * sum;
+    return load<L>(c.activated + at) > 0 ? sum : c.slope * sum;
   return sum;
 }
 

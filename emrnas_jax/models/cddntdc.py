@@ -1,0 +1,80 @@
+"""CDDNTDC: cascaded dilated dense blocks with two-step data consistency.
+
+Batch norm and ReLU come before each convolution but the first. Source: Zheng et al.,
+"Cascaded dilated dense network with two-step data consistency for MRI reconstruction",
+NeurIPS 2019.
+"""
+
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from emrnas_jax.models.cascade import Cascade
+from emrnas_jax.models.convolution import Map
+from emrnas_jax.models.layers import Convolution, batch_norm, pointwise
+
+DILATIONS = (1, 2, 4)
+
+
+def cddntdc(
+    components: int = 5,
+    layers: int = 3,
+    width: int = 16,
+    consistency: str = "two_step",
+    precision: str = "float32",
+) -> Cascade:
+    """Return CDDNTDC; as published it has 59,930 parameters.
+
+    Args:
+        components: cascades, each followed by data consistency.
+        layers: dense layers of a cascade, with dilations 1, 2, 4, 1, 2, ..; 11 give
+            the 331 thousand parameters that EMR-NAS compares at.
+        width: channels of the first map, and of those that each layer adds.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        precision: a name in `models.precision.PRECISIONS`.
+    """
+    block = partial(DenseBlock, layers, width, precision)
+    return Cascade((block,) * components, width, consistency, precision)
+
+
+class DenseBlock(nn.Module):
+    """Dense layers, and the transition to half of their channels."""
+
+    layers: int
+    width: int
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: Map, train: bool) -> Map:
+        """Return features that are ready for the last convolution."""
+        stack = x
+        for j in range(self.layers):
+            layer = DenseLayer(
+                self.width,
+                DILATIONS[j % len(DILATIONS)],
+                self.precision,
+                name=f"layer_{j + 1}",
+            )
+            stack = jnp.concatenate([stack, layer(stack, train)], axis=-1)
+        y = nn.relu(batch_norm(x.dtype, train, "norm")(stack))
+        y = pointwise(stack.shape[-1] // 2, self.precision, "transition")(y)
+        return nn.relu(batch_norm(x.dtype, train, "last_norm")(y))
+
+
+class DenseLayer(nn.Module):
+    """Batch norm, ReLU and a 1x1 convolution; again with a dilated 3x3 convolution."""
+
+    width: int
+    dilation: int
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, stack: Map, train: bool) -> Map:
+        """Return the maps to add to `stack`."""
+        y = nn.relu(batch_norm(stack.dtype, train, "norm_1")(stack))
+        y = pointwise(self.width, self.precision, "conv_1")(y)
+        y = nn.relu(batch_norm(stack.dtype, train, "norm_2")(y))
+        return Convolution(
+            self.width, self.dilation, precision=self.precision, name="conv_2"
+        )(y)

@@ -1,0 +1,85 @@
+"""The layers that several networks are made of, with the paper's initialisation.
+
+Maps are `batch height width channel`; a layer's result has the type of what it read,
+its weights and statistics are float32.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
+
+from emrnas_jax.devices import batch_axis
+from emrnas_jax.models.convolution import convolve
+from emrnas_jax.models.precision import PRECISIONS
+
+
+def uniform_kernel(
+    key: Key[Array, ""], shape: tuple[int, ...], dtype: DTypeLike = "float32"
+) -> Float[Array, "*taps in out"]:
+    """Draw a kernel with variance 1 / (3 · fan in), the paper's framework's default."""
+    bound = 1 / math.sqrt(math.prod(shape[:-1]))
+    return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
+
+
+class Convolution(nn.Module):
+    """A 3x3 convolution and LeakyReLU; `nn.Conv` with a faster gradient.
+
+    Attributes:
+        features: output channels.
+        dilation: of the kernel's taps, pixels.
+        slope: of LeakyReLU; 0 is ReLU, 1 none.
+        precision: a name in `models.precision.PRECISIONS`.
+    """
+
+    features: int
+    dilation: int = 1
+    slope: float = 1.0
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self, *maps: Float[Array, "batch height width _"]
+    ) -> Float[Array, "batch height width out"]:
+        """Convolve `maps`, as if they were concatenated, and activate."""
+        shape = (3, 3, sum(x.shape[-1] for x in maps), self.features)
+        kernel = self.param("kernel", uniform_kernel, shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return convolve(maps, kernel, bias, self.dilation, self.slope, self.precision)
+
+
+def pointwise(
+    features: int, precision: str, name: str, *, bias: bool = True
+) -> nn.Dense:
+    """Return a 1x1 convolution: a matrix product over channels."""
+    return nn.Dense(
+        features,
+        use_bias=bias,
+        dtype=PRECISIONS[precision].maps,
+        precision=PRECISIONS[precision].products,
+        kernel_init=uniform_kernel,
+        name=name,
+    )
+
+
+def batch_norm(dtype: DTypeLike, train: bool, name: str) -> nn.BatchNorm:
+    """Return batch normalisation with the statistics of the whole batch.
+
+    The paper's framework feeds running variances with n / (n - 1) times the batch's, n
+    its pixels, and Flax does not: a factor of 1.000002 at 256 x 256 and batch 8.
+
+    Args:
+        dtype: of the result.
+        train: whether to take the batch's statistics and move the running ones.
+        name: of the layer.
+    """
+    return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        dtype=dtype,  # statistics are float32
+        axis_name=batch_axis(),
+        name=name,
+    )
