@@ -68,10 +68,9 @@ REDUCED: dict[str, dict[str, Any]] = {
     "dccnn": {"components": 3, "width": 16},
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
-    # Sizes near that of EMR-NAS, which has 46,000 parameters then.
-    "dccnn_matched": {"components": 3, "width": 16, "layers": 6},
-    "rdn_matched": {"components": 3, "width": 16, "layers": 6},
-    "cddntdc_matched": {"components": 3, "width": 8, "layers": 14},
+    "dccnn_matched": {"components": 3, "width": 16},
+    "rdn_matched": {"components": 3, "width": 16},
+    "cddntdc_matched": {"components": 3, "width": 8},
 }
 
 

@@ -3,13 +3,22 @@
 import runpy
 from pathlib import Path
 
+import jax
 import pytest
 
+from emrnas_jax import paper
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
+from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.run_folder import locked
+from emrnas_jax.training.retrain import initial_variables
 
+VARIANTS = [
+    *("small", "table2", "table3", "search_variants", "consistency"),
+    *NETWORKS,
+    *paper.SYSTEMS,
+]
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
 
 
@@ -26,20 +35,36 @@ def test_every_config_fills_its_constructors(path, tmp_path):
 @pytest.mark.parametrize(
     ("name", "variant"),
     [
-        ("cardiac", "small"),
-        ("cardiac", "ablation_b"),
-        ("cardiac", "ablation_c"),
-        ("cardiac", "ablation_f"),
-        ("cardiac", "ablation_g"),
-        ("cardiac", "emrnas_real"),
+        *(("cardiac", name) for name in VARIANTS),
+        *(("cardiac", f"{name}_small") for name in VARIANTS if name != "small"),
         ("brain", "small"),
         ("brain", "complex"),
+        ("brain", "complex_small"),
+        ("brain", "table2"),
         ("demo", "tiny"),
         ("demo", "head"),
     ],
 )
 def test_every_variant_fills_its_constructors(name, variant, tmp_path):
     Experiment(get_config(name, variant), tmp_path / "run")
+
+
+def test_reduced_networks_of_matched_size_have_the_size_of_the_searched_one():
+    own = get_config("cardiac", "table2_small").networks.to_dict()
+    counts = {}
+    for name in ("emrnas", "dccnn_matched", "rdn_matched", "cddntdc_matched"):
+        settings = {
+            k: v for k, v in own[name].items() if k not in ("kind", "retrain", "search")
+        }
+        if name == "emrnas":
+            settings["architecture"] = "[O5 O8 O8|O8 O8 O8|O4 O1 O2]"
+        network = build_network(own[name]["kind"], settings)
+        shapes = jax.eval_shape(
+            lambda network=network: initial_variables(network, jax.random.key(0))
+        )
+        counts[name] = parameter_count(shapes["params"])
+    for name, count in counts.items():
+        assert count == pytest.approx(counts["emrnas"], rel=0.05), name
 
 
 def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
