@@ -3,6 +3,7 @@
     python -m emrnas_jax.evaluation.benchmark search-step --size 64 --batch 2
     python -m emrnas_jax.evaluation.benchmark train-step --against torch
     python -m emrnas_jax.evaluation.benchmark reconstruct --batch 1 4 8 --json
+    python -m emrnas_jax.evaluation.benchmark networks --batch 4
     python -m emrnas_jax.evaluation.benchmark memory
     python -m emrnas_jax.evaluation.benchmark pipeline
     python -m emrnas_jax.evaluation.benchmark growth --output FOLDER
@@ -27,6 +28,7 @@ from emrnas_jax.evaluation.benchmark.memory import memory_rows
 from emrnas_jax.evaluation.benchmark.ours import Case
 from emrnas_jax.evaluation.benchmark.pipeline import pipeline_rows
 from emrnas_jax.evaluation.benchmark.rows import STEPS, Row
+from emrnas_jax.evaluation.benchmark.systems import system_rows
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
@@ -53,6 +55,16 @@ def memory(options: argparse.Namespace) -> None:
     """Measure the memory table."""
     rows = [r for case in _cases(options) for r in memory_rows(case, options.repeats)]
     _answer(rows, options, "memory")
+
+
+def networks(options: argparse.Namespace) -> None:
+    """Measure every network, trained and applied, in turn."""
+    rows = [
+        row
+        for size, batch in itertools.product(options.size, options.batch)
+        for row in system_rows(size, batch, options.repeats)
+    ]
+    _answer(rows, options, "networks")
 
 
 def pipeline(options: argparse.Namespace) -> None:
@@ -107,6 +119,7 @@ def graphics_card(options: argparse.Namespace) -> None:
 
 COMMANDS = {
     **dict.fromkeys(STEPS, steps),
+    "networks": networks,
     "memory": memory,
     "pipeline": pipeline,
     "growth": grow,
@@ -130,6 +143,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         if name == "growth":
             _growth_options(own)
             continue
+        if name == "networks":
+            _output_options(own)
+            continue
         own.add_argument("--width", type=_positive, default=16, help="channels")
         own.add_argument(
             "--architecture", default="cardiac", help="a preset or [O5 O8 O8|...]"
@@ -141,19 +157,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _case_options(parser: argparse.ArgumentParser, command: str) -> None:
-    batch = 8 if command == "pipeline" else 4
+def _output_options(parser: argparse.ArgumentParser, batch: int = 4) -> None:
     parser.add_argument(
         "--size", type=_positive, nargs="+", default=[256], help="pixels a side"
     )
     parser.add_argument(
         "--batch", type=_positive, nargs="+", default=[batch], help="frames at once"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--output", type=Path, help="folder for JSON, Markdown, plots")
+
+
+def _case_options(parser: argparse.ArgumentParser, command: str) -> None:
+    _output_options(parser, batch=8 if command == "pipeline" else 4)
     parser.add_argument(
         "--precision", default="float32", choices=MATRIX_FORMS, help="of convolutions"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--output", type=Path, help="folder for JSON, Markdown, plots")
     if command == "pipeline":
         parser.add_argument("--frames", type=_positive, default=240, help="data set")
         parser.add_argument("--steps", type=_positive, default=2, help="per dispatch")

@@ -1,0 +1,84 @@
+"""What every network costs: reconstruction and training step, all timed in one run."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from emrnas_jax.evaluation.benchmark.ours import RATE, phantom_batch
+from emrnas_jax.evaluation.benchmark.programs import (
+    Program,
+    compiled,
+    compiled_step,
+    median_ms,
+)
+from emrnas_jax.evaluation.benchmark.rows import Row
+from emrnas_jax.models.networks import (
+    NETWORKS,
+    build_network,
+    parameter_count,
+    takes_architecture,
+)
+from emrnas_jax.training import retrain
+from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.settings import RetrainSettings
+from emrnas_jax.training.steps import TrainState, train_step
+
+
+def system_rows(size: int, batch: int, repeats: int) -> list[Row]:
+    """Measure every network of `NETWORKS` with its default settings.
+
+    Args:
+        size: pixels a side.
+        batch: frames at once.
+        repeats: medians of so many; every one runs all networks in turn.
+    """
+    rows, programs = [], []
+    for kind in NETWORKS:
+        state, reconstruction, training = _programs(kind, size, batch)
+        programs += [reconstruction, training]
+        rows.append(
+            {
+                "label": kind,
+                "size": size,
+                "batch": batch,
+                "parameters": parameter_count(state.weights),
+                "temporary_mib": reconstruction.temporary_mib,
+                "training_temporary_mib": training.temporary_mib,
+                "device": jax.devices()[0].device_kind,
+                "jax": jax.__version__,
+            }
+        )
+    times = median_ms([program.run for program in programs], repeats)
+    for row, step_ms, train_ms in zip(rows, times[::2], times[1::2], strict=True):
+        row |= {"step_ms": step_ms, "train_ms": train_ms}
+    return rows
+
+
+def _programs(kind: str, size: int, batch: int) -> tuple[TrainState, Program, Program]:
+    given = {"architecture": "cardiac"} if takes_architecture(kind) else {}
+    network, settings = build_network(kind, given), RetrainSettings(batch=batch)
+    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+    random = np.random.default_rng(0)
+
+    def draw(leaf: jax.ShapeDtypeStruct) -> Array:
+        bound = 1 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.1
+        return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
+
+    shapes = jax.eval_shape(
+        lambda: retrain.initial_state(network, settings, jax.random.key(0))
+    )
+    state = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+    state = state._replace(weights=jax.tree.map(draw, shapes.weights))
+    data = phantom_batch(size, batch)
+    variables = {"params": state.weights, "batch_stats": state.statistics}
+    reconstruction = compiled(lambda v, b: network.apply(v, *b[:3]), variables, data)
+    training = compiled_step(
+        lambda s, b, r: train_step(network, optimizer, s, b, r),
+        state,
+        data,
+        jnp.array(RATE),
+    )
+    return state, reconstruction, training
