@@ -23,6 +23,7 @@ from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import (
@@ -75,10 +76,12 @@ class EvaluationSettings:
     Attributes:
         batch: frames reconstructed at once.
         examples: test frames of each fold kept for the figures.
+        convention: of the scores, a key of `conventions.CONVENTIONS`.
     """
 
     batch: int = 8
     examples: int = 3
+    convention: str = PAPER
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -89,6 +92,11 @@ class EvaluationSettings:
         for name in ("batch", "examples"):
             if getattr(self, name) < 1:
                 raise InputError(f"evaluation.{name}: must be at least 1")
+        if self.convention not in CONVENTIONS:
+            raise InputError(
+                f"evaluation.convention: found {self.convention!r}; use "
+                f"{', '.join(CONVENTIONS)}"
+            )
 
 
 class Experiment:

@@ -75,6 +75,7 @@ def settings() -> ConfigDict:
     config.evaluation = ConfigDict()
     config.evaluation.batch = 8
     config.evaluation.examples = 3  # frames a fold shown in the report
+    config.evaluation.convention = "paper"  # or fastmri, calgary
     config.loop = ConfigDict()  # changes nothing but speed
     config.loop.steps_per_dispatch = 10
     config.loop.checkpoint_seconds = 60.0
