@@ -125,6 +125,7 @@ def settings(*networks: str) -> ConfigDict:
     config.evaluation = ConfigDict()
     config.evaluation.batch = 8
     config.evaluation.examples = 3  # frames a fold shown in the report
+    config.evaluation.convention = "paper"  # or fastmri, calgary
     config.report = ConfigDict()
     config.report.zoom = ""  # found; or ROW,COLUMN,SIDE in pixels, or off
     config.loop = ConfigDict()  # changes nothing but speed
@@ -223,7 +224,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
         reduce(config)
-        if len(config.networks) > 1:
+        if len(config.networks.keys()) > 1:
             reduce_comparison(config)
     else:
         raise InputError(

@@ -21,10 +21,9 @@ from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import (
-    CONVENTION,
-)
+from emrnas_jax.evaluation.conventions import in_words
 from emrnas_jax.evaluation.results import collect
+from emrnas_jax.evaluation.score_files import scores_path
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
@@ -148,9 +147,8 @@ def retrain_stage(experiment: Experiment) -> None:
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             last = experiment.retrain_steps(name, fold)
-            if _is_there(folder / "scores.csv") or processes.as_first_sees(
-                has_trained(folder, last)
-            ):
+            scores = scores_path(folder, experiment.evaluation.convention)
+            if _is_there(scores) or processes.as_first_sees(has_trained(folder, last)):
                 continue
             record = experiment.record(name, k)
             if dispatch is None or record != trained:
@@ -179,7 +177,7 @@ def evaluate_stage(experiment: Experiment) -> None:
         apply, scored = None, None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            if _is_there(folder / "scores.csv"):
+            if _is_there(scores_path(folder, experiment.evaluation.convention)):
                 continue
             record = None if name == ZERO_FILLED else experiment.record(name, k)
             if apply is None or record != scored:
@@ -196,6 +194,7 @@ def collect_results(experiment: Experiment) -> dict:
     networks, comparisons = collect(
         {name: [experiment.folder(k, name) for k in folds] for name in names},
         experiment.seed,
+        experiment.evaluation.convention,
     )
     for name, system in experiment.systems.items():
         networks[name] |= {
@@ -226,7 +225,7 @@ def collect_results(experiment: Experiment) -> dict:
             }
             for search in experiment.searches
         },
-        "metrics": CONVENTION,
+        "metrics": in_words(experiment.evaluation.convention),
         "networks": networks,
         "comparisons": comparisons,
     }
