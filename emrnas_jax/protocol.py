@@ -21,26 +21,24 @@ from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import (
-    CONVENTION,
-)
+from emrnas_jax.evaluation.evaluate import CONVENTION
 from emrnas_jax.evaluation.results import collect
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.gates import ensemble
-from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.nas.space import write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import compiled_network, score_fold
+from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
     make_dispatch,
     retrain_fold,
 )
-from emrnas_jax.training.search import Dispatch, make_dispatches, search_fold
+from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
@@ -76,7 +74,7 @@ def search_stage(experiment: Experiment) -> None:
 def _search_fold(
     experiment: Experiment,
     network: SearchNetwork,
-    dispatches: tuple[Dispatch, Dispatch],
+    dispatches: Dispatches,
     k: int,
     fold: Fold,
     mesh: Mesh,
@@ -119,17 +117,12 @@ def ensemble_stage(experiment: Experiment) -> None:
     """Sum the folds' p and write the architecture that follows."""
     if "emrnas" not in experiment.networks or experiment.given_architecture:
         return
-    found = []
-    for k, _ in enumerate(experiment.folds, 1):
-        path = experiment.folder(k, "search") / "architecture.json"
-        _, p = read_architecture(path)
-        if p is None:
-            raise InputError(f"{path} has no probabilities; run --stage=search again")
-        found.append(p)
+    count = len(experiment.folds)
+    folders = [experiment.folder(k, "search") for k in range(1, count + 1)]
     cells = experiment.networks["emrnas"]["cells_per_block"]
-    architecture, mean = ensemble(found, cells)
-    write_architecture(experiment.run / "architecture.json", architecture, mean)
-    LOG.info("the ensemble of %d folds is %s", len(found), architecture)
+    architecture, p = ensemble_of_folds(folders, experiment.search, cells)
+    write_architecture(experiment.run / "architecture.json", architecture, p)
+    LOG.info("the ensemble of %d folds is %s", count, architecture)
 
 
 def retrain_stage(experiment: Experiment) -> None:
