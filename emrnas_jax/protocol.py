@@ -28,19 +28,19 @@ from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import read_architecture, write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
 from emrnas_jax.systems import Search
+from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
     make_dispatch,
     retrain_fold,
 )
-from emrnas_jax.training.search import Dispatch, make_dispatches, search_fold
+from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
@@ -80,7 +80,7 @@ def _search_folds(experiment: Experiment, search: Search) -> None:
 def _search_fold(
     experiment: Experiment,
     search: Search,
-    dispatches: tuple[Dispatch, Dispatch],
+    dispatches: Dispatches,
     k: int,
     fold: Fold,
     mesh: Mesh,
@@ -120,20 +120,13 @@ def _is_there(path: Path) -> bool:
 
 
 def ensemble_stage(experiment: Experiment) -> None:
-    """Sum the folds' p of every search and write the architecture that follows."""
+    """Find the architecture of the folds' searches together, for every search."""
     for search in experiment.searches:
-        found = []
-        for k, _ in enumerate(experiment.folds, 1):
-            path = experiment.folder(k, search.place) / "architecture.json"
-            _, p = read_architecture(path)
-            if p is None:
-                raise InputError(
-                    f"{path} has no probabilities; run --stage=search again"
-                )
-            found.append(p)
-        architecture, mean = ensemble(found, search.network["cells_per_block"])
-        path = experiment.run / search.architecture_file
-        write_architecture(path, architecture, mean)
+        count = len(experiment.folds)
+        folders = [experiment.folder(k, search.place) for k in range(1, count + 1)]
+        cells = search.network["cells_per_block"]
+        architecture, p = ensemble_of_folds(folders, search.settings, cells)
+        write_architecture(experiment.run / search.architecture_file, architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)
 
 

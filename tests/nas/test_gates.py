@@ -153,8 +153,8 @@ def test_sampling_follows_p_and_cells_are_independent():
     assert stats.chisquare(pairs, expected).pvalue > 1e-3
 
 
-def test_warm_up_draws_uniformly():
-    draws = draws_of(lambda key, _: uniform_choices(key, CELLS), some_alphas(0))
+def test_warm_up_and_random_search_draw_uniformly_whatever_alphas_are():
+    draws = draws_of(uniform_choices, some_alphas(0, 30.0))
     for observed in counts_of(draws):
         assert stats.chisquare(observed).pvalue > 1e-3
 
