@@ -31,8 +31,8 @@ LAYERS = [
     ("reporting",),
     ("experiment",),
     ("scoring",),
-    ("protocol", "inference"),
-    ("main", "reconstruct", "evaluation.benchmark"),
+    ("protocol", "inference", "across_runs"),
+    ("main", "reconstruct", "compare", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]
 
