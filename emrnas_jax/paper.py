@@ -111,9 +111,9 @@ def settings(*networks: str) -> ConfigDict:
     config.search.weight_decay = 1e-7
     config.search.momentum = 0.9
     config.search.alpha_learning_rate = 1e-3
-    config.search.alpha_weight_decay = 1e-6
+    config.search.alpha_weight_decay = 1e-6  # section 3; holds p near uniform
     config.search.alpha_momentum = 0.9  # not in the paper; Adam's default
-    config.search.alpha_epsilon = 1e-8
+    config.search.alpha_epsilon = 1e-8  # not in the paper; Adam's default
     config.search.paths_per_cell = 1  # equation 2
     config.search.gate_rule = "sample"  # argmax, equation 2's, freezes the search
     config.search.folds_in_parallel = False  # True needs a device for each fold
