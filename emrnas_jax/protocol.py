@@ -35,6 +35,7 @@ from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
 from emrnas_jax.systems import Search
+from emrnas_jax.training.fit_strength import fit_strength, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
@@ -153,6 +154,17 @@ def retrain_stage(experiment: Experiment) -> None:
             ):
                 continue
             record = experiment.record(name, k)
+            if is_fitted(record.build()):
+                fit_strength(
+                    f"fold {k} {name}",
+                    folder,
+                    record,
+                    last,
+                    experiment.image_set,
+                    experiment.indices(fold.validation),
+                    experiment.evaluation.batch,
+                )
+                continue
             if dispatch is None or record != trained:
                 trained = record
                 dispatch = make_dispatch(

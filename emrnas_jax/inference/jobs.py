@@ -158,7 +158,6 @@ def _job(
 ) -> Job:
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
     status = file.stat()
-    checkpoint = model.folder.resolve() / "checkpoints" / str(model.step)
     reading = dataclasses.asdict(settings.reading)
     masks = reading.pop("masks")
     return Job(
@@ -169,8 +168,7 @@ def _job(
             "input": str(file.resolve()),
             "bytes": status.st_size,
             "changed": status.st_mtime_ns,
-            "checkpoint": str(checkpoint),
-            "trained": checkpoint.stat().st_mtime_ns,
+            **model.origin(),
             "precision": model.record.settings.get("precision", "float32"),
             "mask": None if masks is None else np.packbits(masks).tobytes().hex(),
             **reading,
@@ -275,7 +273,7 @@ def _finish(
 def _attributes(model: TrainedNetwork, job: Job) -> dict[str, str | int | float]:
     record = model.record
     return {
-        "model": str(model.folder.resolve()),
+        "model": str(model.folder.resolve()) if model.folder else record.name,
         "checkpoint": model.step,
         "network": record.name,
         "architecture": str(record.settings.get("architecture", "")),

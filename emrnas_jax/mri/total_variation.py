@@ -58,9 +58,9 @@ def restore(
     roughness = jnp.asarray(_roughness(height, width))[None]
     # In k-space the image step is fixed + gain · (spectrum of what D x should be).
     damped = 1 + penalty * roughness
-    fixed = jnp.where(mask, kspace / damped, 0)
+    fixed = jnp.where(mask, kspace / damped.astype(kspace.dtype), 0)
     smoothed = jnp.where(roughness > 0, 1 / jnp.maximum(roughness, 1e-12), 0)
-    gain = jnp.where(mask, penalty / damped, smoothed)
+    gain = jnp.where(mask, penalty / damped, smoothed).astype(kspace.dtype)
 
     def iteration(
         _: int | Array, state: tuple[Array, Differences, Differences]
@@ -104,7 +104,8 @@ def _lengths(found: Differences) -> Float[Array, "*batch height width"]:
 def _shrink(found: Differences) -> Differences:
     """Shorten the differences of each pixel, together, by THRESHOLD."""
     lengths = _lengths(found)
-    return found * (jnp.maximum(lengths - THRESHOLD, 0) / jnp.maximum(lengths, 1e-12))
+    kept = jnp.maximum(lengths - THRESHOLD, 0) / jnp.maximum(lengths, 1e-12)
+    return found * kept[None].astype(found.dtype)
 
 
 def _roughness(height: int, width: int) -> Float32[np.ndarray, "height width"]:
