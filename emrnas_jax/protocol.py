@@ -34,6 +34,7 @@ from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
 from emrnas_jax.systems import Search
 from emrnas_jax.training.ensemble import ensemble_of_folds
+from emrnas_jax.training.fit_strength import fit_strength, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
     has_trained,
@@ -133,10 +134,9 @@ def ensemble_stage(experiment: Experiment) -> None:
 def retrain_stage(experiment: Experiment) -> None:
     """Train every network on S_train and S_val of every fold."""
     for name, system in experiment.systems.items():
-        settings = system.training
-        _tell_devices(f"retrain {name}", settings.batch, mesh_for(settings.batch))
-        dispatch = None  # folds whose networks are alike share one compiled program
-        trained = None
+        batch = system.training.batch
+        _tell_devices(f"retrain {name}", batch, mesh_for(batch))
+        trained, dispatch = None, None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             last = experiment.retrain_steps(name, fold)
@@ -144,10 +144,24 @@ def retrain_stage(experiment: Experiment) -> None:
             if _is_there(scores) or processes.as_first_sees(has_trained(folder, last)):
                 continue
             record = experiment.record(name, k)
-            if dispatch is None or record != trained:
+            if is_fitted(record.build()):
+                fit_strength(
+                    f"fold {k} {name}",
+                    folder,
+                    record,
+                    last,
+                    experiment.image_set,
+                    experiment.indices(fold.validation),
+                    experiment.evaluation.batch,
+                )
+                continue
+            if dispatch is None or record != trained:  # like folds share one program
                 trained = record
                 dispatch = make_dispatch(
-                    record.build(), settings, experiment.sampling, experiment.seed
+                    record.build(),
+                    system.training,
+                    experiment.sampling,
+                    experiment.seed,
                 )
             retrain_fold(
                 f"fold {k} {name}",
@@ -155,10 +169,8 @@ def retrain_stage(experiment: Experiment) -> None:
                 record,
                 record.build(),
                 dispatch,
-                settings,
-                experiment.split(
-                    "retraining", k, settings.batch, fold.train, fold.validation
-                ),
+                system.training,
+                experiment.split("retraining", k, batch, fold.train, fold.validation),
                 k,
                 experiment.loop,
             )

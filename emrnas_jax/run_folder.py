@@ -21,7 +21,15 @@ FREE = (
 )
 
 # Settings that runs begun before them lack, with the value that all of those had.
-EARLIER = {"alpha_epsilon": 1e-8, "folds_in_parallel": False, "precision": "float32"}
+EARLIER = {
+    "alpha_epsilon": 1e-8,
+    "folds_in_parallel": False,
+    "precision": "float32",
+    "architecture": "ensemble",
+    "kind": "emrnas",
+    "retrain": {},
+    "search": {},
+}
 
 
 @contextlib.contextmanager
@@ -87,6 +95,9 @@ def refuse_other_config(path: Path, config: dict) -> dict[str, dict]:
     try:
         old = json.loads(path.read_text())
         networks = dict(old["networks"])
+        given = old.pop("architecture", "")  # of all networks, in older runs
+        for name, own in networks.items():
+            networks[name] = {"architecture": given} | own if given else own
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
     changed = config | {"networks": networks | config["networks"]}

@@ -20,6 +20,7 @@ from emrnas_jax.evaluation.score_files import (
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord, parameter_count
+from emrnas_jax.training.fit_strength import is_fitted
 from emrnas_jax.training.retrain import has_trained, load_trained
 
 ZERO_FILLED = "zero_filled"  # the images that networks start from, scored like one
@@ -80,7 +81,8 @@ def score_fold(
             )
         height, width = experiment.image_set.shape
         precision = record.settings["precision"]
-        work = roofline_figures(variables["params"], height * width, precision)
+        if not is_fitted(record.build()):  # it has no convolutions to count
+            work = roofline_figures(variables["params"], height * width, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",

@@ -115,7 +115,9 @@ def _read(name: str, given: dict, training: dict, search: dict) -> System:
     if not takes_architecture(kind, name):
         if given.get("search"):
             raise InputError(f"networks.{name}.search: a {kind} is not searched")
-        return System(name, kind, complete_settings(kind, own, name), trained)
+        system = System(name, kind, complete_settings(kind, own, name), trained)
+        build_network(kind, system.settings, name)
+        return system
     own = {"architecture": ENSEMBLE} | own
     check_settings(kind, own, name)
     system = System(name, kind, complete_settings(kind, own, name), trained)

@@ -17,6 +17,8 @@ PHASE_FRACTION = 0.005
 
 def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
     """Return in what a scan differs from what the network was trained on."""
+    if model.folder is None:
+        return []  # it was trained on nothing
     record = model.record
     # Not as `Sampling`, which would need its file of masks.
     kind, trained_rate, phase_encode = (

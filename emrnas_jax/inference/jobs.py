@@ -159,7 +159,6 @@ def _job(
 ) -> Job:
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
     status = file.stat()
-    checkpoint = model.folder.resolve() / "checkpoints" / str(model.step)
     reading = dataclasses.asdict(settings.reading)
     masks = reading.pop("masks")
     return Job(
@@ -170,8 +169,7 @@ def _job(
             "input": str(file.resolve()),
             "bytes": status.st_size,
             "changed": status.st_mtime_ns,
-            "checkpoint": str(checkpoint),
-            "trained": checkpoint.stat().st_mtime_ns,
+            **model.origin(),
             "precision": model.record.settings.get("precision", "float32"),
             "mask": None if masks is None else np.packbits(masks).tobytes().hex(),
             **reading,
@@ -279,7 +277,7 @@ def _attributes(
     record = model.record
     metrics = {"metrics": in_words(PAPER)} if scan.scores else {}
     return metrics | {
-        "model": str(model.folder.resolve()),
+        "model": str(model.folder.resolve()) if model.folder else record.name,
         "checkpoint": model.step,
         "network": record.name,
         "architecture": str(record.settings.get("architecture", "")),

@@ -8,17 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from emrnas_jax import runlog
 from emrnas_jax.data.folds import read_folds
 from emrnas_jax.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.models.networks import NetworkRecord, complete_settings
+from emrnas_jax.models.tv import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.training.fit_strength import FITTED
 from emrnas_jax.training.retrain import load_trained
 
 LOG = logging.getLogger("emrnas_jax")
+
+TOTAL_VARIATION = "tv"  # the model that needs no folder
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,9 @@ class TrainedNetwork:
     """A network with its weights.
 
     Attributes:
-        folder: of the network, such as RUN/fold_1/emrnas.
-        step: of the checkpoint.
+        folder: of the network, such as RUN/fold_1/emrnas; None for total variation that
+            nothing was trained for.
+        step: of the checkpoint; 0 without one.
         record: all that the network is, except its weights.
         variables: the weights, and statistics of batch norm.
         subjects: that it was trained on, as far as the run's folder tells.
@@ -35,7 +42,7 @@ class TrainedNetwork:
             many devices as divide the batch.
     """
 
-    folder: Path
+    folder: Path | None
     step: int
     record: NetworkRecord
     variables: PyTree
@@ -47,28 +54,58 @@ class TrainedNetwork:
         """The masks that the network was trained for."""
         return Sampling(**self.record.sampling)
 
+    def origin(self) -> dict[str, str | int | float]:
+        """Return what tells its weights from those of other networks, for JSON."""
+        if self.folder is None:
+            return {
+                "checkpoint": TOTAL_VARIATION,
+                "strength": float(self.variables["params"]["strength"]),
+                "iterations": self.record.settings["iterations"],
+            }
+        checkpoint = self.folder.resolve() / "checkpoints" / str(self.step)
+        return {
+            "checkpoint": str(checkpoint),
+            "trained": checkpoint.stat().st_mtime_ns,
+        }
+
 
 def load_model(
     path: str | Path,
     fold: int | None = None,
     network: str | None = None,
     precision: str | None = None,
+    images: str | None = None,
 ) -> TrainedNetwork:
     """Load a trained network.
 
     Args:
         path: a run's folder, one of its networks' (RUN/fold_1/emrnas), or one of the
-            checkpoints in it (RUN/fold_1/emrnas/checkpoints/1200).
+            checkpoints in it (RUN/fold_1/emrnas/checkpoints/1200). Or `tv`, unless a
+            folder has that name: total variation, which needs no training.
         fold: of a run, whose network to take; 1 unless given.
         network: of a run or fold, the name of the network; unless given, the first
             that was trained.
         precision: a name in `models.precision.PRECISIONS`, in place of that in which
             it was trained; the weights are the same.
+        images: of `tv`, "magnitude" (unless given) or "complex": what it returns, and
+            as what complete complex images are read.
 
     Raises:
-        InputError: there is no trained network, or it cannot be read.
+        InputError: there is no trained network, it cannot be read, or an argument is
+            not for it.
     """
     place = Path(path).expanduser()
+    if str(path) == TOTAL_VARIATION and not place.exists():
+        if fold is not None or network is not None:
+            raise InputError(
+                f"--model={path} is not a run; leave out --fold and --network"
+            )
+        return _untrained(images or "magnitude", precision or "float32")
+    if images is not None:
+        raise InputError(
+            f"--images={images} is for --model={TOTAL_VARIATION} alone; {place} gives "
+            "the images that it was trained for"
+        )
     folder, step = _locate(place, fold, network)
     step = _latest_step(folder) if step is None else step
     record, module, variables = load_trained(folder, step)
@@ -78,12 +115,34 @@ def load_model(
         module = record.build()
     _warn_if_unfinished(folder)
     variables = replicate(variables, mesh_for(divisible(1)))
+    subjects = _training_subjects(folder)
+    return TrainedNetwork(folder, step, record, variables, subjects, _compiled(module))
 
+
+def _untrained(images: str, precision: str) -> TrainedNetwork:
+    """Return total variation of the strength that was measured once."""
+    if images not in ("magnitude", "complex"):
+        raise InputError(f"--images: found {images!r}; use magnitude or complex")
+    record = NetworkRecord(
+        name=TOTAL_VARIATION,
+        settings=complete_settings(TOTAL_VARIATION, {"precision": precision}),
+        sampling=dataclasses.asdict(Sampling()),
+        images=images,
+        shape=MEASURED_ON,
+        seed=0,
+    )
+    module = record.build()
+    variables = replicate(
+        {"params": {"strength": jnp.float32(STRENGTH)}}, mesh_for(divisible(1))
+    )
+    return TrainedNetwork(None, 0, record, variables, frozenset(), _compiled(module))
+
+
+def _compiled(module: nn.Module) -> Callable[..., Float[Array, "batch h w 2"]]:
     def apply(variables: PyTree, *batch: Array) -> Float[Array, "batch height width 2"]:
         return module.apply(variables, *batch)  # pyright: ignore
 
-    subjects = _training_subjects(folder)
-    return TrainedNetwork(folder, step, record, variables, subjects, over_batch(apply))
+    return over_batch(apply)
 
 
 def _locate(
@@ -94,7 +153,7 @@ def _locate(
         found = "a file" if place.exists() else "nothing"
         raise InputError(
             f"{place}: found {found}; --model is the folder of a run, of one of its "
-            "networks (RUN/fold_1/emrnas) or of a checkpoint"
+            "networks (RUN/fold_1/emrnas) or of a checkpoint; or tv, which needs none"
         )
     folder, step = place, None
     if place.parent.name == "checkpoints" and place.name.isdecimal():
@@ -169,6 +228,8 @@ def _training_subjects(folder: Path) -> frozenset[str]:
 
 def _warn_if_unfinished(folder: Path) -> None:
     """Say it when the training of a run's network was stopped before its end."""
+    if (folder / FITTED).exists():
+        return  # has a checkpoint only when it is finished
     config = folder.resolve().parent.parent / "config.json"
     try:
         settings = json.loads(config.read_text())

@@ -18,6 +18,7 @@ from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.models.rdn import rdn
+from emrnas_jax.models.tv import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
@@ -33,6 +34,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "dccnn_matched": partial(dccnn, layers=7),
     "rdn_matched": partial(rdn, layers=7),
     "cddntdc_matched": partial(cddntdc, layers=11),
+    "tv": tv,
 }
 
 

@@ -141,13 +141,7 @@ def retrain_fold(
             "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
         }
 
-    path = folder / "network.json"
-    if path.exists() and NetworkRecord.read(path) != record:
-        raise InputError(
-            f"{path} is of another network than the one to train: "
-            f"{NetworkRecord.read(path).settings}; use a new --workdir"
-        )
-    record.write(path)
+    keep_record(folder, record)
     training = Training(
         name=name,
         folder=folder,
@@ -162,6 +156,21 @@ def retrain_fold(
     key = key_for(record.seed, "weights", record.kind, fold)
     state = initial_state(network, settings, key)
     run(training, replicate(state, split.mesh), loop)
+
+
+def keep_record(folder: Path, record: NetworkRecord) -> None:
+    """Write `network.json` of a network that is to be trained in a folder.
+
+    Raises:
+        InputError: the folder is of another network.
+    """
+    path = folder / "network.json"
+    if path.exists() and NetworkRecord.read(path) != record:
+        raise InputError(
+            f"{path} is of another network than the one to train: "
+            f"{NetworkRecord.read(path).settings}; use a new --workdir"
+        )
+    record.write(path)
 
 
 def has_trained(folder: Path, last: int) -> bool:
