@@ -32,7 +32,7 @@ LAYERS = [
     ("experiment",),
     ("scoring",),
     ("protocol", "inference"),
-    ("main", "reconstruct", "evaluation.benchmark"),
+    ("main", "reconstruct", "import_weights", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]
 
