@@ -55,15 +55,14 @@ def score_fold(
                 f"{folder}: {name} is not trained to its last step, {last}; run "
                 "--stage=retrain first"
             )
-        record, _, variables = load_trained(folder, last)
+        record, module, variables = load_trained(folder, last)
         if record != experiment.record(name):
             raise InputError(
                 f"{folder} was trained as another network ({record.settings}); use a "
                 "new --workdir"
             )
-        height, width = experiment.image_set.shape
         precision = experiment.networks[name]["precision"]
-        work = roofline_figures(variables["params"], height * width, precision)
+        work = roofline_figures(module, experiment.image_set.shape, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",
