@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import paired_difference
-from emrnas_jax.evaluation.evaluate import Scores, read_scores
+from emrnas_jax.evaluation.score_files import Scores, read_scores, scores_path
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import number, signed
 
@@ -114,10 +114,14 @@ def read_run(run: Path) -> RunScores:
     Raises:
         InputError: a table is missing or damaged, or of other frames than another's.
     """
-    results = _read(run / "results.json", "folds", "networks")
+    results = _read(run / "results.json", "folds", "networks", "metrics")
+    convention = results["metrics"].partition(":")[0]
     folds = range(1, int(results["folds"]) + 1)
     tables = {
-        name: [read_scores(run / f"fold_{k}" / name / "scores.csv") for k in folds]
+        name: [
+            read_scores(scores_path(run / f"fold_{k}" / name, convention))
+            for k in folds
+        ]
         for name in results["networks"]
     }
     first = next(iter(tables.values()))
@@ -125,7 +129,7 @@ def read_run(run: Path) -> RunScores:
         if [_frames(part) for part in own] != [_frames(part) for part in first]:
             raise InputError(
                 f"{run}: {name} was scored on other frames than {next(iter(tables))}; "
-                "delete its scores.csv and run --stage=evaluate again"
+                "delete its scores and run --stage=evaluate again"
             )
     values = {
         name: {m: np.concatenate([getattr(p, m) for p in own]) for m in MEASURES}

@@ -73,16 +73,15 @@ def score_fold(
                 f"{folder}: {name} is not trained to its last step, {last}; run "
                 "--stage=retrain first"
             )
-        found, _, variables = load_trained(folder, last)
+        found, module, variables = load_trained(folder, last)
         if found != record:
             raise InputError(
                 f"{folder} was trained as another network ({found.settings}); use a "
                 "new --workdir"
             )
-        height, width = experiment.image_set.shape
-        precision = record.settings["precision"]
-        if not is_fitted(record.build()):  # it has no convolutions to count
-            work = roofline_figures(variables["params"], height * width, precision)
+        if not is_fitted(module):  # it has no convolutions to count
+            shape = experiment.image_set.shape
+            work = roofline_figures(module, shape, record.settings["precision"])
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",

@@ -32,7 +32,7 @@ LAYERS = [
     ("experiment",),
     ("scoring",),
     ("protocol", "inference", "across_runs"),
-    ("main", "reconstruct", "compare", "evaluation.benchmark"),
+    ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]
 

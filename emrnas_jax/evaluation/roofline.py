@@ -1,9 +1,10 @@
 """The work of a network, and what the device could do: the two sides of a roofline.
 
-Work is counted from the network: two operations per kernel value and pixel; every
-feature map read and written once per use. It holds for networks whose kernels all run
-once per pixel of the image, and leaves out Fourier transforms (under 1 % of the
-published network's arithmetic). It is that of plain convolutions: Winograd's form,
+Work is counted from the layers that run, as often and at the resolution they run at:
+two operations per kernel value and pixel; every feature map that a convolution reads or
+writes passes through memory once. It leaves out Fourier transforms (under 1 % of the
+published network's arithmetic), batch norm and activations. Networks without kernels
+have none of it. It is that of plain convolutions: Winograd's form,
 which the CPU's kernels use, needs 16 products for 36, so more than the ceiling can be
 reached. Ceilings are measured here: arithmetic by a large matrix product, memory by a
 large copy.
@@ -13,11 +14,13 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from flax.linen.module import InterceptorContext
+from jaxtyping import Array
 
 # What files say of a network's work per frame and of its device.
 ROOFLINE = (
@@ -55,31 +58,58 @@ class Ceilings(NamedTuple):
     traffic: float
 
 
-def forward_work(params: PyTree, pixels: int, precision: str = "float32") -> Work:
-    """Count the work of one frame's reconstruction.
+def forward_work(
+    network: nn.Module, shape: tuple[int, int], precision: str = "float32"
+) -> Work:
+    """Count the work of one frame's reconstruction; nothing is computed.
 
     Args:
-        params: of the network, arrays or shapes.
-        pixels: of the frame.
+        network: whose kernels are parameters named `kernel`.
+        shape: height and width of the frame, pixels.
         precision: of the feature maps, a key of `MATRIX_FORMS`.
     """
-    shapes = [leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 4]
+    runs: list[tuple[int, tuple[int, ...]]] = []  # pixels and the kernel's shape
+    sizes = [math.prod(shape)]  # of the map that each module around this one reads
+
+    def note(
+        call: Callable, arguments: tuple, named: dict, context: InterceptorContext
+    ) -> Any:
+        maps = [a.shape for a in arguments if getattr(a, "ndim", 0) == 4]
+        sizes.append(math.prod(maps[0][:3]) if maps else sizes[-1])
+        result, module = call(*arguments, **named), context.module
+        if context.method_name == "__call__" and module.has_variable(
+            "params", "kernel"
+        ):
+            runs.append((sizes[-1], module.get_variable("params", "kernel").shape))
+        sizes.pop()
+        return result
+
+    image = jax.ShapeDtypeStruct((1, *shape, 2), jnp.float32)
+    kspace = jax.ShapeDtypeStruct((1, *shape), jnp.complex64)
+    mask = jax.ShapeDtypeStruct((1, *shape), jnp.bool_)
+    with nn.intercept_methods(note):
+        # A function of its own: JAX would not trace one again that it knows.
+        jax.eval_shape(
+            lambda *a: network.init(jax.random.key(0), *a), image, kspace, mask
+        )
     value_bytes = 2.0 if precision == "bf16" else 4.0
-    operations = sum(2.0 * math.prod(shape) for shape in shapes) * pixels
-    traffic = sum(value_bytes * (shape[2] + shape[3]) for shape in shapes) * pixels
+    operations = sum(2.0 * math.prod(kernel) * pixels for pixels, kernel in runs)
+    traffic = sum(value_bytes * sum(kernel[-2:]) * pixels for pixels, kernel in runs)
     return Work(operations, traffic)
 
 
-def roofline_figures(params: PyTree, pixels: int, precision: str) -> dict[str, float]:
+def roofline_figures(
+    network: nn.Module, shape: tuple[int, int], precision: str
+) -> dict[str, float]:
     """Return a frame's work and the ceilings of all devices, named as in `ROOFLINE`.
 
     Args:
-        params: of the network.
-        pixels: of the frame.
+        network: as for `forward_work`.
+        shape: height and width of the frame, pixels.
         precision: of its convolutions, a key of `MATRIX_FORMS`.
     """
     values = (
-        *forward_work(params, pixels, precision),
+        *forward_work(network, shape, precision),
         *measure_ceilings(precision),
     )
     # The devices of a CPU are parts of it, and its ceilings are those of the whole.

@@ -76,7 +76,9 @@ class UNet(nn.Module):
         image = zero_filled + change.astype(zero_filled.dtype)
         return CONSISTENCY[self.consistency](image, kspace, mask)
 
-    def _convolve_twice(self, channels: int, name: str, *maps: Map) -> Map:
+    def _convolve_twice(
+        self, channels: int, name: str, *maps: Float[Array, "batch height width _"]
+    ) -> Float[Array, "batch height width out"]:
         for j in (1, 2):
             convolution = Convolution(
                 channels, slope=0.0, precision=self.precision, name=f"{name}_conv_{j}"

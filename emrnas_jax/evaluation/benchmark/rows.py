@@ -99,7 +99,8 @@ STEPS: dict[str, Callable[[Case, int, bool], Row]] = {
 def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
     """Return what is said of every measured program."""
     weights = ours.initial_weights(case)
-    work = forward_work(weights, case.size**2, case.precision)
+    shape = (case.size, case.size)
+    work = forward_work(ours.network_of(case), shape, case.precision)
     rest()
     ceilings = measure_ceilings(case.precision)
     frames_per_second = case.batch / (step_ms / 1e3)
