@@ -78,7 +78,7 @@ def score_fold(
                 "new --workdir"
             )
         height, width = experiment.image_set.shape
-        precision = record.settings["precision"]
+        precision = record.settings.get("precision", "float32")
         work = roofline_figures(variables["params"], height * width, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
