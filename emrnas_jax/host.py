@@ -29,7 +29,8 @@ def prepare(cache: Path) -> None:
     absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells of every file
     own = logging.getLogger("emrnas_jax")
     own.setLevel(logging.INFO if processes.is_first() else logging.WARNING)
-    own.addHandler(logging.StreamHandler())
+    if not own.handlers:  # a notebook's cell may be run again
+        own.addHandler(logging.StreamHandler())
     own.propagate = False
 
 

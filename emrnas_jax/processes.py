@@ -5,6 +5,7 @@ decision could differ between them (the clock, a signal, a file's presence) they
 """
 
 import os
+import sys
 from typing import Any
 
 import jax
@@ -86,5 +87,5 @@ def gathered(tree: PyTree) -> Any:
 
 def progress_bar(*arguments: Any, **options: Any) -> tqdm:
     """Return a progress bar; there is none where nobody would see it."""
-    # None: shown where stderr is a terminal.
-    return tqdm(*arguments, disable=None if is_first() else True, **options)
+    seen = sys.stderr.isatty() or "ipykernel" in sys.modules  # a notebook
+    return tqdm(*arguments, disable=not (seen and is_first()), **options)

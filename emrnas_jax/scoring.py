@@ -81,7 +81,8 @@ def score_fold(
             )
         if not is_fitted(module):  # it has no convolutions to count
             shape = experiment.image_set.shape
-            work = roofline_figures(module, shape, record.settings["precision"])
+            precision = record.settings.get("precision", "float32")
+            work = roofline_figures(module, shape, precision)
     settings = experiment.evaluation
     scores, examples, seconds = evaluate(
         f"fold {k} {name}",

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "emrnas_jax"
 LAYERS = [
     (
         "errors",
+        "config_files",
         "randomness",
         "devices",
         "processes",

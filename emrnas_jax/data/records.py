@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float32, Int32, UInt8
-from tqdm import tqdm
 
+from emrnas_jax import processes
 from emrnas_jax.data.source import NamedImage
 from emrnas_jax.errors import InputError
 
@@ -104,8 +104,7 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
         recipe = self._recipe
         names: dict[tuple[str, int, int], Any] = {}
         sizes = []
-        # disable=None: no bar where stderr is not a terminal.
-        for part in tqdm(recipe.parts, f"building {recipe.label}", disable=None):
+        for part in processes.progress_bar(recipe.parts, f"building {recipe.label}"):
             for named in recipe.read(part):
                 name = named[:3]
                 if name in names:

@@ -26,6 +26,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from emrnas_jax import processes
 from emrnas_jax.data.scans import Reading, Scan, find_scans, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
@@ -90,9 +91,8 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
     """
     jobs = plan(model, settings)
     tally, said = Tally(), set()
-    bar = tqdm(
+    bar = processes.progress_bar(
         total=len(jobs),
-        disable=None,
         bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
     )
 

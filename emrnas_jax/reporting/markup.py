@@ -67,6 +67,10 @@ class Table:
         if len(widths) != 1:
             raise ValueError(f"table {self.name}: rows of {sorted(widths)} cells")
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return to_markdown(self)
+
 
 def to_markdown(table: Table) -> str:
     """Write `table` under a heading, its caption below."""

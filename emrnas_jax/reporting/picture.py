@@ -54,6 +54,10 @@ class Picture:
     caption: str
     description: str
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return self.png
+
     @property
     def width(self) -> int:
         """Width in pixels, from the PNG's header."""

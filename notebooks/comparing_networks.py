@@ -1,0 +1,186 @@
+# %% [markdown]
+# # Comparing networks
+#
+# Several networks in one run: the same folds, the same test frames and masks, so that
+# differences are paired. And how to put your own network beside them.
+#
+# The run below is of **reduced size** on phantoms: it ranks nothing. For the comparison
+# of the paper's Table 2 use `configs/cardiac.py:table2` and your files.
+
+# %% [markdown]
+# ## Install
+#
+# - **From a clone**: `python -m pip install -e .` (`".[cuda]"` for an NVIDIA GPU,
+#   `".[tpu]"` for a TPU), then start Jupyter with that Python. Nothing to change here.
+# - **On Colab**: choose a runtime with a GPU, and set `REPOSITORY` to the address that
+#   `git clone` takes and `EXTRA` to the runtime's kind.
+
+# %%
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = ""
+EXTRA = ""  # "[cuda]" or "[tpu]"
+
+if not Path("configs").is_dir():
+    if "google.colab" in sys.modules:
+        subprocess.run(["git", "clone", "--depth=1", REPOSITORY, "clone"], check=True)
+        os.chdir("clone")
+        install = [sys.executable, "-m", "pip", "install", "--quiet", f".{EXTRA}"]
+        subprocess.run(install, check=True)
+    else:
+        os.chdir("..")  # Jupyter starts in the folder of the notebook
+
+# %%
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from IPython.display import display
+
+from emrnas_jax import host, paper
+from emrnas_jax.config_files import load_config
+from emrnas_jax.evaluation.comparison import paired_difference
+from emrnas_jax.models.cascade import Cascade
+from emrnas_jax.models.networks import (
+    NETWORKS,
+    build_network,
+    complete_settings,
+    parameter_count,
+)
+from emrnas_jax.protocol import run_protocol
+from emrnas_jax.reporting.figures import score_pictures
+from emrnas_jax.reporting.reconstructions import reconstruction_pictures
+from emrnas_jax.reporting.run import read_run
+from emrnas_jax.reporting.tables import comparison_table, fold_table, scores_table
+
+host.prepare(Path("~/.cache/emrnas_jax").expanduser())
+
+# %% [markdown]
+# ## As published, and of the same size
+#
+# A larger network may win by its size alone. So the cascades also come with the number
+# of parameters of EMR-NAS (`_matched`, section 3.3 of the paper: more convolutions
+# between the data consistencies). At the sizes of the papers:
+
+# %%
+image = jnp.zeros((1, 32, 32, 2))
+kspace, mask = jnp.zeros((1, 32, 32), jnp.complex64), jnp.ones((1, 32, 1), bool)
+
+
+def parameters(kind: str, settings: dict) -> int:
+    """Return how many parameters a network has; it is not computed for that."""
+    network = build_network(kind, complete_settings(kind, settings))
+    key = jax.random.key(0)
+    shapes = jax.eval_shape(lambda: network.init(key, image, kspace, mask))
+    return parameter_count(shapes["params"])
+
+
+for name in paper.TABLE_2:
+    own = {"architecture": "cardiac"} if name == "emrnas" else {}
+    print(f"{name:16s} {parameters(name, own):>9,}")
+
+# %% [markdown]
+# ## Your own network
+#
+# A network maps the zero-filled image, the measured k-space and the mask to an image.
+# With `Cascade` you write the block between two data consistencies alone; any other
+# `flax.linen.Module` with the same call will do. Its settings are the arguments of the
+# function that makes it.
+
+
+# %%
+class WideBlock(nn.Module):
+    """A convolution that sees far, and one that does not."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, features: jax.Array, train: bool) -> jax.Array:  # noqa: ARG002
+        """Return the block's features `[batch, height, width, channel]`."""
+        far = nn.Conv(self.width, (3, 3), kernel_dilation=4)(features)
+        near = nn.Conv(self.width, (3, 3))(nn.leaky_relu(far, 0.2))
+        return features + near
+
+
+def wide(
+    components: int = 3, width: int = 12, consistency: str = "two_step"
+) -> nn.Module:
+    """Return a cascade of such blocks."""
+
+    def block(name: str) -> WideBlock:
+        return WideBlock(width, name=name)
+
+    return Cascade((block,) * components, width, consistency)
+
+
+NETWORKS["wide"] = wide
+
+# %% [markdown]
+# In the package these are a file, `emrnas_jax/models/wide.py`, and a line of `NETWORKS`
+# in `emrnas_jax/models/networks.py`. The commands know the network then. A network that
+# was registered in a notebook must be registered again before it is loaded elsewhere.
+
+# %% [markdown]
+# ## Settings
+#
+# `paper.use` makes any systems by name the networks of a run. Two of one kind may
+# differ in a setting: `dccnn_real` is `dccnn` with the consistency for real images.
+# Copy an entry to add another: the name is free, `kind` says which network it is.
+
+# %% tags=["settings"]
+RUN = Path("runs/comparing_networks")
+config = load_config("configs/demo.py")
+paper.use(config, ["unet", "dccnn", "dccnn_matched", "cddntdc", "emrnas", "wide"])
+for own in config.networks.values():
+    own.update(paper.REDUCED.get(own.kind, {}))
+config.networks.wide_single = config.networks.wide.copy_and_resolve_references()
+config.networks.wide_single.consistency = "single"
+
+# %%
+print(config.networks)
+
+# %% [markdown]
+# ## Run
+#
+# EMR-NAS is searched first; then every network is trained in every fold. You may
+# interrupt the cell, and run it again. Networks added to `config` later join the
+# finished run, and nothing is trained twice.
+
+# %%
+run_protocol(config, RUN)
+
+# %% [markdown]
+# ## Tables
+#
+# "Mean ± std" is over folds, and mostly says how subjects differ. Which network is
+# better is in the paired differences: their interval comes from drawing whole subjects
+# anew. One that contains 0 leaves it open. Compare the parameters before you compare
+# the scores: the reduced sizes of this run are not matched.
+
+# %%
+run = read_run(RUN)
+display(scores_table(run), comparison_table(run), fold_table(run))
+
+# %%
+display(*score_pictures(run), *reconstruction_pictures(run)[:1])
+
+# %% [markdown]
+# Any other pair, from the scores of every test frame:
+
+# %%
+first, second = "wide", "wide_single"
+psnr_db = {
+    name: np.concatenate([fold.scores[name].psnr_db for fold in run.folds])
+    for name in (first, second)
+}
+subjects = [name for fold in run.folds for name in fold.scores[first].subject]
+found = paired_difference(psnr_db[first], psnr_db[second], 0, subjects)
+print(f"{first} - {second}: {found.mean:+.2f} dB [{found.low:+.2f}, {found.high:+.2f}]")
+
+# %% [markdown]
+# `python -m emrnas_jax.main --config=configs/cardiac.py:table2 --workdir=runs/table2
+# --config.data.path=FOLDER` is the paper's comparison as one command, `table2_small`
+# the same at reduced size, `table3` its ablations.
