@@ -4,7 +4,7 @@ PSNR is in dB, SSIM has no unit; rates are fractions of the phase-encode lines.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from emrnas_jax.evaluation.roofline import ROOFLINE
 class NetworkScore:
     """One network's line of `results.json`; mean and std are over the folds' means.
 
-    The last four are a frame's work and what the device can do per second; older runs
-    lack them.
+    What has a default is lacking in older runs. `gflop_per_frame` to
+    `gbytes_per_second_ceiling` are a frame's work and what the device can do per second;
+    `settings` are the arguments of the network's constructor.
     """
 
     psnr_db_mean: float
@@ -32,6 +33,10 @@ class NetworkScore:
     mbytes_per_frame: float | None = None
     gflops_ceiling: float | None = None
     gbytes_per_second_ceiling: float | None = None
+    kind: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds_per_epoch: float | None = None
+    architecture_source: str = ""  # ensemble, fold, random or given
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,19 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class SearchLine:
+    """One search of all folds: its ensemble, and the networks that are made from it."""
+
+    architecture: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Results:
-    """`results.json`; rates are fractions of the phase-encode lines."""
+    """`results.json`; rates are fractions of the phase-encode lines.
+
+    `searches` go by the name of the first network that is made from each.
+    """
 
     dataset: str
     sampling_rate: float
@@ -59,6 +75,7 @@ class Results:
     metrics: str
     networks: dict[str, NetworkScore]
     comparisons: tuple[Comparison, ...]
+    searches: dict[str, SearchLine] = field(default_factory=dict)
 
 
 def read_results(path: Path) -> Results:
@@ -88,6 +105,13 @@ def read_results(path: Path) -> Results:
                 _optional(record, "comparisons", list, path) or (), start=1
             )
         ),
+        searches={
+            name: SearchLine(
+                architecture=_field(line, "architecture", str, f"{path}, {name}"),
+                networks=tuple(_field(line, "networks", list, f"{path}, {name}")),
+            )
+            for name, line in (_optional(record, "searches", dict, path) or {}).items()
+        },
     )
 
 
@@ -122,6 +146,10 @@ def _network_score(line: object, place: str) -> NetworkScore:
         seconds_per_frame=_optional(line, "seconds_per_frame", float, place),
         device=_optional(line, "device", str, place) or "",
         **{name: _optional(line, name, float, place) for name in ROOFLINE},
+        kind=_optional(line, "kind", str, place) or "",
+        settings=_optional(line, "settings", dict, place) or {},
+        seconds_per_epoch=_optional(line, "seconds_per_epoch", float, place),
+        architecture_source=_optional(line, "architecture_source", str, place) or "",
     )
 
 

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from emrnas_jax.reporting.cost import devices
 from emrnas_jax.reporting.names import display_name, number, percent, signed
+from emrnas_jax.reporting.pairs import (
+    BASELINE,
+    SEARCHED,
+    best_other,
+    difference,
+    main_network,
+)
 from emrnas_jax.reporting.run import Run
-from emrnas_jax.reporting.tables import devices, metrics_sentence
-
-BASELINE = "zero_filled"
-SEARCHED = "emrnas"
+from emrnas_jax.reporting.tables import metrics_sentence
 
 _MASKS = {
     "cartesian": (
@@ -36,19 +41,10 @@ def labels(run: Run) -> list[str]:
     return ["Reduced-size run"] if run.config.get("reduced") is True else []
 
 
-def main_network(run: Run) -> str | None:
-    """The network that the run is about: the searched one, else the best by PSNR."""
-    scores = run.results.networks
-    if SEARCHED in scores:
-        return SEARCHED
-    others = [name for name in scores if name != BASELINE]
-    return max(others, key=lambda name: scores[name].psnr_db_mean, default=None)
-
-
 def lead(run: Run) -> list[str]:
     """What came out, in a few sentences."""
     results = run.results
-    network = main_network(run)
+    network = main_network(run.results)
     if network is None:
         only = results.networks[BASELINE]
         return [
@@ -134,7 +130,9 @@ def _consistencies(config: dict[str, Any]) -> list[str]:
 
 
 def _subject(run: Run, network: str) -> str:
-    if network != SEARCHED:
+    if network.startswith("ablation_"):
+        return f"Model {display_name(network)}"
+    if network not in SEARCHED:
         return display_name(network)
     searched = any(fold.searched for fold in run.folds)
     return "The searched network" if searched else "The network"
@@ -149,31 +147,26 @@ def _frames(run: Run, network: str) -> str:
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:
-    for line in run.results.comparisons:
-        if (line.network, line.reference, line.measure) == (
-            network,
-            BASELINE,
-            "psnr_db",
-        ):
-            return [
-                f"Frame by frame the difference is {signed(line.mean_difference, 2)} "
-                f"dB on average (95\u00a0% interval {signed(line.low, 2)} to "
-                f"{signed(line.high, 2)})."
-            ]
-    return []
+    line = difference(run.results, network, BASELINE, "psnr_db")
+    if line is None:
+        return []
+    return [
+        f"Frame by frame the difference is {signed(line.mean_difference, 2)} dB on "
+        f"average (95\u00a0% interval {signed(line.low, 2)} to {signed(line.high, 2)})."
+    ]
 
 
 def _against_best(run: Run, network: str) -> list[str]:
-    scores = run.results.networks
-    others = [name for name in scores if name not in (network, BASELINE)]
-    if not others:
+    scores, best = run.results.networks, best_other(run.results)
+    if best is None:
         return []
-    best = max(others, key=lambda name: scores[name].psnr_db_mean)
     ahead = scores[network].psnr_db_mean - scores[best].psnr_db_mean
     place = "ahead of" if ahead >= 0 else "behind"
+    name = display_name(best)
+    name = f"model {name}" if best.startswith("ablation_") else name
     return [
-        f"It is {number(abs(ahead), 2)} dB {place} {display_name(best)}, the best of "
-        "the other networks."
+        f"It is {number(abs(ahead), 2)} dB {place} {name}, the best of the other "
+        "networks."
     ]
 
 
