@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, in_order, number
-from emrnas_jax.reporting.pairs import MEASURES, SEARCHED, difference, difference_text
+from emrnas_jax.reporting.pairs import MEASURES, SEARCHED, difference, narrow_text
 from emrnas_jax.reporting.picture import FAINT, INK, Picture, picture
-from emrnas_jax.reporting.results import NetworkScore
+from emrnas_jax.reporting.results import Comparison, NetworkScore
 from emrnas_jax.reporting.run import Run
 
 REFERENCE_COLOUR, COLOUR = "#0072b2", "#9db7c9"
@@ -34,7 +34,7 @@ HEADER = Components(
     "Batch norm?", "RIR?", "Search?", "Ensemble?", "Deeper?", "Homogeneous?"
 )
 CELLS = 3  # of the paper's blocks
-_HOMOGENEOUS = {"none": "No", "block": "Yes", "network": "Yes, one operation"}
+_HOMOGENEOUS = {"none": "No", "block": "Yes", "network": "One operation"}
 
 
 def components(line: NetworkScore) -> Components:
@@ -77,7 +77,7 @@ def ablation_table(run: Run) -> Table | None:
                 Cell(number(line.psnr_db_mean, 2)),
                 Cell(number(line.ssim_mean, 4)),
                 *(
-                    Cell(_to_reference(run, name, reference, measure))
+                    Cell(narrow_text(_paired(run, name, reference, measure)))
                     for measure in MEASURES
                 ),
             )
@@ -92,7 +92,7 @@ def ablation_table(run: Run) -> Table | None:
             "residual. Search: the architecture was searched, not drawn at random. "
             "Ensemble: all folds share one architecture, not each its own. Deeper: "
             f"more than {CELLS} cells in each block. Homogeneous: all blocks are "
-            "alike. Scores are means over folds; differences are the mean per test "
+            "alike, or all their cells. Scores are means over folds; differences are the mean per test "
             "frame with the paired bootstrap 95\u00a0% interval in brackets."
         ),
         header=(
@@ -103,7 +103,7 @@ def ablation_table(run: Run) -> Table | None:
             f"PSNR − {model} (dB)",
             f"SSIM − {model}",
         ),
-        align="llllllprrrr",
+        align="lllllllrrrr",
         rows=tuple(rows),
     )
 
@@ -192,14 +192,12 @@ def _bars(
         )
 
 
-def _paired(run: Run, name: str, reference: str | None, measure: str):
+def _paired(
+    run: Run, name: str, reference: str | None, measure: str
+) -> Comparison | None:
     if reference is None or name == reference:
         return None
     return difference(run.results, name, reference, measure)
-
-
-def _to_reference(run: Run, name: str, reference: str | None, measure: str) -> str:
-    return difference_text(_paired(run, name, reference, measure))
 
 
 def _ablations(run: Run) -> tuple[list[str], str | None]:

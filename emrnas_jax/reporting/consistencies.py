@@ -4,7 +4,7 @@ import json
 
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, in_order, number
-from emrnas_jax.reporting.pairs import MEASURES, difference, difference_text
+from emrnas_jax.reporting.pairs import MEASURES, difference, narrow_text
 from emrnas_jax.reporting.results import NetworkScore
 from emrnas_jax.reporting.run import Run
 
@@ -39,7 +39,7 @@ def consistency_table(run: Run) -> Table | None:
                 if other in names and single in names
                 else None
             )
-            row.append(difference_text(line))
+            row.append(narrow_text(line))
         rows.append(tuple(Cell(text) for text in row))
     return Table(
         name="consistencies",

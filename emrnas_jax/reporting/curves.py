@@ -20,7 +20,6 @@ from emrnas_jax.reporting.names import (
 from emrnas_jax.reporting.picture import FAINT, Picture, picture
 from emrnas_jax.reporting.run import FoldRun, Run
 
-
 NETWORKS_IN_A_FIGURE = 5  # more colours than these are hard to tell apart
 
 

@@ -24,8 +24,8 @@ def write_report(run: Path) -> Path:
     """Write `report/` into the folder `run` of a run, and return the page's path.
 
     Writes `tables.md`, `tables.tex`, `figures/*.png` and `*.pdf`, and, last,
-    `index.html`. Each file is whole or not there; figures of an earlier report that this
-    one lacks are removed.
+    `index.html`. Each file is whole or not there; figures of an earlier report that
+    this one lacks are removed.
 
     Raises:
         InputError: the run has no results yet, or a file of it is damaged.

@@ -68,6 +68,11 @@ def difference_text(line: Comparison | None) -> str:
     return f"{signed(line.mean_difference, digits)} [{low}, {high}]"
 
 
+def narrow_text(line: Comparison | None) -> str:
+    """As `difference_text`, the interval in a line of its own: for wide tables."""
+    return difference_text(line).replace(" [", "\n[")
+
+
 def comparison_tables(run: Run) -> list[Table]:
     """The pairs with the main network and with the best other; then all the others."""
     results = run.results

@@ -16,9 +16,9 @@ from emrnas_jax.evaluation.roofline import ROOFLINE
 class NetworkScore:
     """One network's line of `results.json`; mean and std are over the folds' means.
 
-    What has a default is lacking in older runs. `gflop_per_frame` to
-    `gbytes_per_second_ceiling` are a frame's work and what the device can do per second;
-    `settings` are the arguments of the network's constructor.
+    Older runs lack what has a default. `gflop_per_frame` to `gbytes_per_second_ceiling`
+    are a frame's work and what the device can do per second; `settings` are the
+    arguments of the network's constructor.
     """
 
     psnr_db_mean: float
