@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import CELLS_PER_BLOCK
 from emrnas_jax.reporting.names import (
@@ -215,6 +216,7 @@ def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
     psnr.set_title("PSNR on training batches (dB)", loc="left")
     for axes in (losses, psnr):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     folds = [
         Line2D(
             [],

@@ -7,6 +7,7 @@ the diagrams and in the curves of p.
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.ablations import ablation_pictures
@@ -88,6 +89,7 @@ def score_pictures(run: Run) -> list[Picture]:
                 label=f"Fold {fold.number}",
             )
         axes.set_title(label, loc="left")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     grid[0].set_yticks(rows, [display_name(name) for name in names])
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     figure.legend(

@@ -120,7 +120,15 @@ def draw_reconstructions(
     first = sheet.column(0, "Ground truth\n")
     _grey(first.image, target)
     _grey(first.error, np.fft.fftshift(mask))
-    first.error.set_title(f"Mask, {percent(float(mask.mean()))}", y=-0.02, va="top")
+    separator = "\n" if window else " "
+    # Below the mask, beside the enlarged part of the ground truth.
+    first.error.set_title(
+        f"Mask,{separator}{percent(float(mask.mean()))}",
+        x=0.76 if window else 0.5,
+        y=-0.07 if window else -0.02,
+        pad=0,
+        va="top",
+    )
     if window:
         _box(first.image, window)
         _grey(first.image_part, window.of(target))
