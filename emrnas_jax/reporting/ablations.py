@@ -93,7 +93,8 @@ def ablation_table(run: Run) -> Table | None:
             "Ensemble: all folds share one architecture, not each its own. Deeper: "
             f"more than {CELLS} cells in each block. Homogeneous: all blocks are "
             "alike, or even all their cells. Scores are means over folds; differences "
-            "are the mean per test frame with the paired bootstrap 95\u00a0% interval in brackets."
+            "are the mean per test frame with the paired bootstrap 95\u00a0% interval "
+            "in brackets."
         ),
         header=(
             "Model",

@@ -70,7 +70,10 @@ class Picture:
 
 def picture(name: str, figure: Figure, caption: str, description: str) -> Picture:
     """Finish `figure` as the picture `name`."""
-    return Picture(name, render(figure), render_pdf(figure), caption, description)
+    png = render(figure)
+    # What the PNG's drawing has placed stays: the PDF is the same, and half the work.
+    figure.set_layout_engine("none")
+    return Picture(name, png, render_pdf(figure), caption, description)
 
 
 def render(figure: Figure) -> bytes:

@@ -176,7 +176,7 @@ def test_the_run_chooses_the_zoom(compared, tmp_path):
     folder.mkdir(parents=True)
     examples = compared / "fold_1" / "tv" / "examples.npz"
     (folder / "examples.npz").write_bytes(examples.read_bytes())
-    with pytest.raises(InputError, match="report.zoom: found 'here'"):
+    with pytest.raises(InputError, match=r"report.zoom: found 'here'"):
         write_report(tmp_path)
 
 
