@@ -198,7 +198,7 @@ class _Sheet:
         shown.set_clim(0, largest)
         bar = self.figure.colorbar(shown, cax=axes, extend="max")
         bar.set_label("absolute error")
-        bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+        bar.outline.set_visible(False)
 
     def _place(self, left: float, top: float, width: float, height: float) -> Axes:
         axes = self.figure.add_axes(
