@@ -1,9 +1,55 @@
-"""The table of work per frame: a roofline in words, from the figures of evaluation."""
+"""What networks cost: size and time, and a frame's work as a roofline in words."""
 
 from emrnas_jax.evaluation.roofline import ROOFLINE, Ceilings, Work, fractions
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, in_order, percent
 from emrnas_jax.reporting.run import Run
+
+
+def efficiency_table(run: Run) -> Table | None:
+    """Section 3.3: size and time of every network; None if no training was timed."""
+    networks = run.results.networks
+    if all(line.seconds_per_epoch is None for line in networks.values()):
+        return None
+    rows = [
+        (
+            Cell(display_name(name)),
+            Cell(f"{line.parameters:,}" if line.parameters else "–"),
+            Cell(seconds(line.seconds_per_epoch)),
+            Cell(seconds(line.seconds_per_frame)),
+        )
+        for name, line in ((name, networks[name]) for name in in_order(networks))
+        if line.parameters or line.seconds_per_frame
+    ]
+    return Table(
+        name="efficiency",
+        title="Size and efficiency",
+        caption=(
+            f"{run.results.dataset}, all measured in this run on "
+            f"{devices(run) or 'one machine'}: trainable parameters; seconds of an "
+            "epoch of training, the median after the first epoch, mean over folds; "
+            "and seconds of reconstruction per frame. Compare times within the table."
+        ),
+        header=(
+            "Network",
+            "Parameters",
+            "Seconds per training epoch",
+            "Seconds per frame",
+        ),
+        align="lrrr",
+        rows=tuple(rows),
+    )
+
+
+def devices(run: Run) -> str:
+    """The devices that times were measured on."""
+    lines = run.results.networks.values()
+    return ", ".join(dict.fromkeys(line.device for line in lines if line.device))
+
+
+def seconds(value: float | None) -> str:
+    """A time with three digits."""
+    return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def cost_table(run: Run) -> Table:

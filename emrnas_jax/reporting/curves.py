@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import CELLS_PER_BLOCK
 from emrnas_jax.reporting.names import (
@@ -17,23 +18,27 @@ from emrnas_jax.reporting.names import (
     operation_name,
     series_colour,
 )
-from emrnas_jax.reporting.picture import FAINT, Picture, render
+from emrnas_jax.reporting.picture import FAINT, Picture, picture
 from emrnas_jax.reporting.run import FoldRun, Run
 
+NETWORKS_IN_A_FIGURE = 5  # more colours than these are hard to tell apart
 
-def probability_pictures(run: Run) -> list[Picture]:
-    """For every fold that searched, p of each cell over the epochs."""
+
+def probability_pictures(run: Run, search: str = "") -> list[Picture]:
+    """For every fold that searched, p of each cell over the epochs.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
     return [
-        Picture(
-            name=f"probabilities_fold_{fold.number}",
-            png=render(draw_probabilities(fold)),
-            caption=(
-                f"Fold {fold.number}: probability of each operation in every cell "
-                "over the epochs of the search; the likeliest at the end is thick and "
-                "named. The dotted line is a uniform choice."
-            ),
-            description=f"Operation probabilities per cell over epochs, fold "
-            f"{fold.number}.",
+        picture(
+            f"probabilities{_suffix(search)}_fold_{fold.number}",
+            draw_probabilities(fold),
+            f"{_of(search)}Fold {fold.number}: probability of each operation in every "
+            "cell over the epochs of the search; the likeliest at the end is thick and "
+            "named. The dotted line is a uniform choice.",
+            f"Operation probabilities per cell over epochs, fold {fold.number}.",
         )
         for fold in run.folds
         if fold.search is not None and fold.search.probabilities.size
@@ -97,24 +102,29 @@ def draw_probabilities(fold: FoldRun) -> Figure:
     return figure
 
 
-def search_pictures(run: Run) -> list[Picture]:
-    """Losses and the entropy of p over the epochs of every fold's search."""
+def search_pictures(run: Run, search: str = "") -> list[Picture]:
+    """Losses and the entropy of p over the epochs of every fold's search.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
     folds = [fold for fold in run.folds if fold.search and len(fold.search.epoch)]
     if not folds:
         return []
     figure = Figure(figsize=(8.6, 3.1), layout="constrained")
     losses, entropy = figure.subplots(1, 2)
     for index, fold in enumerate(folds):
-        search = fold.search
-        assert search is not None
+        curves = fold.search
+        assert curves is not None
         colour = series_colour(index)
-        _curve(losses, search.epoch, search.train_loss, colour, f"Fold {fold.number}")
-        _curve(losses, search.epoch, search.validation_loss, colour, "", "--")
-        searching = np.isfinite(search.entropy)
+        _curve(losses, curves.epoch, curves.train_loss, colour, f"Fold {fold.number}")
+        _curve(losses, curves.epoch, curves.validation_loss, colour, "", "--")
+        searching = np.isfinite(curves.entropy)
         _curve(
             entropy,
-            search.epoch[searching],
-            search.entropy[searching],
+            curves.epoch[searching],
+            curves.entropy[searching],
             colour,
             f"Fold {fold.number}",
         )
@@ -140,55 +150,100 @@ def search_pictures(run: Run) -> list[Picture]:
         axes.set_xlabel("epoch")
     losses.legend()
     return [
-        Picture(
-            name="search",
-            png=render(figure),
-            caption=(
-                "The search of every fold. Left: training loss, and validation loss "
-                "from the end of the warm-up on (dashed). Right: how decided the "
-                "cells are; 0 would be one certain operation in every cell."
-            ),
-            description="Losses and entropy of the search over epochs.",
+        picture(
+            f"search{_suffix(search)}",
+            figure,
+            f"{_of(search)}The search of every fold. Left: training loss, and "
+            "validation loss from the end of the warm-up on (dashed). Right: how "
+            "decided the cells are; 0 would be one certain operation in every cell.",
+            "Losses and entropy of the search over epochs.",
         )
     ]
 
 
 def retraining_pictures(run: Run) -> list[Picture]:
-    """Loss and PSNR on training batches, over the epochs of every training."""
-    names = in_order({name for fold in run.folds for name in fold.retraining})
+    """Loss and PSNR on training batches, over the epochs of every training.
+
+    Networks have colours and folds have lines, a few networks in each figure; all
+    figures have the same axes. The folds of a single network have colours.
+    """
+    trained = {name: None for fold in run.folds for name in fold.retraining}
+    names = in_order(trained)
     if not names:
         return []
-    figure = Figure(figsize=(8.6, 3.1), layout="constrained")
+    count = -(-len(names) // -(-len(names) // NETWORKS_IN_A_FIGURE))
+    groups = [names[start : start + count] for start in range(0, len(names), count)]
+    drawn = [_retraining(run, group, len(names) == 1) for group in groups]
+    for panel in range(2):
+        limits = np.asarray([figure.axes[panel].get_ylim() for figure in drawn])
+        # Two figures can be compared if their axes are alike; a logarithmic one is not
+        # like the one whose losses it cannot show.
+        if len({figure.axes[panel].get_yscale() for figure in drawn}) == 1:
+            for figure in drawn:
+                figure.axes[panel].set_ylim(limits[:, 0].min(), limits[:, 1].max())
+    return [
+        picture(
+            "retraining" if index == 1 else f"retraining_{index}",
+            figure,
+            "Training from scratch on the training and validation subjects"
+            + (
+                f": {', '.join(display_name(name) for name in group)}."
+                if len(groups) > 1
+                else "."
+            ),
+            "Training loss and PSNR over epochs of "
+            f"{', '.join(display_name(name) for name in group)}.",
+        )
+        for index, (figure, group) in enumerate(zip(drawn, groups, strict=True), 1)
+    ]
+
+
+def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
+    figure = Figure(figsize=(8.6, 3.2), layout="constrained")
     losses, psnr = figure.subplots(1, 2)
     styles = ("-", "--", ":", "-.")
     for index, name in enumerate(names):
         for position, fold in enumerate(run.folds):
             if name not in fold.retraining:
                 continue
-            curve, line = fold.retraining[name], styles[position % len(styles)]
-            colour = series_colour(position if len(names) == 1 else index)
-            label = f"{display_name(name)}, fold {fold.number}"
-            _curve(losses, curve.epoch, curve.train_loss, colour, label, line)
-            _curve(psnr, curve.epoch, curve.train_psnr_db, colour, label, line)
+            curve = fold.retraining[name]
+            line = "-" if alone else styles[position % len(styles)]
+            colour = series_colour(position if alone else index)
+            _curve(losses, curve.epoch, curve.train_loss, colour, "", line)
+            _curve(psnr, curve.epoch, curve.train_psnr_db, colour, "", line)
     _logarithmic(losses)
     losses.set_title("Training loss (mean squared error)", loc="left")
     psnr.set_title("PSNR on training batches (dB)", loc="left")
     for axes in (losses, psnr):
         axes.set_xlabel("epoch")
-    # Matplotlib fills a legend column by column: one column per network.
-    figure.legend(
-        *losses.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(names) if len(names) > 1 else len(run.folds),
-    )
-    return [
-        Picture(
-            name="retraining",
-            png=render(figure),
-            caption="Training from scratch on the training and validation subjects.",
-            description="Training loss and PSNR of every network over epochs.",
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    folds = [
+        Line2D(
+            [],
+            [],
+            color=series_colour(position) if alone else FAINT,
+            linestyle="-" if alone else styles[position % len(styles)],
+            label=f"Fold {fold.number}",
         )
+        for position, fold in enumerate(run.folds)
     ]
+    networks = [
+        Line2D([], [], color=series_colour(index), label=display_name(name))
+        for index, name in enumerate(names)
+    ]
+    handles = folds if alone else [*networks, *folds]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 4)
+    )
+    return figure
+
+
+def _suffix(search: str) -> str:
+    return f"_{search}" if search else ""
+
+
+def _of(search: str) -> str:
+    return f"{display_name(search)}. " if search else ""
 
 
 def _curve(

@@ -7,8 +7,10 @@ the diagrams and in the curves of p.
 import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import Architecture
+from emrnas_jax.reporting.ablations import ablation_pictures
 from emrnas_jax.reporting.curves import (
     probability_pictures,
     retraining_pictures,
@@ -20,23 +22,41 @@ from emrnas_jax.reporting.diagram import (
     draw_operations,
 )
 from emrnas_jax.reporting.names import display_name, in_order, series_colour
-from emrnas_jax.reporting.picture import STYLE, Picture, render
+from emrnas_jax.reporting.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
+from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
-from emrnas_jax.reporting.tables import metrics_sentence
 
 MARKERS = "os^DvPX*"
 
 
 def all_pictures(run: Run) -> dict[str, list[Picture]]:
-    """Every picture, by the section of the page that it belongs to."""
+    """Every picture, by the section of the page that it belongs to.
+
+    Those of the run's first search have sections of their own.
+    """
     with style.context(["default", STYLE]):
+        others = {name: run.of_search(name) for name in run.other_searched}
         return {
+            "ablations": ablation_pictures(run),
             "scores": score_pictures(run),
             "reconstructions": reconstruction_pictures(run),
             "architecture": architecture_pictures(run),
+            "other architectures": [
+                one
+                for name, other in others.items()
+                for one in searched_pictures(other, name)
+            ],
             "search": search_pictures(run),
             "probabilities": probability_pictures(run),
+            "other searches": [
+                one
+                for name, other in others.items()
+                for one in (
+                    *search_pictures(other, name),
+                    *probability_pictures(other, name),
+                )
+            ],
             "retraining": retraining_pictures(run),
         }
 
@@ -44,11 +64,13 @@ def all_pictures(run: Run) -> dict[str, list[Picture]]:
 def score_pictures(run: Run) -> list[Picture]:
     """Fold means of every network; one fold's networks are joined by a line."""
     folds = [fold for fold in run.folds if fold.scores]
-    names = in_order({name for fold in folds for name in fold.scores})
+    names = in_order({name: None for fold in folds for name in fold.scores})
     if len(names) < 2:
         return []
-    figure = Figure(figsize=(8.6, 3.1), layout="constrained")
-    grid = figure.subplots(1, 2)
+    # Names stand beside the rows, where many of them can still be read.
+    rows = np.arange(len(names))
+    figure = Figure(figsize=(8.6, 0.26 * len(names) + 1.3), layout="constrained")
+    grid = figure.subplots(1, 2, sharey=True)
     for axes, measure, label in zip(
         grid, ("psnr_db", "ssim"), ("PSNR (dB)", "SSIM"), strict=True
     ):
@@ -60,28 +82,30 @@ def score_pictures(run: Run) -> list[Picture]:
                 for name in names
             ]
             axes.plot(
-                range(len(names)),
                 means,
+                rows,
                 marker=MARKERS[index % len(MARKERS)],
                 color=series_colour(index),
                 linewidth=0.8,
                 label=f"Fold {fold.number}",
             )
-        axes.set_xticks(range(len(names)), [display_name(name) for name in names])
-        axes.tick_params(axis="x", rotation=25 if len(names) > 4 else 0)
-        axes.margins(x=0.12)
         axes.set_title(label, loc="left")
-    grid[0].legend()
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    grid[0].set_yticks(rows, [display_name(name) for name in names])
+    grid[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.legend(
+        handles=grid[0].get_lines(),
+        loc="outside lower center",
+        ncols=min(len(folds), 8),
+    )
     return [
-        Picture(
-            name="scores",
-            png=render(figure),
-            caption=(
-                f"Mean over the test {run.results.unit}s of each fold. Lines that run "
-                "alike mean that the networks rank the same whichever subjects are "
-                f"tested. {metrics_sentence(run)}"
-            ),
-            description="Fold means of PSNR and SSIM for every network.",
+        picture(
+            "scores",
+            figure,
+            f"Mean over the test {run.results.unit}s of each fold. Lines that run "
+            "alike mean that the networks rank the same whichever subjects are "
+            f"tested. {metrics_sentence(run.results)}",
+            "Fold means of PSNR and SSIM for every network.",
         )
     ]
 
@@ -90,23 +114,42 @@ def architecture_pictures(run: Run) -> list[Picture]:
     """The network, the folds' choices beside it, and the operations of Table 1."""
     if run.searched is None:
         return []
+    return [
+        *searched_pictures(run),
+        picture(
+            "operations",
+            draw_operations(),
+            "The operations a cell can choose from (Table 1 of the paper).",
+            "The operations with their dilations and connections.",
+        ),
+    ]
+
+
+def searched_pictures(run: Run, search: str = "") -> list[Picture]:
+    """An architecture and the folds' choices beside it.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
+    if run.searched is None:
+        return []
     architecture, p = run.searched.architecture, run.searched.probabilities
+    suffix, of = (f"_{search}", f"{display_name(search)}. ") if search else ("", "")
     percentages = (
         " The percentage is p of the chosen operation, the mean over folds."
         if p is not None
         else ""
     )
     pictures = [
-        Picture(
-            name="architecture",
-            png=render(draw_architecture(architecture, p)),
-            caption=(
-                "Every cell shows its operation: four 3×3 convolutions, each with its "
-                "dilation, and an arc for every feature map that is carried past the "
-                f"next convolution.{percentages} The cells of a component form a "
-                "residual-in-residual block."
-            ),
-            description=f"Architecture {architecture}.",
+        picture(
+            f"architecture{suffix}",
+            draw_architecture(architecture, p),
+            f"{of}Every cell shows its operation: four 3×3 convolutions, each with its "
+            "dilation, and an arc for every feature map that is carried past the "
+            f"next convolution.{percentages} The cells of a component form a "
+            "residual-in-residual block.",
+            f"Architecture {architecture}.",
         )
     ]
     named = [
@@ -118,30 +161,18 @@ def architecture_pictures(run: Run) -> list[Picture]:
     if named and all([len(b) for b in a.blocks] == shape for _, a in named):
         total = len(architecture.cells)
         agreed = cells_agreed([a for _, a in named])
+        agreement = (
+            f" The folds agree in {agreed} of {total} cells." if len(named) > 1 else ""
+        )
         pictures.append(
-            Picture(
-                name="fold_architectures",
-                png=render(draw_choices([*named, ("Ensemble", architecture)])),
-                caption=(
-                    "What each fold's search chose, and the ensemble: the operation "
-                    "with the largest sum of p over the folds. "
-                    + (
-                        f"The folds agree in {agreed} of {total} cells."
-                        if len(named) > 1
-                        else ""
-                    )
-                ).strip(),
-                description="; ".join(f"{name}: {a}" for name, a in named),
+            picture(
+                f"fold_architectures{suffix}",
+                draw_choices([*named, ("Ensemble", architecture)]),
+                f"{of}What each fold's search chose, and the ensemble: the operation "
+                f"with the largest sum of p over the folds.{agreement}",
+                "; ".join(f"{name}: {a}" for name, a in named),
             )
         )
-    pictures.append(
-        Picture(
-            name="operations",
-            png=render(draw_operations()),
-            caption="The operations a cell can choose from (Table 1 of the paper).",
-            description="The operations with their dilations and connections.",
-        )
-    )
     return pictures
 
 

@@ -31,12 +31,13 @@ _LATEX = {
     "–": "--",
     "×": r"$\times$",
     "\u00a0": "~",
+    "\n": " ",
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table."""
+    """One entry of a table; a page shows its lines below each other."""
 
     text: str
     bold: bool = False

@@ -1,19 +1,35 @@
 """How networks, operations and sampling rules are called and coloured in a report."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from emrnas_jax.nas.space import OPERATIONS
 
-# Also the order of the rows, as in Table 2 of the paper: the searched network last.
+# Also the order of the rows, as in Table 2 of the paper, whose own network comes last.
 _NETWORKS = {
     "zero_filled": "Zero-filled",
+    "tv": "Total variation",
     "unet": "U-Net",
     "dccnn": "DC-CNN",
     "rdn": "RDN",
     "cddntdc": "CDDNTDC",
 }
 _LAST = {"emrnas": "EMR-NAS"}
+# What follows a network's name, and the order of its variations.
+_FORMS = {
+    "matched": "size-matched",
+    "single": "single",
+    "two_step": "two-step",
+    "real": "real",
+}
+_VARIANTS = {
+    "one_path": "One path",
+    "two_paths": "Two paths",
+    "darts": "DARTS",
+    "argmax": "Argmax",
+    "random_search": "Random search",
+}
 
 # Paul Tol's "muted" scheme, told apart with any colour vision, one per operation.
 _OPERATION_COLOURS = (
@@ -40,20 +56,48 @@ SERIES_COLOURS = (
 
 
 def display_name(network: str) -> str:
-    """The name a reader knows, such as `DC-CNN` for `dccnn`; unknown names stay."""
-    return (_NETWORKS | _LAST).get(network, network)
+    """The name a reader knows, such as `DC-CNN, real` for `dccnn_real`.
+
+    Ablations have the letters of Table 3. Unknown names stay.
+    """
+    known = _NETWORKS | _LAST | _VARIANTS
+    if network in known:
+        return known[network]
+    if match := re.fullmatch(r"ablation_([a-z])(_single)?", network):
+        return match[1].upper() + (", one operation" if match[2] else "")
+    if match := re.fullmatch(r"random_(\d+)", network):
+        return f"Random {match[1]}"
+    base, form = _split(network)
+    return f"{known[base]}, {_FORMS[form]}" if form else network
 
 
 def in_order(networks: Iterable[str]) -> list[str]:
-    """Zero-filled first, then the paper's order, others, and the searched last."""
-    known = list(_NETWORKS)
-    return sorted(
-        networks,
-        key=lambda name: (
-            name in _LAST,
-            known.index(name) if name in known else len(known),
-        ),
-    )
+    """Zero-filled first, then the paper's order, others, ablations, and EMR-NAS last.
+
+    A network's variations follow it; EMR-NAS follows its own. Others keep their order.
+    """
+    return sorted(networks, key=_rank)
+
+
+def _rank(network: str) -> tuple[int, int, str]:
+    base, form = _split(network)
+    position = list(_FORMS).index(form) if form else -1
+    if base in _LAST:
+        return len(_NETWORKS) + 2, position if form else len(_FORMS), ""
+    if base in _NETWORKS:
+        return list(_NETWORKS).index(base), position, ""
+    if network.startswith("ablation_"):
+        return len(_NETWORKS) + 1, 0, network
+    return len(_NETWORKS), 0, ""
+
+
+def _split(network: str) -> tuple[str, str]:
+    """The known network and the form that a name is made of; else itself and ""."""
+    for form in _FORMS:
+        base = network.removesuffix(f"_{form}")
+        if base != network and base in _NETWORKS | _LAST:
+            return base, form
+    return network, ""
 
 
 def operation_name(index: int) -> str:

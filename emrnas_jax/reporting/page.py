@@ -7,6 +7,7 @@ can be mailed or archived as it is.
 import base64
 import html
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -22,8 +23,9 @@ from emrnas_jax.reporting.run import Run, read_run
 def write_report(run: Path) -> Path:
     """Write `report/` into the folder `run` of a run, and return the page's path.
 
-    Writes `tables.md`, `tables.tex`, `figures/*.png` and, last, `index.html`. Each file
-    is whole or not there; figures of an earlier report that this one lacks are removed.
+    Writes `tables.md`, `tables.tex`, `figures/*.png` and `*.pdf`, and, last,
+    `index.html`. Each file is whole or not there; figures of an earlier report that
+    this one lacks are removed.
 
     Raises:
         InputError: the run has no results yet, or a file of it is damaged.
@@ -34,10 +36,11 @@ def write_report(run: Path) -> Path:
     figures = folder / "figures"
     written = set()
     for picture in (picture for group in pictures.values() for picture in group):
-        path = figures / f"{picture.name}.png"
-        write_bytes(path, picture.png)
-        written.add(path)
-    for stale in set(figures.glob("*.png")) - written:
+        for ending, content_of in (("png", picture.png), ("pdf", picture.pdf)):
+            path = figures / f"{picture.name}.{ending}"
+            write_bytes(path, content_of)
+            written.add(path)
+    for stale in {*figures.glob("*.png"), *figures.glob("*.pdf")} - written:
         stale.unlink()
     write_text(folder / "tables.md", tables.markdown(content))
     write_text(folder / "tables.tex", tables.latex(content))
@@ -55,22 +58,36 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
     sections = {
         "Scores": [
             by_name["scores"],
+            by_name.get("ablations", ""),
+            *shown["ablations"],
+            by_name.get("consistencies", ""),
             by_name.get("differences", ""),
+            _folded("The other pairs of networks", [by_name.get("other_differences")]),
+            by_name.get("efficiency", ""),
             by_name.get("folds", ""),
-            by_name.get("cost", ""),
             *shown["scores"],
+            by_name.get("cost", ""),
         ],
         "Reconstructions": [
             *examples[:first],
             _folded("More reconstructions", examples[first:]),
         ],
-        "Architecture": [_architecture(run), *shown["architecture"]],
+        "Architecture": [
+            _architecture(run),
+            by_name.get("architectures", ""),
+            *shown["architecture"],
+            _folded("The architectures of the others", shown["other architectures"]),
+        ],
         "Search": [
             *shown["search"],
             *shown["probabilities"][:1],
             _folded("The other folds", shown["probabilities"][1:]),
+            _folded("The other searches", shown["other searches"]),
         ],
-        "Training": shown["retraining"],
+        "Training": [
+            *shown["retraining"][:1],
+            _folded("More networks", shown["retraining"][1:]),
+        ],
         "Protocol": [
             *(f"<p>{html.escape(text)}</p>" for text in words.protocol(run)),
             by_name.get("subjects", ""),
@@ -117,10 +134,10 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _folded(summary: str, parts: list[str]) -> str:
-    if not parts:
+def _folded(summary: str, parts: Sequence[str | None]) -> str:
+    body = "\n".join(filter(None, parts))
+    if not body:
         return ""
-    body = "\n".join(parts)
     return f"<details>\n<summary>{html.escape(summary)}</summary>\n{body}\n</details>"
 
 

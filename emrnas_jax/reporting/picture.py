@@ -1,4 +1,4 @@
-"""What every figure of a report shares: its PNG, its words, and the drawing style.
+"""What every figure of a report shares: its files, its words, and the drawing style.
 
 Figures use matplotlib's objects without pyplot, so a report opens no window and leaves
 no state behind.
@@ -35,6 +35,7 @@ STYLE = {
     "lines.linewidth": 1.4,
     "legend.frameon": False,
     "figure.facecolor": "white",
+    "pdf.fonttype": 42,  # text that other programs can select and edit
 }
 
 
@@ -43,14 +44,16 @@ class Picture:
     """A finished figure.
 
     Attributes:
-        name: the file's name in `report/figures`, without `.png`.
-        png: the file's bytes.
+        name: of its files in `report/figures`, without `.png` and `.pdf`.
+        png: bytes of the one file.
+        pdf: bytes of the other, the same drawing.
         caption: sentences below the figure.
         description: what the figure shows, for those who cannot see it.
     """
 
     name: str
     png: bytes
+    pdf: bytes
     caption: str
     description: str
 
@@ -69,10 +72,27 @@ class Picture:
         return struct.unpack(">I", self.png[20:24])[0]
 
 
+def picture(name: str, figure: Figure, caption: str, description: str) -> Picture:
+    """Finish `figure` as the picture `name`."""
+    png = render(figure)
+    # What the PNG's drawing has placed stays: the PDF is the same, and half the work.
+    figure.set_layout_engine("none")
+    return Picture(name, png, render_pdf(figure), caption, description)
+
+
 def render(figure: Figure) -> bytes:
     """Draw `figure` as PNG; the same figure gives the same bytes."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DOTS_PER_INCH)
+    return stream.getvalue()
+
+
+def render_pdf(figure: Figure) -> bytes:
+    """Draw `figure` as PDF; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(
+        stream, format="pdf", dpi=DOTS_PER_INCH, metadata={"CreationDate": None}
+    )
     return stream.getvalue()
 
 

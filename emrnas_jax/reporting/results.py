@@ -4,7 +4,7 @@ PSNR is in dB, SSIM has no unit; rates are fractions of the phase-encode lines.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from emrnas_jax.evaluation.roofline import ROOFLINE
 class NetworkScore:
     """One network's line of `results.json`; mean and std are over the folds' means.
 
-    `frames` counts what was scored, which `Results.unit` names. The last four are a
-    frame's work and what the device can do per second; older runs lack them.
+    `frames` counts what was scored, which `Results.unit` names. Older runs lack what
+    has a default. `gflop_per_frame` to `gbytes_per_second_ceiling` are a frame's work
+    and what the device can do per second; `settings` are the arguments of the network's
+    constructor.
     """
 
     psnr_db_mean: float
@@ -33,6 +35,10 @@ class NetworkScore:
     mbytes_per_frame: float | None = None
     gflops_ceiling: float | None = None
     gbytes_per_second_ceiling: float | None = None
+    kind: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds_per_epoch: float | None = None
+    architecture_source: str = ""  # ensemble, fold, random or given
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,19 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class SearchLine:
+    """One search of all folds: its ensemble, and the networks that are made from it."""
+
+    architecture: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Results:
-    """`results.json`; rates are fractions of the phase-encode lines."""
+    """`results.json`; rates are fractions of the phase-encode lines.
+
+    `searches` go by the name of the first network that is made from each.
+    """
 
     dataset: str
     sampling_rate: float
@@ -60,6 +77,7 @@ class Results:
     metrics: str
     networks: dict[str, NetworkScore]
     comparisons: tuple[Comparison, ...]
+    searches: dict[str, SearchLine] = field(default_factory=dict)
 
     @property
     def convention(self) -> str:
@@ -70,6 +88,12 @@ class Results:
     def unit(self) -> str:
         """What one score is of: "frame" or "volume"."""
         return CONVENTIONS[self.convention].unit
+
+
+def metrics_sentence(results: Results) -> str:
+    """The convention of the metrics, as a sentence; empty when none is recorded."""
+    name, _, rule = results.metrics.strip().rstrip(".").partition(": ")
+    return f"Metrics ({name}): {rule}." if rule else f"Metrics: {name}." if name else ""
 
 
 def read_results(path: Path) -> Results:
@@ -105,6 +129,13 @@ def read_results(path: Path) -> Results:
                 _optional(record, "comparisons", list, path) or (), start=1
             )
         ),
+        searches={
+            name: SearchLine(
+                architecture=_field(line, "architecture", str, f"{path}, {name}"),
+                networks=tuple(_field(line, "networks", list, f"{path}, {name}")),
+            )
+            for name, line in (_optional(record, "searches", dict, path) or {}).items()
+        },
     )
 
 
@@ -139,6 +170,10 @@ def _network_score(line: object, place: str) -> NetworkScore:
         seconds_per_frame=_optional(line, "seconds_per_frame", float, place),
         device=_optional(line, "device", str, place) or "",
         **{name: _optional(line, name, float, place) for name in ROOFLINE},
+        kind=_optional(line, "kind", str, place) or "",
+        settings=_optional(line, "settings", dict, place) or {},
+        seconds_per_epoch=_optional(line, "seconds_per_epoch", float, place),
+        architecture_source=_optional(line, "architecture_source", str, place) or "",
     )
 
 

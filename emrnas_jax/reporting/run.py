@@ -10,7 +10,7 @@ Folds are numbered from 1, PSNR is in dB, SSIM has no unit.
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,14 @@ class Searched:
 
 
 @dataclass(frozen=True)
+class FoldSearch:
+    """A search of one fold: its curves and what it found, as far as they are there."""
+
+    curves: Search | None
+    searched: Searched | None
+
+
+@dataclass(frozen=True)
 class Examples:
     """`examples.npz`: magnitudes in [0, 1]; masks have the zero frequency first."""
 
@@ -52,7 +60,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class FoldRun:
-    """The files of one fold; the dictionaries go from a network's name to its part."""
+    """The files of one fold; the dictionaries go from a network's name to its part.
+
+    `search` and `searched` are of the run's first search, `other_searches` the rest.
+    """
 
     number: int
     search: Search | None = None
@@ -60,11 +71,15 @@ class FoldRun:
     scores: dict[str, Scores] = field(default_factory=dict)
     retraining: dict[str, Retraining] = field(default_factory=dict)
     examples: dict[str, Examples] = field(default_factory=dict)
+    other_searches: dict[str, FoldSearch] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder as read; `splits` are the subjects of each fold, in order."""
+    """A run's folder as read; `splits` are the subjects of each fold, in order.
+
+    `searched` is what the run's first search found, `other_searched` by name the rest.
+    """
 
     path: Path
     config: dict[str, Any]
@@ -72,6 +87,21 @@ class Run:
     searched: Searched | None
     splits: list[Fold]
     folds: tuple[FoldRun, ...]
+    other_searched: dict[str, Searched | None] = field(default_factory=dict)
+
+    def of_search(self, name: str) -> "Run":
+        """The run as if its search `name`, not the first one, were its only search."""
+        none = FoldSearch(None, None)
+        own = [(fold, fold.other_searches.get(name, none)) for fold in self.folds]
+        return replace(
+            self,
+            searched=self.other_searched[name],
+            folds=tuple(
+                replace(fold, search=search.curves, searched=search.searched)
+                for fold, search in own
+            ),
+            other_searched={},
+        )
 
 
 def read_run(path: Path) -> Run:
@@ -86,6 +116,7 @@ def read_run(path: Path) -> Run:
         )
     results = read_results(path / "results.json")
     config, folds = path / "config.json", path / "folds.json"
+    others = tuple(results.searches)[1:]
     return Run(
         path=path,
         config=read_json(config) if config.is_file() else {},
@@ -94,9 +125,12 @@ def read_run(path: Path) -> Run:
         or _given_architecture(results, path / "results.json"),
         splits=list(read_folds(folds)) if folds.is_file() else [],
         folds=tuple(
-            _read_fold(folder, number, results)
+            _read_fold(folder, number, results, others)
             for number, folder in _fold_folders(path)
         ),
+        other_searched={
+            name: _read_searched(path / f"architecture_{name}.json") for name in others
+        },
     )
 
 
@@ -109,15 +143,13 @@ def _fold_folders(path: Path) -> list[tuple[int, Path]]:
     return sorted(numbered)
 
 
-def _read_fold(folder: Path, number: int, results: Results) -> FoldRun:
-    search = folder / "search" / "metrics.jsonl"
-    fold = FoldRun(
-        number=number,
-        search=Search.from_rows(_read_rows(search), search)
-        if search.is_file()
-        else None,
-        searched=_read_searched(folder / "search" / "architecture.json"),
-    )
+def _read_fold(
+    folder: Path, number: int, results: Results, searches: tuple[str, ...]
+) -> FoldRun:
+    first = _read_search(folder / "search")
+    fold = FoldRun(number=number, search=first.curves, searched=first.searched)
+    for name in searches:
+        fold.other_searches[name] = _read_search(folder / f"search_{name}")
     for name in results.networks:
         scores = scores_path(folder / name, results.convention)
         metrics = folder / name / "metrics.jsonl"
@@ -129,6 +161,14 @@ def _read_fold(folder: Path, number: int, results: Results) -> FoldRun:
         if examples.is_file():
             fold.examples[name] = read_examples(examples)
     return fold
+
+
+def _read_search(folder: Path) -> FoldSearch:
+    metrics = folder / "metrics.jsonl"
+    return FoldSearch(
+        Search.from_rows(_read_rows(metrics), metrics) if metrics.is_file() else None,
+        _read_searched(folder / "architecture.json"),
+    )
 
 
 def read_examples(path: Path) -> Examples:

@@ -9,7 +9,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from emrnas_jax.reporting.cost import cost_table
+from emrnas_jax.reporting.ablations import ablation_table
+from emrnas_jax.reporting.architectures import architecture_table
+from emrnas_jax.reporting.consistencies import consistency_table
+from emrnas_jax.reporting.cost import cost_table, devices, efficiency_table, seconds
 from emrnas_jax.reporting.markup import (
     LATEX_PREAMBLE,
     Cell,
@@ -17,26 +20,26 @@ from emrnas_jax.reporting.markup import (
     to_latex,
     to_markdown,
 )
-from emrnas_jax.reporting.names import display_name, in_order, number, percent, signed
-from emrnas_jax.reporting.results import Comparison
+from emrnas_jax.reporting.names import display_name, in_order, number, percent
+from emrnas_jax.reporting.pairs import comparison_tables
+from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
-
-_MEASURES = {"psnr_db": ("PSNR (dB)", 2), "ssim": ("SSIM", 4)}
 
 
 def all_tables(run: Run) -> list[Table]:
     """Every table that the run has data for, scores first."""
-    tables = [scores_table(run)]
-    if run.results.comparisons:
-        tables.append(comparison_table(run))
-    if any(fold.scores for fold in run.folds):
-        tables.append(fold_table(run))
-    cost = cost_table(run)
-    if cost.rows:
-        tables.append(cost)
-    if run.splits:
-        tables.append(manifest_table(run))
-    return tables
+    tables = [
+        scores_table(run),
+        ablation_table(run),
+        consistency_table(run),
+        efficiency_table(run),
+        *comparison_tables(run),
+        fold_table(run),
+        cost_table(run),
+        architecture_table(run),
+        manifest_table(run),
+    ]
+    return [table for table in tables if table is not None and table.rows]
 
 
 def markdown(run: Run) -> str:
@@ -65,7 +68,7 @@ def scores_table(run: Run) -> Table:
             Cell(_mean_std(run, line.psnr_db_mean, line.psnr_db_std, 2), psnr_db[row]),
             Cell(_mean_std(run, line.ssim_mean, line.ssim_std, 4), ssim[row]),
             Cell("–" if line.parameters is None else f"{line.parameters:,}"),
-            Cell(_seconds(line.seconds_per_frame)),
+            Cell(seconds(line.seconds_per_frame)),
         )
         for row, (name, line) in enumerate(zip(names, lines, strict=True))
     )
@@ -83,7 +86,7 @@ def scores_table(run: Run) -> Table:
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
                 f"{spread} ({_count({line.frames for line in lines})} {results.unit}s "
                 "in all).",
-                f"Best in bold. {metrics_sentence(run)}",
+                f"Best in bold. {metrics_sentence(run.results)}",
                 f"Seconds per frame are for inference on {devices(run)}."
                 if devices(run)
                 else "",
@@ -92,42 +95,6 @@ def scores_table(run: Run) -> Table:
         header=("Network", "PSNR (dB)", "SSIM", "Parameters", "Seconds per frame"),
         align="lrrrr",
         rows=rows,
-    )
-
-
-def comparison_table(run: Run) -> Table:
-    """Mean paired per-frame differences with their 95 % intervals."""
-    unit = run.results.unit
-    pairs: dict[tuple[str, str], dict[str, Comparison]] = {}
-    for line in run.results.comparisons:
-        pairs.setdefault((line.network, line.reference), {})[line.measure] = line
-    measures = list(dict.fromkeys(line.measure for line in run.results.comparisons))
-    rows = []
-    for (network, reference), lines in pairs.items():
-        row = [Cell(f"{display_name(network)} − {display_name(reference)}")]
-        for measure in measures:
-            row.append(
-                Cell(_difference(lines[measure]) if measure in lines else "–"),
-            )
-        row.append(Cell(_count({line.frames for line in lines.values()})))
-        rows.append(tuple(row))
-    return Table(
-        name="differences",
-        title="Paired differences",
-        caption=(
-            f"{run.results.dataset}: mean difference per test {unit}, both networks on "
-            f"the same {unit}s and the same masks, with the bootstrap 95 % interval of "
-            "the mean in brackets, from whole subjects drawn anew. An interval without "
-            "zero speaks for a true difference; with fewer than about ten subjects it "
-            f"is a rough guide. {metrics_sentence(run)}"
-        ),
-        header=(
-            "Networks",
-            *(_MEASURES.get(measure, (measure, 4))[0] for measure in measures),
-            f"{unit.capitalize()}s",
-        ),
-        align="l" + "r" * (len(measures) + 1),
-        rows=tuple(rows),
     )
 
 
@@ -164,7 +131,7 @@ def fold_table(run: Run) -> Table:
             f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test "
             f"{run.results.unit}s of each fold. Which subjects are tested moves every "
             "network up or down together; compare networks within a column. "
-            f"{metrics_sentence(run)}"
+            f"{metrics_sentence(run.results)}"
         ),
         header=("Network", *(f"Fold {fold.number}" for fold in folds)),
         align="l" + "r" * len(folds),
@@ -196,18 +163,6 @@ def manifest_table(run: Run) -> Table:
     )
 
 
-def metrics_sentence(run: Run) -> str:
-    """The convention of the metrics, as a sentence; empty when none is recorded."""
-    name, _, rule = run.results.metrics.strip().rstrip(".").partition(": ")
-    return f"Metrics ({name}): {rule}." if rule else f"Metrics: {name}." if name else ""
-
-
-def devices(run: Run) -> str:
-    """The devices that the seconds per frame were measured on."""
-    lines = run.results.networks.values()
-    return ", ".join(dict.fromkeys(line.device for line in lines if line.device))
-
-
 def _rate(run: Run) -> str:
     asked, achieved = run.results.sampling_rate, run.results.achieved_rate
     text = percent(asked)
@@ -224,16 +179,6 @@ def _best(values: list[float]) -> list[bool]:
 def _mean_std(run: Run, mean: float, std: float, digits: int) -> str:
     text = number(mean, digits)
     return f"{text} ± {number(std, digits)}" if run.results.folds > 1 else text
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}" if value < 10 else f"{value:.0f}"
-
-
-def _difference(line: Comparison) -> str:
-    digits = _MEASURES.get(line.measure, ("", 4))[1]
-    low, high = signed(line.low, digits), signed(line.high, digits)
-    return f"{signed(line.mean_difference, digits)} [{low}, {high}]"
 
 
 def _count(counts: Iterable[int]) -> str:

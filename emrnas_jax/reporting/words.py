@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from emrnas_jax.reporting.cost import devices
 from emrnas_jax.reporting.names import display_name, number, percent, signed
+from emrnas_jax.reporting.pairs import (
+    BASELINE,
+    SEARCHED,
+    best_other,
+    difference,
+    main_network,
+)
+from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
-from emrnas_jax.reporting.tables import devices, metrics_sentence
-
-BASELINE = "zero_filled"
-SEARCHED = "emrnas"
 
 _MASKS = {
     "cartesian": (
@@ -36,19 +41,10 @@ def labels(run: Run) -> list[str]:
     return ["Reduced-size run"] if run.config.get("reduced") is True else []
 
 
-def main_network(run: Run) -> str | None:
-    """The network that the run is about: the searched one, else the best by PSNR."""
-    scores = run.results.networks
-    if SEARCHED in scores:
-        return SEARCHED
-    others = [name for name in scores if name != BASELINE]
-    return max(others, key=lambda name: scores[name].psnr_db_mean, default=None)
-
-
 def lead(run: Run) -> list[str]:
     """What came out, in a few sentences."""
     results = run.results
-    network = main_network(run)
+    network = main_network(run.results)
     if network is None:
         only = results.networks[BASELINE]
         return [
@@ -106,9 +102,9 @@ def protocol(run: Run) -> list[str]:
             "and are not comparable with those of a full-size run."
         )
     paragraphs.append(_masks(run))
-    if metrics_sentence(run):
+    if metrics_sentence(run.results):
         paragraphs.append(
-            f"{metrics_sentence(run)} Scores are averaged over the test "
+            f"{metrics_sentence(run.results)} Scores are averaged over the test "
             f"{run.results.unit}s of a fold first, then over folds."
         )
     if "real" in _consistencies(run.config):
@@ -135,7 +131,9 @@ def _consistencies(config: dict[str, Any]) -> list[str]:
 
 
 def _subject(run: Run, network: str) -> str:
-    if network != SEARCHED:
+    if network.startswith("ablation_"):
+        return f"Model {display_name(network)}"
+    if network not in SEARCHED:
         return display_name(network)
     searched = any(fold.searched for fold in run.folds)
     return "The searched network" if searched else "The network"
@@ -150,32 +148,28 @@ def _frames(run: Run, network: str) -> str:
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:
+    line = difference(run.results, network, BASELINE, "psnr_db")
+    if line is None:
+        return []
     unit = run.results.unit
-    for line in run.results.comparisons:
-        if (line.network, line.reference, line.measure) == (
-            network,
-            BASELINE,
-            "psnr_db",
-        ):
-            return [
-                f"{unit.capitalize()} by {unit} the difference is "
-                f"{signed(line.mean_difference, 2)} dB on average (95\u00a0% interval "
-                f"{signed(line.low, 2)} to {signed(line.high, 2)})."
-            ]
-    return []
+    return [
+        f"{unit.capitalize()} by {unit} the difference is "
+        f"{signed(line.mean_difference, 2)} dB on average (95\u00a0% interval "
+        f"{signed(line.low, 2)} to {signed(line.high, 2)})."
+    ]
 
 
 def _against_best(run: Run, network: str) -> list[str]:
-    scores = run.results.networks
-    others = [name for name in scores if name not in (network, BASELINE)]
-    if not others:
+    scores, best = run.results.networks, best_other(run.results)
+    if best is None:
         return []
-    best = max(others, key=lambda name: scores[name].psnr_db_mean)
     ahead = scores[network].psnr_db_mean - scores[best].psnr_db_mean
     place = "ahead of" if ahead >= 0 else "behind"
+    name = display_name(best)
+    name = f"model {name}" if best.startswith("ablation_") else name
     return [
-        f"It is {number(abs(ahead), 2)} dB {place} {display_name(best)}, the best of "
-        "the other networks."
+        f"It is {number(abs(ahead), 2)} dB {place} {name}, the best of the other "
+        "networks."
     ]
 
 

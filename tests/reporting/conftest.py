@@ -17,9 +17,46 @@ TEXT = "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"
 GAINS_DB = {"zero_filled": 0.0, "dccnn": 5.2, "emrnas": 6.1}
 PARAMETERS = {"zero_filled": 0, "dccnn": 331_456, "emrnas": 324_186}
 
+_OURS = {"components": 5, "cells_per_block": 3, "batch_norm": False, "residual": True}
+_OURS |= {"shared": "none", "consistency": "two_step", "architecture": TEXT}
+_ABLATIONS = {
+    "a": (6.1, {}, "ensemble"),
+    "b": (5.5, {"batch_norm": True}, "ensemble"),
+    "c": (5.7, {"residual": False}, "ensemble"),
+    "d": (5.6, {"architecture": "[O1 O1 O1|O2 O2 O2|O3 O3 O3|O4 O4 O4|O5 O5 O5]"},
+          "random"),
+    "e": (6.0, {"architecture": "fold"}, "fold"),
+    "f": (5.9, {"cells_per_block": 4, "shared": "block"}, "ensemble"),
+    "g_single": (5.4, {"shared": "network"}, "ensemble"),
+}  # fmt: skip
+# A run that compares: gain in dB, and what results.json says of a network.
+COMPARED = {
+    "tv": (2.0, {"kind": "tv", "settings": {"iterations": 100}}),
+    **{
+        f"dccnn_{consistency}": (
+            gain,
+            {"kind": "dccnn", "settings": {"layers": 3, "consistency": consistency}},
+        )
+        for consistency, gain in (("single", 4.5), ("two_step", 4.9), ("real", 5.3))
+    },
+    **{
+        f"ablation_{letter}": (
+            gain,
+            {"kind": "emrnas", "settings": _OURS | own, "architecture_source": source},
+        )
+        for letter, (gain, own, source) in _ABLATIONS.items()
+    },
+}
+SEARCHES = {
+    "ablation_a": ["ablation_a", "ablation_e"],
+    "ablation_b": ["ablation_b"],
+}
 
-def write_run(path: Path, size=16, frames=6, epochs=4, examples=2) -> Path:
-    """Write three folds of a run that searched, trained and tested two networks."""
+
+def write_run(
+    path: Path, size=16, frames=6, epochs=4, examples=2, gains=GAINS_DB
+) -> Path:
+    """Write three folds of a run that searched, trained and tested networks."""
     generator = np.random.default_rng(7)
     path.mkdir(parents=True)
     config = {
@@ -40,24 +77,50 @@ def write_run(path: Path, size=16, frames=6, epochs=4, examples=2) -> Path:
         tested = [(s, n // 3, n % 3) for s in subjects[2 * k : 2 * k + 2]
                   for n in range(frames // 2)]  # fmt: skip
         images = np.stack([_heart(size, generator) for _ in range(examples)])
-        _write_tests(path / f"fold_{k + 1}", tested, images, epochs, k, generator)
+        _write_tests(
+            path / f"fold_{k + 1}", tested, images, epochs, k, gains, generator
+        )
     mean = np.mean(found, axis=0)
     write_architecture(path / "architecture.json", _largest(mean), mean)
-    write_results(path)
+    write_results(path, gains)
     return path
 
 
-def write_results(path: Path) -> None:
+def write_comparison(path: Path, **sizes) -> Path:
+    """Write a run of many networks and two searches, as results.json has them now."""
+    gains = {"zero_filled": 0.0} | {name: gain for name, (gain, _) in COMPARED.items()}
+    write_run(path, gains=gains, **sizes)
+    record = json.loads((path / "results.json").read_text())
+    for index, (name, (_, own)) in enumerate(COMPARED.items()):
+        record["networks"][name] |= own | {
+            "parameters": 330_000 + index if name != "tv" else 0,
+            "seconds_per_epoch": 30.5 + index if name != "tv" else None,
+        }
+    for name, value in record["networks"].items():
+        value["device"] = "CPU, 2 cores"
+        value["seconds_per_frame"] = 0.0 if name == "zero_filled" else 0.05
+    record["searches"] = {
+        name: {"architecture": TEXT, "networks": networks}
+        for name, networks in SEARCHES.items()
+    }
+    (path / "results.json").write_text(json.dumps(record))
+    for fold in path.glob("fold_*"):
+        shutil.copytree(fold / "search", fold / "search_ablation_b")
+    shutil.copy(path / "architecture.json", path / "architecture_ablation_b.json")
+    return path
+
+
+def write_results(path: Path, gains: dict[str, float]) -> None:
     """Write results.json from the scores of the folds."""
     scores = {
         name: [_columns(path / f"fold_{k}" / name / "scores.csv") for k in (1, 2, 3)]
-        for name in GAINS_DB
+        for name in gains
     }
     networks = {}
     for name, folds in scores.items():
-        line = {"parameters": PARAMETERS[name], "device": "CPU, 2 cores"}
-        line["seconds_per_frame"] = 0.0512 if PARAMETERS[name] else 0.0004
-        if PARAMETERS[name]:
+        line = {"parameters": PARAMETERS.get(name), "device": "CPU, 2 cores"}
+        line["seconds_per_frame"] = 0.0512 if PARAMETERS.get(name) else 0.0004
+        if PARAMETERS.get(name):
             line |= {"gflop_per_frame": 42.3, "mbytes_per_frame": 846.0}
             line |= {"gflops_ceiling": 20_000.0, "gbytes_per_second_ceiling": 100.0}
         line["frames"] = sum(len(fold["psnr_db"]) for fold in folds)
@@ -67,16 +130,20 @@ def write_results(path: Path) -> None:
             line[f"{measure}_std"] = float(np.std(means))
         networks[name] = line
     comparisons = []
-    for reference in ("zero_filled", "dccnn"):
+    order = list(gains)
+    pairs = [(name, other) for i, name in enumerate(order) for other in order[:i]]
+    for name, reference in pairs:
+        if "emrnas" in order and name != "emrnas":
+            continue
         for measure in ("psnr_db", "ssim"):
             pair = [
-                np.concatenate([fold[measure] for fold in scores[name]])
-                for name in ("emrnas", reference)
+                np.concatenate([fold[measure] for fold in scores[one]])
+                for one in (name, reference)
             ]
             mean = float(np.mean(pair[0] - pair[1]))
             comparisons.append(
                 {
-                    "network": "emrnas",
+                    "network": name,
                     "reference": reference,
                     "measure": measure,
                     "mean_difference": mean,
@@ -137,13 +204,13 @@ def _write_search(folder: Path, choices, epochs: int, generator) -> np.ndarray:
     return p
 
 
-def _write_tests(folder: Path, tested, target, epochs, k, generator) -> None:
+def _write_tests(folder: Path, tested, target, epochs, k, gains, generator) -> None:
     ease = generator.normal(0, 0.4, len(tested)) + 1.5 * k
     count, size = target.shape[:2]
     lines = generator.random((count, size, 1)) < 0.12
     lines[:, [0, -1]] = True
     mask = np.broadcast_to(lines, target.shape)
-    for name, gain in GAINS_DB.items():
+    for name, gain in gains.items():
         (folder / name).mkdir()
         psnr_db = 26 + ease + gain + generator.normal(0, 0.1, len(tested))
         with (folder / name / "scores.csv").open("w", newline="") as file:
@@ -216,5 +283,19 @@ def run(template, tmp_path) -> Path:
 def reported(tmp_path_factory) -> Path:
     """A run's folder with its report, not to be changed."""
     path = write_run(tmp_path_factory.mktemp("reporting") / "hearts")
+    write_report(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory) -> Path:
+    """A run of many networks with its report, not to be changed.
+
+    One fold has curves and examples: figures take most of a report's time.
+    """
+    path = write_comparison(tmp_path_factory.mktemp("compared") / "hearts", examples=1)
+    for fold in (path / "fold_2", path / "fold_3"):
+        for file in (*fold.rglob("metrics.jsonl"), *fold.rglob("examples.npz")):
+            file.unlink()
     write_report(path)
     return path

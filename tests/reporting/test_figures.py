@@ -40,7 +40,7 @@ def panels():
 
 
 def test_png_files_open_and_are_neither_tiny_nor_huge(reported):
-    for path in (reported / "report" / "figures").iterdir():
+    for path in (reported / "report" / "figures").glob("*.png"):
         with Image.open(path) as image:
             assert image.format == "PNG"
             assert 500 <= image.width <= 3000, path.name
@@ -51,7 +51,7 @@ def test_png_files_open_and_are_neither_tiny_nor_huge(reported):
 def test_all_error_maps_share_one_scale_and_all_images_another(panels):
     target, networks = panels
     mask = np.zeros(target.shape, bool)
-    figure = draw_reconstructions(target, mask, networks)
+    figure = draw_reconstructions(target, mask, networks, None)
     images = [axes.images[0] for axes in figure.axes if axes.images]
     errors = [image for image in images if image.get_cmap().name == "magma"]
     grey = [image for image in images if image.get_cmap().name == "gray"]
@@ -67,7 +67,7 @@ def test_all_error_maps_share_one_scale_and_all_images_another(panels):
 def test_every_panel_says_its_network_and_psnr(panels):
     target, networks = panels
     mask = np.zeros(target.shape, bool)
-    found = words(draw_reconstructions(target, mask, networks))
+    found = words(draw_reconstructions(target, mask, networks, None))
     for label in ("Zero-filled\n25.00 dB", "DC-CNN\n100.00 dB", "EMR-NAS\n200.00 dB"):
         assert label in found
 
@@ -76,7 +76,7 @@ def test_the_mask_is_shown_with_the_zero_frequency_in_the_middle(panels):
     target, networks = panels
     mask = np.zeros(target.shape, bool)
     mask[0] = True
-    figure = draw_reconstructions(target, mask, networks)
+    figure = draw_reconstructions(target, mask, networks, None)
     (shown,) = [a.images[0] for a in figure.axes if a.get_title().startswith("Mask")]
     assert np.flatnonzero(np.asarray(shown.get_array())[:, 0]).tolist() == [4]
 
@@ -84,7 +84,7 @@ def test_the_mask_is_shown_with_the_zero_frequency_in_the_middle(panels):
 def test_a_perfect_reconstruction_can_be_drawn(panels):
     target, _ = panels
     figure = draw_reconstructions(
-        target, np.ones(target.shape, bool), [Panel("emrnas", target, np.inf)]
+        target, np.ones(target.shape, bool), [Panel("emrnas", target, np.inf)], None
     )
     figure.savefig(io.BytesIO())
     assert "EMR-NAS\ninf dB" in words(figure)

@@ -95,13 +95,15 @@ def test_the_page_needs_nothing_but_itself(reported, page):
 
 
 def test_every_figure_file_is_on_the_page(reported, page):
-    files = {p.stem: p.read_bytes() for p in (reported / "report/figures").iterdir()}
+    figures = reported / "report" / "figures"
+    files = {path.stem: path.read_bytes() for path in figures.glob("*.png")}
     shown = {
         base64.b64decode(source.partition(",")[2])
         for source in page.values("img", "src")
     }
     assert set(files.values()) == shown
     assert {f"figure-{name}" for name in files} <= set(page.ids)
+    assert {path.stem for path in figures.glob("*.pdf")} == set(files)
     assert set(files) == {
         "scores",
         "architecture",
@@ -231,7 +233,9 @@ def test_writing_again_gives_the_same_files_and_removes_stale_figures(run):
     write_report(run)
     files = [path for path in (run / "report").rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
-    (run / "report" / "figures" / "probabilities_fold_9.png").write_bytes(b"old")
+    for ending in ("png", "pdf"):
+        stale = run / "report" / "figures" / f"probabilities_fold_9.{ending}"
+        stale.write_bytes(b"old")
     (run / "report" / "index.html").write_text("cut")
     assert write_report(run) == run / "report" / "index.html"
     files = [path for path in (run / "report").rglob("*") if path.is_file()]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from emrnas_jax.reporting import tables
+from emrnas_jax.reporting import pairs, tables
 from emrnas_jax.reporting.cost import cost_table
 from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
 from emrnas_jax.reporting.run import read_run
@@ -118,11 +118,12 @@ def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
         results["metrics"] = "fastmri: per volume"
 
     content = edit_results(run, change)
-    for table in (tables.scores_table(content), tables.comparison_table(content)):
+    (differences, *_) = comparison_tables(content)
+    for table in (tables.scores_table(content), differences):
         assert "Metrics (fastmri): per volume." in table.caption
         assert "test volume" in table.caption
         assert "frame" not in table.caption.replace("Seconds per frame", "")
-    assert tables.comparison_table(content).header[-1] == "Volumes"
+    assert differences.header[-1] == "Volumes"
     assert "Metrics (fastmri)" in tables.fold_table(content).caption
 
 
@@ -140,12 +141,12 @@ def test_differences_carry_their_interval_and_sign(run):
             }
         ]
 
-    table = tables.comparison_table(edit_results(run, change))
+    table = pairs.comparison_tables(edit_results(run, change))[0]
     assert texts(table) == {"EMR-NAS − DC-CNN": ["−0.40 [−0.62, +0.13]", "1,234"]}
 
 
 def test_a_pair_has_one_row_for_both_measures(content):
-    table = tables.comparison_table(content)
+    table = pairs.comparison_tables(content)[0]
     assert len(table.rows) == 2
     assert table.header == ("Networks", "PSNR (dB)", "SSIM", "Frames")
 
