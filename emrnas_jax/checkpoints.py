@@ -14,6 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.run_folder import with_earlier_values
 
 
 class Checkpoints:
@@ -76,6 +77,7 @@ class Checkpoints:
             return None
         place = self._folder / str(step)
         found = self._read(place, step, identity=ocp.args.JsonRestore())["identity"]
+        found = with_earlier_values(found, self._identity)
         differing = sorted(
             key
             for key in found.keys() | self._identity.keys()

@@ -23,6 +23,7 @@ from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
@@ -80,10 +81,12 @@ class EvaluationSettings:
     Attributes:
         batch: frames reconstructed at once.
         examples: test frames of each fold kept for the figures.
+        convention: of the scores, a key of `conventions.CONVENTIONS`.
     """
 
     batch: int = 8
     examples: int = 3
+    convention: str = PAPER
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -94,6 +97,11 @@ class EvaluationSettings:
         for name in ("batch", "examples"):
             if getattr(self, name) < 1:
                 raise InputError(f"evaluation.{name}: must be at least 1")
+        if self.convention not in CONVENTIONS:
+            raise InputError(
+                f"evaluation.convention: found {self.convention!r}; use "
+                f"{', '.join(CONVENTIONS)}"
+            )
 
 
 class Experiment:
@@ -134,7 +142,7 @@ class Experiment:
 
     def _is_tested(self, name: str) -> bool:
         folds = range(1, self.folds_settings.count + 1)
-        return all((self.folder(k, name) / "scores.csv").exists() for k in folds)
+        return all(any(self.folder(k, name).glob("scores*.csv")) for k in folds)
 
     @cached_property
     def image_set(self) -> ImageSet:

@@ -60,6 +60,7 @@ def summary(run: Path) -> str:
         f"   {network['parameters']:>9,} parameters"
         for name, network in results["networks"].items()
     ]
+    lines.append(f"metrics      {results['metrics']}")
     if results["architecture"]:
         lines.append(f"architecture {results['architecture']}")
     if (run / "report" / "index.html").exists():

@@ -111,8 +111,9 @@ def settings(*networks: str) -> ConfigDict:
     config.search.weight_decay = 1e-7
     config.search.momentum = 0.9
     config.search.alpha_learning_rate = 1e-3
-    config.search.alpha_weight_decay = 1e-6
+    config.search.alpha_weight_decay = 1e-6  # section 3; holds p near uniform
     config.search.alpha_momentum = 0.9  # not in the paper; Adam's default
+    config.search.alpha_epsilon = 1e-8  # not in the paper; Adam's default
     config.search.paths_per_cell = 1  # equation 2
     config.search.gate_rule = "sample"  # argmax, equation 2's, freezes the search
     config.search.folds_in_parallel = False  # True needs a device for each fold
@@ -125,6 +126,7 @@ def settings(*networks: str) -> ConfigDict:
     config.evaluation = ConfigDict()
     config.evaluation.batch = 8
     config.evaluation.examples = 3  # frames a fold shown in the report
+    config.evaluation.convention = "paper"  # or fastmri, calgary
     config.report = ConfigDict()
     config.report.zoom = ""  # found; or ROW,COLUMN,SIDE in pixels, or off
     config.loop = ConfigDict()  # changes nothing but speed
@@ -223,7 +225,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
         reduce(config)
-        if len(config.networks) > 1:
+        if len(config.networks.keys()) > 1:
             reduce_comparison(config)
     else:
         raise InputError(

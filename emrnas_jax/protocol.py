@@ -21,20 +21,19 @@ from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import (
-    CONVENTION,
-)
+from emrnas_jax.evaluation.conventions import in_words
 from emrnas_jax.evaluation.results import collect
+from emrnas_jax.evaluation.score_files import scores_path
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import read_architecture, write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
 from emrnas_jax.systems import Search
+from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.fit_strength import fit_strength, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
@@ -42,7 +41,7 @@ from emrnas_jax.training.retrain import (
     make_dispatch,
     retrain_fold,
 )
-from emrnas_jax.training.search import Dispatch, make_dispatches, search_fold
+from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
@@ -82,7 +81,7 @@ def _search_folds(experiment: Experiment, search: Search) -> None:
 def _search_fold(
     experiment: Experiment,
     search: Search,
-    dispatches: tuple[Dispatch, Dispatch],
+    dispatches: Dispatches,
     k: int,
     fold: Fold,
     mesh: Mesh,
@@ -122,20 +121,13 @@ def _is_there(path: Path) -> bool:
 
 
 def ensemble_stage(experiment: Experiment) -> None:
-    """Sum the folds' p of every search and write the architecture that follows."""
+    """Find the architecture of the folds' searches together, for every search."""
     for search in experiment.searches:
-        found = []
-        for k, _ in enumerate(experiment.folds, 1):
-            path = experiment.folder(k, search.place) / "architecture.json"
-            _, p = read_architecture(path)
-            if p is None:
-                raise InputError(
-                    f"{path} has no probabilities; run --stage=search again"
-                )
-            found.append(p)
-        architecture, mean = ensemble(found, search.network["cells_per_block"])
-        path = experiment.run / search.architecture_file
-        write_architecture(path, architecture, mean)
+        count = len(experiment.folds)
+        folders = [experiment.folder(k, search.place) for k in range(1, count + 1)]
+        cells = search.network["cells_per_block"]
+        architecture, p = ensemble_of_folds(folders, search.settings, cells)
+        write_architecture(experiment.run / search.architecture_file, architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)
 
 
@@ -149,9 +141,8 @@ def retrain_stage(experiment: Experiment) -> None:
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
             last = experiment.retrain_steps(name, fold)
-            if _is_there(folder / "scores.csv") or processes.as_first_sees(
-                has_trained(folder, last)
-            ):
+            scores = scores_path(folder, experiment.evaluation.convention)
+            if _is_there(scores) or processes.as_first_sees(has_trained(folder, last)):
                 continue
             record = experiment.record(name, k)
             if is_fitted(record.build()):
@@ -191,7 +182,7 @@ def evaluate_stage(experiment: Experiment) -> None:
         apply, scored = None, None
         for k, fold in enumerate(experiment.folds, 1):
             folder = experiment.folder(k, name)
-            if _is_there(folder / "scores.csv"):
+            if _is_there(scores_path(folder, experiment.evaluation.convention)):
                 continue
             record = None if name == ZERO_FILLED else experiment.record(name, k)
             if apply is None or record != scored:
@@ -208,6 +199,7 @@ def collect_results(experiment: Experiment) -> dict:
     networks, comparisons = collect(
         {name: [experiment.folder(k, name) for k in folds] for name in names},
         experiment.seed,
+        experiment.evaluation.convention,
     )
     for name, system in experiment.systems.items():
         networks[name] |= {
@@ -238,7 +230,7 @@ def collect_results(experiment: Experiment) -> dict:
             }
             for search in experiment.searches
         },
-        "metrics": CONVENTION,
+        "metrics": in_words(experiment.evaluation.convention),
         "networks": networks,
         "comparisons": comparisons,
     }

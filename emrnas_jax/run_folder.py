@@ -20,6 +20,9 @@ FREE = (
     "data.cache",
 )
 
+# Settings that runs begun before them lack, with the value that all of those had.
+EARLIER = {"alpha_epsilon": 1e-8, "folds_in_parallel": False, "precision": "float32"}
+
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
@@ -103,12 +106,18 @@ def refuse_other_config(path: Path, config: dict) -> dict[str, dict]:
     return networks
 
 
+def with_earlier_values(old: dict, new: dict) -> dict:
+    """Return the settings of an older run, completed by what is only in the new."""
+    return {key: EARLIER[key] for key in new.keys() & EARLIER.keys()} | old
+
+
 def _differences(
     old: Any,
     new: Any,
     place: str = "",
 ) -> list[tuple[str, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
+        old = with_earlier_values(old, new)
         return [
             difference
             for key in sorted(old.keys() | new.keys())

@@ -8,14 +8,15 @@ from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key
 from emrnas_jax.devices import device_name, over_batch
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import (
-    Network,
+from emrnas_jax.evaluation.evaluate import Network, evaluate
+from emrnas_jax.evaluation.roofline import roofline_figures
+from emrnas_jax.evaluation.score_files import (
     Scores,
-    evaluate,
+    examples_path,
+    scores_path,
     write_examples,
     write_scores,
 )
-from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord, parameter_count
@@ -49,7 +50,7 @@ def score_fold(
     apply: Network,
     folder: Path,
 ) -> Scores:
-    """Score a network of fold `k` on S_test; `scores.csv` is written last.
+    """Score a network of fold `k` on S_test; its scores are written last.
 
     Args:
         experiment: the run.
@@ -93,6 +94,7 @@ def score_fold(
         fixed_mask_key(experiment.seed),
         settings.batch,
         settings.examples,
+        settings.convention,
     )
     cost = work | {
         "parameters": parameter_count(variables["params"]),
@@ -101,6 +103,6 @@ def score_fold(
         "device": device_name(),
     }
     write_json(folder / "cost.json", cost)
-    write_examples(folder / "examples.npz", examples)
-    write_scores(folder / "scores.csv", scores)
+    write_examples(examples_path(folder, settings.convention), examples)
+    write_scores(scores_path(folder, settings.convention), scores)
     return scores

@@ -203,3 +203,18 @@ def test_what_a_kill_left_while_saving_is_not_taken_for_a_checkpoint(tmp_path):
     assert_same(restore_latest(tmp_path, IDENTITY, LIKE), state_of(5))
     save(tmp_path, 9)
     assert_same(restore_latest(tmp_path, IDENTITY, LIKE), state_of(9))
+
+
+def test_an_identity_without_a_later_setting_had_its_earlier_value(tmp_path):
+    state = {"w": jnp.ones(3)}
+    old = Checkpoints(tmp_path, {"width": 4})
+    old.save(1, state)
+    old.close()
+    for epsilon, refused in ((1e-8, False), (1e-12, True)):
+        new = Checkpoints(tmp_path, {"width": 4, "alpha_epsilon": epsilon})
+        if refused:
+            with pytest.raises(InputError, match="alpha_epsilon is 1e-08 there"):
+                new.restore(state)
+        else:
+            assert new.restore(state) is not None
+        new.close()

@@ -64,7 +64,7 @@ def test_reduced_networks_of_matched_size_have_the_size_of_the_searched_one():
         )
         counts[name] = parameter_count(shapes["params"])
     for name, count in counts.items():
-        assert count == pytest.approx(counts["emrnas"], rel=0.05), name
+        assert count == pytest.approx(counts["emrnas"], rel=0.1), name
 
 
 def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():

@@ -31,8 +31,8 @@ LAYERS = [
     ("systems", "paper"),
     ("experiment",),
     ("scoring",),
-    ("protocol", "inference"),
-    ("main", "reconstruct", "evaluation.benchmark"),
+    ("protocol", "inference", "across_runs"),
+    ("main", "reconstruct", "compare", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]
 

@@ -16,7 +16,7 @@ import pytest
 
 from emrnas_jax import files, processes
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import read_scores
+from emrnas_jax.evaluation.score_files import read_scores
 from emrnas_jax.main import summary
 from emrnas_jax.protocol import run_protocol
 

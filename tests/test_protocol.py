@@ -149,6 +149,30 @@ def test_a_network_can_be_added_to_a_finished_run(config, copy):
         run_protocol(alone, copy)
 
 
+def test_another_convention_scores_anew_without_training(config, run, copy):
+    kept = [*copy.glob("fold_*/*/scores.csv"), *copy.glob("fold_*/*/examples.npz")]
+    kept += copy.glob("fold_*/*/metrics.jsonl")
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    changed = config.copy_and_resolve_references()
+    changed.evaluation.convention = "fastmri"
+    run_protocol(changed, copy)
+    assert before == {path: path.stat().st_mtime_ns for path in kept}
+    results = json.loads((copy / "results.json").read_text())
+    assert results["metrics"].startswith("fastmri: per volume")
+    old = json.loads((run / "results.json").read_text())["networks"]["emrnas"]
+    new = results["networks"]["emrnas"]
+    assert new["frames"] == old["frames"]  # of single slices here
+    assert abs(new["psnr_db_mean"] - old["psnr_db_mean"]) > 0.01
+    assert "test volumes" in (copy / "report" / "tables.md").read_text()
+    folder = copy / "fold_1" / "emrnas"
+    assert (folder / "examples_fastmri.npz").is_file()
+    assert ",-1," in (folder / "scores_fastmri.csv").read_text()
+    run_protocol(config, copy)  # and back, from the files
+    assert before == {path: path.stat().st_mtime_ns for path in kept}
+    again = json.loads((copy / "results.json").read_text())["networks"]["emrnas"]
+    assert again["psnr_db_mean"] == old["psnr_db_mean"]
+
+
 def test_other_data_are_refused(config, copy):
     data = json.loads((copy / "data.json").read_text())
     (copy / "data.json").write_text(json.dumps(data | {"images": 7}))

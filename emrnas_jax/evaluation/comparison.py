@@ -5,11 +5,11 @@ by the differences of their scores on the same frames with the same masks.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from emrnas_jax.errors import InputError
 
@@ -79,20 +79,28 @@ def paired_difference(
     mean = float(np.mean(differences))
     if len(sums) == 1 or np.ptp(sums / sizes) == 0:
         return Difference(mean, mean, mean, frames)
-    result = stats.bootstrap(
-        (sums, sizes),
-        # Subjects with more frames count for more, as they do in the mean.
-        lambda sums, sizes, axis=-1: sums.sum(axis) / sizes.sum(axis),
-        n_resamples=RESAMPLES,
-        batch=256,  # thousands of frames times all resamples would fill the memory
-        paired=True,
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    interval = result.confidence_interval
-    return Difference(mean, float(interval.low), float(interval.high), frames)
+    drawn = _draws(len(sums), seed)
+    # Subjects with more frames count for more, as they do in the mean.
+    means = (drawn @ sums) / (drawn @ sizes)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return Difference(mean, float(low), float(high), frames)
+
+
+@lru_cache(maxsize=1)
+def _draws(units: int, seed: int) -> Float[np.ndarray, "resample unit"]:
+    """Return how often each unit is in each resample, the same for all comparisons.
+
+    The draws are those of `scipy.stats.bootstrap` in batches of 256.
+    """
+    generator = np.random.default_rng(seed)
+    counts = []
+    for first in range(0, RESAMPLES, 256):
+        rows = min(256, RESAMPLES - first)
+        chosen = generator.integers(0, units, (rows, units))
+        places = chosen + units * np.arange(rows)[:, None]
+        counts.append(np.bincount(places.ravel(), minlength=rows * units))
+    return np.concatenate(counts).reshape(RESAMPLES, units).astype(float)
 
 
 def fold_statistics(

@@ -1,83 +1,98 @@
-"""Scores of a network on test frames, one row per frame, and a few frames to look at.
+"""Scores of a network on test frames, and a few frames to look at."""
 
-Convention "paper": the magnitude clipped to [0, 1], per frame, data range 1.
-"""
-
-import csv
-import io
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
+import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from emrnas_jax import devices, processes
-from emrnas_jax.data.dataset import ImageSet
+from emrnas_jax.data.dataset import Images, ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
-from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude, ssim
-from emrnas_jax.files import write_bytes, write_text
+from emrnas_jax.evaluation.score_files import Examples, Scores
+from emrnas_jax.evaluation.volumes import scores_of_volumes, volume_peaks
+from emrnas_jax.mri.consistency import magnitude
+from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
 
-DATA_RANGE = 1.0
-CONVENTION = "paper: magnitude clipped to [0, 1], per frame, data range 1"
-COLUMNS = ("subject", "slice", "frame", "psnr_db", "ssim", "nmse")
+READ_AHEAD = 2  # batches
 
 # (variables, batch) -> reconstructions; of `devices.over_batch`, made once, so that
 # folds share its program.
 Network = Callable[[PyTree, Batch], Float[Array, "batch height width 2"]]
 
 
-class Scores(NamedTuple):
-    """One value per test frame, in the order of the image set."""
-
-    subject: tuple[str, ...]
-    slice: Int[np.ndarray, " frame"]
-    frame: Int[np.ndarray, " frame"]
-    psnr_db: Float[np.ndarray, " frame"]
-    ssim: Float[np.ndarray, " frame"]
-    nmse: Float[np.ndarray, " frame"]
-
-
-class Examples(NamedTuple):
-    """A few frames with their reconstructions: magnitudes clipped to [0, 1]."""
-
-    subject: tuple[str, ...]
-    slice: Int[np.ndarray, " frame"]
-    frame: Int[np.ndarray, " frame"]
-    target: Float[np.ndarray, "frame height width"]
-    reconstruction: Float[np.ndarray, "frame height width"]
-    mask: Bool[np.ndarray, "frame height width"]
-    psnr_db: Float[np.ndarray, " frame"]
-
-
 class Scored(NamedTuple):
-    """What a batch gives."""
+    """The scores of a batch, one per frame.
 
-    reconstruction: Float[Array, "batch height width"]
-    target: Float[Array, "batch height width"]
-    mask: Bool[Array, "#batch #height #width"]
+    Attributes:
+        psnr_db, ssim, nmse: under a convention, of each frame by itself.
+        squared_error: mean over the pixels, of which volumes are scored.
+        energy: likewise of the target's squared pixels.
+    """
+
     psnr_db: Float[Array, " batch"]
     ssim: Float[Array, " batch"]
     nmse: Float[Array, " batch"]
+    squared_error: Float[Array, " batch"]
+    energy: Float[Array, " batch"]
 
 
-def score(image: Float[Array, "batch height width 2"], batch: Batch) -> Scored:
-    """Score a batch of reconstructions against their targets."""
-    found, target = scored_magnitude(image), scored_magnitude(batch.target)
-    return Scored(
-        found,
-        target,
-        batch.mask,
-        psnr_db(found, target, DATA_RANGE),
-        ssim(found, target, DATA_RANGE),
-        nmse(found, target),
+def score(
+    image: Float[Array, "batch height width 2"],
+    batch: Batch,
+    convention: str = PAPER,
+    volume_peak: Float[Array, " batch"] | None = None,
+) -> Scored:
+    """Score a batch of reconstructions against their targets.
+
+    Args:
+        image: of a network.
+        batch: holds the targets.
+        convention: a key of `CONVENTIONS`.
+        volume_peak: the largest value of each target's volume; needed where the
+            convention scores volumes.
+    """
+    found, target, data_range = CONVENTIONS[convention].images(
+        magnitude(to_complex(image)), magnitude(to_complex(batch.target)), volume_peak
     )
+    return Scored(
+        psnr_db(found, target, data_range),
+        ssim(found, target, data_range),
+        nmse(found, target),
+        jnp.mean((found - target) ** 2, (1, 2)),
+        jnp.mean(target**2, (1, 2)),
+    )
+
+
+@cache
+def _scored_by(convention: str) -> Callable[..., Scored]:
+    return devices.over_batch(
+        lambda _, image, batch, peak: score(image, batch, convention, peak)
+    )
+
+
+class Pictures(NamedTuple):
+    """A batch as it is looked at, whatever the convention."""
+
+    target: Float[Array, "batch height width"]
+    reconstruction: Float[Array, "batch height width"]
+    mask: Bool[Array, "batch height width"]
+
+
+@devices.over_batch
+def _pictures(_: tuple, image: Array, batch: Batch) -> Pictures:
+    target = scored_magnitude(batch.target)
+    mask = jnp.broadcast_to(batch.mask, target.shape)
+    return Pictures(target, scored_magnitude(image), mask)
 
 
 def padded_batches(
@@ -116,6 +131,7 @@ def evaluate(
     mask_key: RandomKey,
     batch: int,
     examples: int,
+    convention: str = PAPER,
 ) -> tuple[Scores, Examples, float]:
     """Reconstruct and score test frames.
 
@@ -129,24 +145,32 @@ def evaluate(
         mask_key: with a frame's number it decides the frame's mask.
         batch: frames at once, enlarged to what all devices share evenly.
         examples: how many frames to return, evenly spread.
+        convention: a key of `CONVENTIONS`.
 
     Returns:
         scores, examples, and the seconds per frame that the network took.
     """
-    scored, seconds = [], []
     batch = devices.divisible(batch)
     mesh = devices.mesh_for(batch)
     own = devices.rows_of_process(mesh, batch)
     divided = NamedSharding(mesh, devices.DIVIDED)
     variables = devices.replicate(variables, mesh)
     ids = image_set.frame_ids[indices]
+    of_volumes = CONVENTIONS[convention].unit == "volume"
+    peaks = volume_peaks(image_set, indices) if of_volumes else None
     wanted = np.linspace(0, len(indices) - 1, min(examples, len(indices))).astype(int)
-    shown: list[Examples] = []
+    scored: list[Scored] = []
+    shown: list[Pictures] = []
+    seconds = []
     batches = list(padded_batches(len(indices), batch))
-    for positions, real in processes.progress_bar(batches, desc=name):
+    read = _read_ahead(image_set, [indices[positions[own]] for positions, _ in batches])
+    steps = zip(batches, read, strict=True)
+    for (positions, real), images in processes.progress_bar(
+        steps, total=len(batches), desc=name
+    ):
         chosen = positions[own]
-        images = devices.put(image_set.images(indices[chosen]), divided)
         numbers = devices.put(ids[chosen], divided)
+        images = devices.put(images, divided)
         data = prepare_batch(images, numbers, mask_key, sampling)
         if not scored:  # the first call compiles, and faults in its memory
             jax.block_until_ready(network(variables, data))
@@ -154,104 +178,41 @@ def evaluate(
         start = time.perf_counter()
         image = jax.block_until_ready(network(variables, data))
         seconds.append((time.perf_counter() - start) / batch)
-        whole = processes.gathered(_score((), image, data))
-        found = jax.tree.map(lambda a, n=real: a[:n], whole)
-        scored.append(found)
-        inside = [p for p in wanted if positions[0] <= p < positions[0] + real]
-        shown += [
-            _example(found, int(p - positions[0]), image_set, int(indices[p]))
-            for p in inside
-        ]
-    return (
-        Scores(
-            tuple(image_set.subjects[i] for i in indices),
-            image_set.slices[indices],
-            image_set.frames[indices],
-            *(
-                np.concatenate([getattr(s, name) for s in scored])
-                for name in ("psnr_db", "ssim", "nmse")
-            ),
-        ),
-        _join(shown),
-        float(np.median(seconds)),
+        peak = None if peaks is None else devices.put(peaks[chosen], divided)
+        found = processes.gathered(_scored_by(convention)((), image, data, peak))
+        scored.append(jax.tree.map(lambda a, n=real: a[:n], found))
+        inside = wanted[(positions[0] <= wanted) & (wanted <= positions[-1])]
+        if len(inside):  # the images of the others stay on the device
+            pictures = processes.gathered(_pictures((), image, data))
+            rows = inside - positions[0]
+            shown.append(jax.tree.map(lambda a, r=rows: a[r], pictures))
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
+    scores = Scores(
+        tuple(image_set.subjects[i] for i in indices),
+        image_set.slices[indices],
+        image_set.frames[indices],
+        whole.psnr_db,
+        whole.ssim,
+        whole.nmse,
     )
-
-
-_score = devices.over_batch(lambda _, image, batch: score(image, batch))
-
-
-def _example(found: Scored, row: int, image_set: ImageSet, index: int) -> Examples:
-    mask = np.broadcast_to(found.mask[row], found.target.shape[1:])
-    return Examples(
-        (image_set.subjects[index],),
-        image_set.slices[index][None],
-        image_set.frames[index][None],
-        np.asarray(found.target[row])[None],
-        np.asarray(found.reconstruction[row])[None],
-        mask[None],
-        np.asarray(found.psnr_db[row])[None],
+    example_frames = Examples(
+        tuple(scores.subject[i] for i in wanted),
+        scores.slice[wanted],
+        scores.frame[wanted],
+        *jax.tree.map(lambda *parts: np.concatenate(parts), *shown),
+        psnr_db=scores.psnr_db[wanted],
     )
+    if peaks is not None:
+        scores = scores_of_volumes(scores, whole.squared_error, whole.energy, peaks)
+    return scores, example_frames, float(np.median(seconds))
 
 
-def _join(examples: list[Examples]) -> Examples:
-    subjects = tuple(example.subject[0] for example in examples)
-    arrays = zip(*(example[1:] for example in examples), strict=True)
-    return Examples(subjects, *(np.concatenate(parts) for parts in arrays))
-
-
-def write_scores(path: Path, scores: Scores) -> None:
-    """Write one row per frame; a finished file is a finished evaluation."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in zip(*scores, strict=True):
-        writer.writerow([*row[:3], *(f"{value:.6f}" for value in row[3:])])
-    write_text(path, text.getvalue())
-
-
-def read_scores(path: Path) -> Scores:
-    """Read what `write_scores` wrote.
-
-    Raises:
-        InputError: the file is missing or damaged; the message names the line.
-    """
-    way_out = "delete it and run --stage=evaluate again"
-    rows: list[tuple] = []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path}, line 1: no column {', '.join(missing)}; {way_out}"
-                )
-            for line in lines:
-                try:
-                    rows.append(_parse_row(line))
-                except (TypeError, ValueError):
-                    raise InputError(
-                        f"{path}, line {lines.line_num}: expected the numbers of a "
-                        f"frame, found {list(line.values())}; {way_out}"
-                    ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: damaged or missing ({error}); {way_out}") from error
-    if not rows:
-        raise InputError(f"{path}: it holds no frame; {way_out}")
-    subjects, *numbers = zip(*rows, strict=True)
-    return Scores(subjects, *(np.array(column) for column in numbers))
-
-
-def _parse_row(line: dict) -> tuple[str | int | float, ...]:
-    if None in line:
-        raise ValueError("longer than the header")
-    scores = [float(line[name]) for name in COLUMNS[3:]]
-    if np.isnan(scores).any():
-        raise ValueError("not a number")
-    return (line["subject"], int(line["slice"]), int(line["frame"]), *scores)
-
-
-def write_examples(path: Path, examples: Examples) -> None:
-    """Write the examples as one `.npz`."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **examples._asdict())
-    write_bytes(path, content.getvalue())
+def _read_ahead(
+    image_set: ImageSet, batches: list[Int[np.ndarray, " frame"]]
+) -> Iterator[Images]:
+    """Yield the images of each batch; a thread reads the next ones."""
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=READ_AHEAD)
+    read = grain.MapDataset.range(len(batches)).map(
+        lambda number: image_set.images(batches[number])
+    )
+    return iter(read.to_iter_dataset(options))

@@ -2,8 +2,8 @@
 
 Images are `(batch, height, width)`, real; every metric returns one number per image.
 No metric guesses its data range: it is an argument, the width of the interval the
-target's values may take. The EMR-NAS protocol scores `scored_magnitude`, which lies in
-[0, 1], with data range 1. PSNR and SSIM agree with scikit-image's.
+target's values may take, for all images or for each. Which one it is says the
+convention (`conventions`). PSNR and SSIM agree with scikit-image's.
 """
 
 import functools
@@ -19,11 +19,13 @@ from emrnas_jax.mri.fourier import to_complex
 
 WINDOW = 7  # pixels on a side of the windows that SSIM compares
 
+DataRange = float | Float[Array, " batch"]
+
 
 def psnr_db(
     image: Float[Array, "batch height width"],
     target: Float[Array, "batch height width"],
-    data_range: float,
+    data_range: DataRange,
 ) -> Float[Array, " batch"]:
     """Return the peak signal-to-noise ratio in decibels.
 
@@ -43,7 +45,7 @@ def psnr_db(
 def ssim(
     image: Float[Array, "batch height width"],
     target: Float[Array, "batch height width"],
-    data_range: float,
+    data_range: DataRange,
 ) -> Float[Array, " batch"]:
     """Return the mean structural similarity, at most 1.
 
@@ -72,6 +74,7 @@ def ssim(
     mean_s, variance_s = _window_moments(image + target)
     mean_d, variance_d = _window_moments(image - target)
     square_s, square_d = mean_s**2, mean_d**2
+    data_range = jnp.reshape(data_range, (-1, 1, 1))
     c1, c2 = 2 * (0.01 * data_range) ** 2, 2 * (0.03 * data_range) ** 2
     luminance = (square_s - square_d + c1) / (square_s + square_d + c1)
     structure = (variance_s - variance_d + c2) / (variance_s + variance_d + c2)

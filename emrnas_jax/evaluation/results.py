@@ -10,8 +10,8 @@ from jaxtyping import Float
 from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
-from emrnas_jax.evaluation.evaluate import Scores, read_scores
 from emrnas_jax.evaluation.roofline import ROOFLINE
+from emrnas_jax.evaluation.score_files import Scores, read_scores, scores_path
 
 COST = ("parameters", "seconds_per_frame", "device")
 
@@ -95,14 +95,18 @@ def compare(scores: dict[str, list[Scores]], seed: int) -> list[dict]:
     return rows
 
 
-def collect(folders: dict[str, list[Path]], seed: int) -> tuple[dict, list[dict]]:
+def collect(
+    folders: dict[str, list[Path]], seed: int, convention: str
+) -> tuple[dict, list[dict]]:
     """Return results and comparisons of networks, from their folders in each fold.
+
+    Scores are those of one convention; rows, in "frames", are what it scores.
 
     Raises:
         InputError: a table of scores is missing or damaged.
     """
     scores = {
-        name: [read_scores(folder / "scores.csv") for folder in own]
+        name: [read_scores(scores_path(folder, convention)) for folder in own]
         for name, own in folders.items()
     }
     networks = {

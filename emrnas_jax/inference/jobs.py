@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from emrnas_jax.data.scans import Reading, Scan, find_scans, read_scan
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import PAPER, in_words
 from emrnas_jax.inference.apply import (
     BATCH,
     Reconstructed,
@@ -258,7 +259,7 @@ def _finish(
     """Write a scan's files, the HDF5 last: where it is, the scan is done."""
     try:
         write_preview(job.preview, scan, model.record.name)
-        write_scan(job.result, scan, _attributes(model, job))
+        write_scan(job.result, scan, _attributes(model, job, scan))
     except OSError as error:
         return _failed(job, f"{job.result}: cannot be written ({error})")
     return Outcome(
@@ -270,9 +271,12 @@ def _finish(
     )
 
 
-def _attributes(model: TrainedNetwork, job: Job) -> dict[str, str | int | float]:
+def _attributes(
+    model: TrainedNetwork, job: Job, scan: ReconstructedScan
+) -> dict[str, str | int | float]:
     record = model.record
-    return {
+    metrics = {"metrics": in_words(PAPER)} if scan.scores else {}
+    return metrics | {
         "model": str(model.folder.resolve()) if model.folder else record.name,
         "checkpoint": model.step,
         "network": record.name,

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from emrnas_jax.evaluation.conventions import PAPER, in_words
+
 Scores = dict[str, Float[np.ndarray, " frame"]]
 
 
@@ -76,6 +78,8 @@ def summary(tally: Tally) -> str:
             f"reconstructed in {tally.seconds:.1f} s, {per_frame:.3f} s per frame"
             f"{_means(tally.scores)}"
         )
+    if tally.scores:
+        counts.append(f"metrics: {in_words(PAPER)}")
     return "; ".join(counts)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from emrnas_jax.models.cascade import Cascade
 from emrnas_jax.models.convolution import Map
@@ -46,7 +47,7 @@ class DenseBlock(nn.Module):
     precision: str = "float32"
 
     @nn.compact
-    def __call__(self, x: Map, train: bool) -> Map:
+    def __call__(self, x: Map, train: bool) -> Float[Array, "batch height width out"]:
         """Return features that are ready for the last convolution."""
         stack = x
         for j in range(self.layers):
@@ -70,7 +71,9 @@ class DenseLayer(nn.Module):
     precision: str = "float32"
 
     @nn.compact
-    def __call__(self, stack: Map, train: bool) -> Map:
+    def __call__(
+        self, stack: Map, train: bool
+    ) -> Float[Array, "batch height width new"]:
         """Return the maps to add to `stack`."""
         y = nn.relu(batch_norm(stack.dtype, train, "norm_1")(stack))
         y = pointwise(self.width, self.precision, "conv_1")(y)

@@ -47,7 +47,20 @@ def argmax_choices(
     return jnp.argmax(alphas, axis=-1)
 
 
-GATE_RULES: dict[str, Callable] = {"sample": sample_choices, "argmax": argmax_choices}
+def uniform_choices(
+    key: PRNGKeyArray | Key[Array, ""], alphas: Float[Array, "cell op"]
+) -> Int[Array, " cell"]:
+    """Draw each cell's operation uniformly: the warm-up, and random search."""
+    cells, operations = alphas.shape
+    return jax.random.randint(key, (cells,), 0, operations)
+
+
+# By "uniform" alphas never move, so that it belongs to steps of the weights alone.
+GATE_RULES: dict[str, Callable] = {
+    "sample": sample_choices,
+    "argmax": argmax_choices,
+    "uniform": uniform_choices,
+}
 
 
 def straight_through(
@@ -111,13 +124,6 @@ GATES: dict[int, Callable[..., Gates]] = {
     2: two_path_gates,
     len(OPERATIONS): mixture_gates,
 }
-
-
-def uniform_choices(
-    key: PRNGKeyArray | Key[Array, ""], cells: int
-) -> Int[Array, " cell"]:
-    """Draw each cell's operation uniformly: the paths of the warm-up."""
-    return jax.random.randint(key, (cells,), 0, len(OPERATIONS))
 
 
 def entropy(alphas: Float[Array, "*cell op"]) -> Float[Array, "*cell"]:

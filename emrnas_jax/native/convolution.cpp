@@ -131,12 +131,13 @@ void convolve_block_to_few(const Convolution& c, const std::vector<float>& trans
       }
     }
   }
-  float* y = c.y + ((batch * c.height + row) * c.width + column) * O;
+  const int64_t start = ((batch * c.height + row) * c.width + column) * O;
   for (int p = 0; p < P; ++p) {
     for (int o = 0; o < O; ++o) {
       float total = c.bias ? c.bias[o] : 0.0f;
       for (int lane = 0; lane < L; ++lane) total += sums[p][o][lane];
-      y[p * O + o] = total;
+      const int64_t at = start + p * O + o;
+      c.y[at] = finish(c, at, total);
     }
   }
 }

@@ -38,4 +38,10 @@ inline Vector<L> finish(const Convolution& c, int64_t at, Vector<L> sum) {
   return sum;
 }
 
+inline float finish(const Convolution& c, int64_t at, float sum) {
+  if (c.after == kLeaky) return sum >= 0 ? sum : c.slope * sum;
+  if (c.after == kLeakyGradient) return c.activated[at] > 0 ? sum : c.slope * sum;
+  return sum;
+}
+
 #endif  // EMRNAS_CONVOLUTION_H_

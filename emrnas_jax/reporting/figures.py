@@ -23,6 +23,7 @@ from emrnas_jax.reporting.names import display_name, in_order, series_colour
 from emrnas_jax.reporting.picture import STYLE, Picture, render
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.run import Run
+from emrnas_jax.reporting.tables import metrics_sentence
 
 MARKERS = "os^DvPX*"
 
@@ -76,8 +77,9 @@ def score_pictures(run: Run) -> list[Picture]:
             name="scores",
             png=render(figure),
             caption=(
-                "Mean over the test frames of each fold. Lines that run alike mean "
-                "that the networks rank the same whichever subjects are tested."
+                f"Mean over the test {run.results.unit}s of each fold. Lines that run "
+                "alike mean that the networks rank the same whichever subjects are "
+                f"tested. {metrics_sentence(run)}"
             ),
             description="Fold means of PSNR and SSIM for every network.",
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.roofline import ROOFLINE
 
 
@@ -16,8 +17,8 @@ from emrnas_jax.evaluation.roofline import ROOFLINE
 class NetworkScore:
     """One network's line of `results.json`; mean and std are over the folds' means.
 
-    The last four are a frame's work and what the device can do per second; older runs
-    lack them.
+    `frames` counts what was scored, which `Results.unit` names. The last four are a
+    frame's work and what the device can do per second; older runs lack them.
     """
 
     psnr_db_mean: float
@@ -60,6 +61,16 @@ class Results:
     networks: dict[str, NetworkScore]
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def convention(self) -> str:
+        """The convention of the scores; older runs name none."""
+        return self.metrics.partition(":")[0] or PAPER
+
+    @property
+    def unit(self) -> str:
+        """What one score is of: "frame" or "volume"."""
+        return CONVENTIONS[self.convention].unit
+
 
 def read_results(path: Path) -> Results:
     """Read and check `results.json`.
@@ -71,13 +82,19 @@ def read_results(path: Path) -> Results:
     networks = _field(record, "networks", dict, path)
     if not networks:
         raise InputError(f"{path}: it holds no network; run --stage=evaluate again")
+    metrics = _optional(record, "metrics", str, path) or ""
+    if (name := metrics.partition(":")[0] or PAPER) not in CONVENTIONS:
+        raise InputError(
+            f"{path}: metrics names the convention {name!r}, known are "
+            f"{', '.join(CONVENTIONS)}; run --stage=evaluate again"
+        )
     return Results(
         dataset=_field(record, "dataset", str, path),
         sampling_rate=_field(record, "sampling_rate", float, path),
         achieved_rate=_optional(record, "achieved_rate", float, path),
         folds=_field(record, "folds", int, path),
         architecture=_optional(record, "architecture", str, path) or "",
-        metrics=_optional(record, "metrics", str, path) or "",
+        metrics=metrics,
         networks={
             name: _network_score(line, f"{path}, networks, {name}")
             for name, line in networks.items()

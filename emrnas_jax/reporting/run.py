@@ -20,7 +20,12 @@ from jaxtyping import Bool, Float
 from emrnas_jax import runlog
 from emrnas_jax.data.folds import Fold, read_folds
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import Scores, read_scores
+from emrnas_jax.evaluation.score_files import (
+    Scores,
+    examples_path,
+    read_scores,
+    scores_path,
+)
 from emrnas_jax.nas.space import Architecture, read_architecture
 from emrnas_jax.reporting.history import Retraining, Search
 from emrnas_jax.reporting.results import Results, read_json, read_results
@@ -89,7 +94,7 @@ def read_run(path: Path) -> Run:
         or _given_architecture(results, path / "results.json"),
         splits=list(read_folds(folds)) if folds.is_file() else [],
         folds=tuple(
-            _read_fold(folder, number, tuple(results.networks))
+            _read_fold(folder, number, results)
             for number, folder in _fold_folders(path)
         ),
     )
@@ -104,7 +109,7 @@ def _fold_folders(path: Path) -> list[tuple[int, Path]]:
     return sorted(numbered)
 
 
-def _read_fold(folder: Path, number: int, networks: tuple[str, ...]) -> FoldRun:
+def _read_fold(folder: Path, number: int, results: Results) -> FoldRun:
     search = folder / "search" / "metrics.jsonl"
     fold = FoldRun(
         number=number,
@@ -113,10 +118,10 @@ def _read_fold(folder: Path, number: int, networks: tuple[str, ...]) -> FoldRun:
         else None,
         searched=_read_searched(folder / "search" / "architecture.json"),
     )
-    for name in networks:
-        scores = folder / name / "scores.csv"
+    for name in results.networks:
+        scores = scores_path(folder / name, results.convention)
         metrics = folder / name / "metrics.jsonl"
-        examples = folder / name / "examples.npz"
+        examples = examples_path(folder / name, results.convention)
         if scores.is_file():
             fold.scores[name] = read_scores(scores)
         if metrics.is_file():

@@ -1,7 +1,8 @@
 """The tables of a report, in the form of Table 2 of the paper and beside it.
 
 PSNR is in dB, SSIM has no unit. A "mean ± std" is over folds, of each fold's mean over
-its test frames; a difference is per frame, both networks on the same frame and mask.
+its test frames (or volumes, where the metrics' convention scores those); a difference
+is per frame, both networks on the same frame and mask.
 """
 
 from collections.abc import Iterable
@@ -70,9 +71,9 @@ def scores_table(run: Run) -> Table:
     )
     spread = (
         f"Mean ± standard deviation over {results.folds} folds of each fold's mean "
-        "over its test frames"
+        f"over its test {results.unit}s"
         if results.folds > 1
-        else "Mean over the test frames of one fold"
+        else f"Mean over the test {results.unit}s of one fold"
     )
     return Table(
         name="scores",
@@ -80,7 +81,8 @@ def scores_table(run: Run) -> Table:
         caption=" ".join(
             [
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
-                f"{spread} ({_count({line.frames for line in lines})} frames in all).",
+                f"{spread} ({_count({line.frames for line in lines})} {results.unit}s "
+                "in all).",
                 f"Best in bold. {metrics_sentence(run)}",
                 f"Seconds per frame are for inference on {devices(run)}."
                 if devices(run)
@@ -95,6 +97,7 @@ def scores_table(run: Run) -> Table:
 
 def comparison_table(run: Run) -> Table:
     """Mean paired per-frame differences with their 95 % intervals."""
+    unit = run.results.unit
     pairs: dict[tuple[str, str], dict[str, Comparison]] = {}
     for line in run.results.comparisons:
         pairs.setdefault((line.network, line.reference), {})[line.measure] = line
@@ -112,16 +115,16 @@ def comparison_table(run: Run) -> Table:
         name="differences",
         title="Paired differences",
         caption=(
-            f"{run.results.dataset}: mean difference per test frame, both networks on "
-            "the same frame and the same mask, with the bootstrap 95 % interval of "
+            f"{run.results.dataset}: mean difference per test {unit}, both networks on "
+            f"the same {unit}s and the same masks, with the bootstrap 95 % interval of "
             "the mean in brackets, from whole subjects drawn anew. An interval without "
             "zero speaks for a true difference; with fewer than about ten subjects it "
-            "is a rough guide."
+            f"is a rough guide. {metrics_sentence(run)}"
         ),
         header=(
             "Networks",
             *(_MEASURES.get(measure, (measure, 4))[0] for measure in measures),
-            "Frames",
+            f"{unit.capitalize()}s",
         ),
         align="l" + "r" * (len(measures) + 1),
         rows=tuple(rows),
@@ -158,9 +161,10 @@ def fold_table(run: Run) -> Table:
         name="folds",
         title="Means per fold",
         caption=(
-            f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test frames of "
-            "each fold. Which subjects are tested moves every network up or down "
-            "together; compare networks within a column."
+            f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test "
+            f"{run.results.unit}s of each fold. Which subjects are tested moves every "
+            "network up or down together; compare networks within a column. "
+            f"{metrics_sentence(run)}"
         ),
         header=("Network", *(f"Fold {fold.number}" for fold in folds)),
         align="l" + "r" * len(folds),

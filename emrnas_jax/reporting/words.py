@@ -83,12 +83,13 @@ def lead(run: Run) -> list[str]:
 def facts(run: Run) -> dict[str, str]:
     """The run at a glance, label and value; what is not known is left out."""
     results, config = run.results, run.config
+    tested = max(score.frames for score in results.networks.values())
     seeds = find_setting(config, "seed")
     found = {
         "Data set": results.dataset,
         "Sampling rate": percent(results.sampling_rate),
         "Folds": str(results.folds),
-        "Test frames": f"{max(s.frames for s in results.networks.values()):,}",
+        f"Test {results.unit}s": f"{tested:,}",
         "Seed": str(seeds[0]) if seeds else "",
         "Device": devices(run),
         "Consistency": ", ".join(dict.fromkeys(_consistencies(config))),
@@ -107,8 +108,8 @@ def protocol(run: Run) -> list[str]:
     paragraphs.append(_masks(run))
     if metrics_sentence(run):
         paragraphs.append(
-            metrics_sentence(run) + " Scores are averaged over the test frames of a "
-            "fold first, then over folds."
+            f"{metrics_sentence(run)} Scores are averaged over the test "
+            f"{run.results.unit}s of a fold first, then over folds."
         )
     if "real" in _consistencies(run.config):
         paragraphs.append(
@@ -143,12 +144,13 @@ def _subject(run: Run, network: str) -> str:
 def _frames(run: Run, network: str) -> str:
     folds, frames = run.results.folds, run.results.networks[network].frames
     return (
-        f"{frames:,} test frame{'s' if frames != 1 else ''} of {folds} "
+        f"{frames:,} test {run.results.unit}{'s' if frames != 1 else ''} of {folds} "
         f"fold{'s' if folds != 1 else ''}"
     )
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:
+    unit = run.results.unit
     for line in run.results.comparisons:
         if (line.network, line.reference, line.measure) == (
             network,
@@ -156,9 +158,9 @@ def _against_zero_filling(run: Run, network: str) -> list[str]:
             "psnr_db",
         ):
             return [
-                f"Frame by frame the difference is {signed(line.mean_difference, 2)} "
-                f"dB on average (95\u00a0% interval {signed(line.low, 2)} to "
-                f"{signed(line.high, 2)})."
+                f"{unit.capitalize()} by {unit} the difference is "
+                f"{signed(line.mean_difference, 2)} dB on average (95\u00a0% interval "
+                f"{signed(line.low, 2)} to {signed(line.high, 2)})."
             ]
     return []
 

@@ -23,7 +23,8 @@ from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import CONVENTION, evaluate
+from emrnas_jax.evaluation.conventions import PAPER, in_words
+from emrnas_jax.evaluation.evaluate import evaluate
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.models.tv import TotalVariation
@@ -85,6 +86,7 @@ def fit_strength(
             key,
             batch,
             examples=1,
+            convention=PAPER,
         )
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 
@@ -96,7 +98,7 @@ def fit_strength(
             "psnr_db": [{"strength": s, "mean": m} for s, m in tried.items()],
             "frames": len(frames),
             "subjects": sorted({image_set.subjects[i] for i in frames}),
-            "metrics": CONVENTION,
+            "metrics": in_words(PAPER),
         }
         write_json(folder / FITTED, found)
 

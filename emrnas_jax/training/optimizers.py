@@ -15,15 +15,18 @@ from jaxtyping import Array, Float, Int, PyTree
 from emrnas_jax.models.rows import is_rows, put_rows, take_rows
 
 
-def adam_with_l2(decay: float, momentum: float) -> optax.GradientTransformation:
+def adam_with_l2(
+    decay: float, momentum: float, epsilon: float = 1e-8
+) -> optax.GradientTransformation:
     """Adam, scaled but without a learning rate, with L2 decay in the gradient.
 
     Args:
         decay: factor of the weights that is added to the gradient.
         momentum: Adam's β₁; section 3 gives 0.9.
+        epsilon: Adam's ε, about the smallest gradient that still moves a weight.
     """
     return optax.chain(
-        optax.add_decayed_weights(decay), optax.scale_by_adam(b1=momentum)
+        optax.add_decayed_weights(decay), optax.scale_by_adam(momentum, eps=epsilon)
     )
 
 

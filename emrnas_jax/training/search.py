@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,24 +27,36 @@ from emrnas_jax.data.pipeline import (
 from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import (
-    GATE_RULES,
-    entropy,
-    fixed_gates,
-    uniform_choices,
-)
+from emrnas_jax.nas.gates import GATE_RULES, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
 from emrnas_jax.randomness import key_for
+from emrnas_jax.training.candidates import (
+    Validate,
+    best_candidate,
+    certain,
+    draw_candidates,
+    make_validate,
+    validation_loss,
+)
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,
     search_weight_optimizer,
 )
+from emrnas_jax.training.search_log import log_row, probabilities
 from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
 
 Dispatch = Callable[..., SearchState]
+
+
+class Dispatches(NamedTuple):
+    """The compiled programs of a search; see `make_dispatches`."""
+
+    warm_up: Dispatch
+    search: Dispatch
+    validate: Validate
 
 
 def initial_state(
@@ -83,7 +95,11 @@ def _optimizers(
 ) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
     return (
         search_weight_optimizer(settings.weight_decay, settings.momentum),
-        adam_with_l2(settings.alpha_weight_decay, settings.alpha_momentum),
+        adam_with_l2(
+            settings.alpha_weight_decay,
+            settings.alpha_momentum,
+            settings.alpha_epsilon,
+        ),
     )
 
 
@@ -93,16 +109,17 @@ def make_dispatches(
     sampling: Sampling,
     seed: int,
     mesh: Mesh | None = None,
-) -> tuple[Dispatch, Dispatch]:
-    """Compile-ready dispatches of the warm-up and of the search.
+) -> Dispatches:
+    """Compile-ready dispatches of the warm-up, the search and the candidates.
 
-    Each takes (state, training frames, validation frames, steps per epoch of both,
-    key of the paths, count) and runs `count` steps, on the devices of `mesh`: as many
-    as divide the batch unless given.
+    The first two take (state, training frames, validation frames, steps per epoch of
+    both, key of the paths, count) and run `count` steps, on the devices of `mesh`: as
+    many as divide the batch unless given. The third is that of `make_validate`.
     """
     mesh = mesh_for(settings.batch) if mesh is None else mesh
     weight_tx, alpha_tx = _optimizers(settings)
     rows = jnp.array(network.choosing_rows)
+    rule = settings.gate_rule
 
     def steps(
         searching: bool,
@@ -122,15 +139,15 @@ def make_dispatches(
             images, ids = frames_of_step(train, step, own, settings.batch)
             mask_key = training_mask_key(seed, step // own)
             batch = make_batch(images, ids, mask_key, sampling)
+            draw = GATE_RULES[rule if searching else "uniform"]
+            choices = draw(path_key, state.alphas)
             if searching:
-                choices = GATE_RULES[settings.gate_rule](path_key, state.alphas)
                 fraction = (step - warmup) / (settings.search_epochs * own)
             else:
-                choices = uniform_choices(path_key, state.alphas.shape[0])
                 fraction = step / warmup
             rate = cosine(settings.learning_rate, fraction)
             state = weight_step(network, weight_tx, state, batch, choices[rows], rate)
-            if not searching:
+            if not searching or rule == "uniform":
                 return state
             images, ids = frames_of_step(
                 validation, step - warmup, other, settings.batch
@@ -144,7 +161,7 @@ def make_dispatches(
                 gate_key,
                 settings.alpha_learning_rate,
                 settings.paths_per_cell,
-                settings.gate_rule,
+                rule,
             )
 
         return jax.lax.fori_loop(0, count, body, state)
@@ -163,14 +180,15 @@ def make_dispatches(
 
     warm_up = jit(partial(dispatch, False), donate_argnums=0)
     search = jit(partial(dispatch, True), donate_argnums=0)
-    return warm_up, search
+    validate = make_validate(network, settings.batch, sampling, seed, mesh)
+    return Dispatches(warm_up, search, validate)
 
 
 def search_fold(
     name: str,
     folder: Path,
     network: SearchNetwork,
-    dispatches: tuple[Dispatch, Dispatch],
+    dispatches: Dispatches,
     settings: SearchSettings,
     train: Split,
     validation: Split,
@@ -184,7 +202,8 @@ def search_fold(
     `dispatches` and splits are of the same devices; `termination` is that of `run`.
 
     Returns:
-        the most probable architecture, and p.
+        the most probable architecture, and p: of random search the best candidate, one
+        operation of each cell with p = 1.
     """
     warmup_steps = settings.warmup_epochs * train.steps_per_epoch
     key = key_for(seed, "paths", fold)
@@ -196,9 +215,8 @@ def search_fold(
         validated = (
             validation.frames(step - warmup_steps, count) if searching else frames
         )
-        return dispatches[searching](
-            state, frames, validated, counts, key, jnp.array(count)
-        )
+        program = dispatches.search if searching else dispatches.warm_up
+        return program(state, frames, validated, counts, key, jnp.array(count))
 
     def row(state: SearchState, epoch: int) -> dict:
         return log_row(network, state, epoch, settings, train.steps_per_epoch)
@@ -215,10 +233,31 @@ def search_fold(
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = run(training, replicate(state, train.mesh), loop, termination)
-    p = probabilities(network, state)
-    architecture = Architecture.from_cells(
-        p.argmax(-1).tolist(), network.cells_per_block
-    )
+    if settings.gate_rule == "uniform":
+        architecture = best_candidate(
+            name,
+            folder,
+            draw_candidates(
+                network,
+                settings.search_epochs * train.steps_per_epoch,
+                validation.steps_per_epoch,
+                seed,
+            ),
+            lambda candidate: validation_loss(
+                dispatches.validate,
+                state.weights,
+                candidate,
+                validation,
+                loop.steps_per_dispatch,
+            ),
+            termination,
+        )
+        p = certain(architecture)
+    else:
+        p = probabilities(network, state)
+        architecture = Architecture.from_cells(
+            p.argmax(-1).tolist(), network.cells_per_block
+        )
     write_architecture(folder / "architecture.json", architecture, p)
     return architecture, p
 
@@ -236,38 +275,3 @@ def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
         "residual": network.residual,
         "shared": network.shared,
     }
-
-
-def probabilities(
-    network: SearchNetwork, state: SearchState
-) -> Float[np.ndarray, "cell op"]:
-    """Return p of every cell."""
-    return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.choosing_rows]
-
-
-def log_row(
-    network: SearchNetwork,
-    state: SearchState,
-    epoch: int,
-    settings: SearchSettings,
-    steps_per_epoch: int,
-) -> dict:
-    """Return what the log says of a finished epoch."""
-    searching = epoch > settings.warmup_epochs
-    done = epoch - settings.warmup_epochs if searching else epoch
-    phase = settings.search_epochs if searching else settings.warmup_epochs
-    fraction = (done * steps_per_epoch - 1) / (phase * steps_per_epoch)
-    row = {
-        "epoch": epoch,
-        "phase": "search" if searching else "warm-up",
-        "train_loss": float(state.train_loss) / steps_per_epoch,
-        "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
-    }
-    if searching:
-        row |= {
-            "validation_loss": float(state.validation_loss) / steps_per_epoch,
-            "entropy": float(entropy(jnp.asarray(np.asarray(state.alphas))).mean()),
-            "probabilities": probabilities(network, state).tolist(),
-            "path_counts": np.asarray(state.path_counts).tolist(),
-        }
-    return row

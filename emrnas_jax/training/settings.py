@@ -22,7 +22,11 @@ class SearchSettings:
         alpha_weight_decay: coupled L2 of alphas.
         alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
         paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
-        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
+        alpha_epsilon: ε of alphas' Adam; the paper does not give it. Their gradients
+            are 1e-8 to 1e-6, but 1e-12 gave the same p: what holds p near uniform is
+            the decay, which exceeds the mean gradient (1e-8) where |α| is above 0.01.
+        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter,
+            "uniform" is random search with shared weights: see `training.candidates`.
         folds_in_parallel: search the folds side by side, each on devices of its own;
             changes no result.
     """
@@ -36,6 +40,7 @@ class SearchSettings:
     alpha_learning_rate: float = 1e-3
     alpha_weight_decay: float = 1e-6
     alpha_momentum: float = 0.9
+    alpha_epsilon: float = 1e-8
     paths_per_cell: int = 1
     gate_rule: str = "sample"
     folds_in_parallel: bool = False
@@ -56,6 +61,11 @@ class SearchSettings:
                 f"search.gate_rule: found {self.gate_rule!r}; choose one of "
                 f"{', '.join(GATE_RULES)}"
             )
+        if self.gate_rule == "uniform" and self.paths_per_cell != 1:
+            raise InputError(
+                f"search.paths_per_cell: found {self.paths_per_cell}; leave it at 1 "
+                "with search.gate_rule=uniform, which has no steps of alphas"
+            )
         for name in ("warmup_epochs", "search_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"search.{name}: must not be negative")
@@ -63,6 +73,7 @@ class SearchSettings:
             raise InputError("search: needs at least one epoch and a batch of one")
         rates = ("learning_rate", "weight_decay")
         require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
+        require_rates("search", self, "alpha_epsilon")
         require_momenta("search", self, "momentum", "alpha_momentum")
 
 

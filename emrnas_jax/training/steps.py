@@ -103,10 +103,7 @@ def weight_step(
     active = take_active(state.weights, path)
 
     def loss_of(active: PyTree) -> Float[Array, ""]:
-        image: Any = network.clone(rows=1).apply(
-            {"params": active}, *batch[:3], fixed_gates(choices)
-        )
-        return squared_error(image, batch.target)
+        return _loss_of_path(network, active, batch, choices)
 
     loss, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
     direction, weight_optimizer = optimizer.update(
@@ -121,6 +118,27 @@ def weight_step(
         path_counts=state.path_counts
         + jax.nn.one_hot(choices, len(OPERATIONS), dtype=jnp.int32),
     )
+
+
+def path_loss(
+    network: SearchNetwork,
+    weights: PyTree,
+    batch: Batch,
+    choices: Int[Array, " cell"],
+) -> Float[Array, ""]:
+    """Return the loss of one path with the weights that all paths share."""
+    path = choices.reshape(network.components, network.cells_per_block)
+    active = take_active(weights, path)
+    return mean_over_devices(_loss_of_path(network, active, batch, choices))
+
+
+def _loss_of_path(
+    network: SearchNetwork, active: PyTree, batch: Batch, choices: Int[Array, " cell"]
+) -> Float[Array, ""]:
+    image: Any = network.clone(rows=1).apply(
+        {"params": active}, *batch[:3], fixed_gates(choices)
+    )
+    return squared_error(image, batch.target)
 
 
 def architecture_step(

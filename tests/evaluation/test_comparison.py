@@ -92,6 +92,24 @@ def test_subjects_with_more_frames_count_for_more():
     np.testing.assert_allclose([result.low, result.high], [low, high], atol=0.15)
 
 
+def test_the_interval_is_that_of_scipy():
+    values, names = correlated(9, 7, 3, 1, 1)
+    values, names = values[:-2], names[:-2]
+    result = paired_difference(values, np.zeros(19), 3, names)
+    parts = np.split(values, np.arange(3, 19, 3))
+    expected = stats.bootstrap(
+        ([part.sum() for part in parts], [len(part) for part in parts]),
+        lambda sums, sizes, axis=-1: sums.sum(axis) / sizes.sum(axis),
+        n_resamples=9999,
+        batch=256,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    np.testing.assert_allclose([result.low, result.high], expected, rtol=1e-12)
+
+
 def test_the_order_of_the_frames_does_not_matter():
     values, names = correlated(6, 6, 5, 1, 1)
     order = np.random.default_rng(0).permutation(len(values))

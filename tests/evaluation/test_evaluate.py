@@ -9,10 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import (
+from emrnas_jax.evaluation.evaluate import evaluate, padded_batches
+from emrnas_jax.evaluation.score_files import (
     Scores,
-    evaluate,
-    padded_batches,
     read_scores,
     write_examples,
     write_scores,

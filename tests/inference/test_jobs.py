@@ -83,6 +83,7 @@ def test_the_result_of_kspace_is_that_of_the_python_function(
     assert (tmp_path / "out" / "a.png").exists()
     with h5py.File(tmp_path / "out" / "a.h5") as file:
         assert file.attrs["architecture"] == "[O8]"
+        assert "metrics" not in file.attrs  # nothing was scored
         assert "psnr_db" not in file
 
 
@@ -99,6 +100,9 @@ def test_single_frames_share_a_batch_and_get_a_file_each(
         assert np.isfinite(read(path, "psnr_db")).all()
     assert capsys.readouterr().out.count("dB, SSIM") == 12
     assert "6 files with 6 frames" in summary(tally)
+    assert "metrics: paper: magnitude clipped to [0, 1]" in summary(tally)
+    with h5py.File(path) as file:
+        assert str(file.attrs["metrics"]).startswith("paper: magnitude clipped")
 
 
 # What is in each: bytes, or the arrays of an .npz.

@@ -138,22 +138,48 @@ def test_both_forms_of_xlas_kernel_gradient_agree(size, dilation):
 
 
 @both_backends
-def test_the_activation_is_a_leaky_relu_with_its_gradient():
-    maps, kernel, bias, dy = draw_case((7, 9), ((8,), 8))
+@pytest.mark.parametrize("slope", [0.2, 0.0])
+@pytest.mark.parametrize("channels", [((8,), 8), ((8,), 2), ((16,), 16)])
+def test_the_activation_is_a_leaky_relu_with_its_gradient(channels, slope):
+    maps, kernel, bias, dy = draw_case((7, 9), channels)
 
     def plain(maps, kernel, bias):
-        return jax.nn.leaky_relu(library_convolution(maps, kernel, bias, 1), 0.2)
+        return jax.nn.leaky_relu(library_convolution(maps, kernel, bias, 1), slope)
 
     expected, pullback = jax.vjp(plain, maps, kernel, bias)
     found, own_pullback = jax.vjp(
-        lambda m, k, b: convolve(m, k, b, 1, 0.2), maps, kernel, bias
+        lambda m, k, b: convolve(m, k, b, 1, slope), maps, kernel, bias
     )
-    assert (found < 0).any()
+    assert (expected <= 0).any()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     for one, other in zip(
         jax.tree.leaves(own_pullback(dy)), jax.tree.leaves(pullback(dy)), strict=True
     ):
         np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+@both_backends
+@pytest.mark.parametrize("outputs", [8, 2])
+def test_at_exactly_zero_the_gradient_is_that_of_negative_values(outputs):
+    black, kernel = jnp.zeros((1, 3, 4, 8)), draw(0, 3, 3, 8, outputs)
+
+    def total(bias):
+        return convolve((black,), kernel, bias, 1, 0.25).sum()
+
+    np.testing.assert_array_equal(jax.grad(total)(jnp.zeros(outputs)), 12 * 0.25)
+
+
+@both_backends
+def test_the_gradient_of_a_map_of_few_channels_knows_its_activation():
+    activated, kernel, dy = (
+        draw(0, 2, 7, 9, 2),
+        draw(1, 3, 3, 2, 8),
+        draw(2, 2, 7, 9, 8),
+    )
+    readers = [Reader(dy, kernel, 1)]
+    found = input_gradient(readers, activated, 0.2)
+    expected = jnp.where(activated > 0, 1, 0.2) * input_gradient(readers)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @both_backends

@@ -10,7 +10,6 @@ from scipy import stats
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import (
-    GATE_RULES,
     GATES,
     argmax_choices,
     ensemble,
@@ -58,7 +57,7 @@ def alpha_gradient(gates_of, key, alphas, products):
     return np.asarray(gradient), np.asarray(choices)
 
 
-@given(seeds, spreads, st.sampled_from(list(GATE_RULES)))
+@given(seeds, spreads, st.sampled_from(["sample", "argmax"]))
 def test_one_path_is_exactly_one_hot(seed, spread, rule):
     gates = one_path_gates(jax.random.key(seed), some_alphas(seed, spread), rule)
     assert gates.choices.shape == gates.weights.shape == (CELLS, 1)
@@ -66,7 +65,7 @@ def test_one_path_is_exactly_one_hot(seed, spread, rule):
     np.testing.assert_array_equal(gates.weights, 1.0)
 
 
-@given(seeds, spreads, st.sampled_from(list(GATE_RULES)))
+@given(seeds, spreads, st.sampled_from(["sample", "argmax"]))
 def test_two_paths_are_different_operations_and_exactly_one_hot(seed, spread, rule):
     gates = two_path_gates(jax.random.key(seed), some_alphas(seed, spread), rule)
     assert gates.choices.shape == (CELLS, 2)
@@ -153,8 +152,8 @@ def test_sampling_follows_p_and_cells_are_independent():
     assert stats.chisquare(pairs, expected).pvalue > 1e-3
 
 
-def test_warm_up_draws_uniformly():
-    draws = draws_of(lambda key, _: uniform_choices(key, CELLS), some_alphas(0))
+def test_warm_up_and_random_search_draw_uniformly_whatever_alphas_are():
+    draws = draws_of(uniform_choices, some_alphas(0, 30.0))
     for observed in counts_of(draws):
         assert stats.chisquare(observed).pvalue > 1e-3
 

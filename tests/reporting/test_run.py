@@ -44,6 +44,26 @@ def test_results_of_another_form_are_refused(run, key, value):
         read_run(run)
 
 
+def test_the_scores_read_are_those_of_the_convention_of_the_results(run):
+    path = run / "results.json"
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps(results | {"metrics": "fastmri: per volume"}))
+    own = run / "fold_2" / "emrnas" / "scores_fastmri.csv"
+    own.write_text("subject,slice,frame,psnr_db,ssim,nmse\nheart_03,-1,0,31,0.9,0.1\n")
+    content = read_run(run)
+    assert [sorted(fold.scores) for fold in content.folds] == [[], ["emrnas"], []]
+    assert content.folds[1].scores["emrnas"].psnr_db.tolist() == [31]
+    assert not any(fold.examples for fold in content.folds)
+
+
+def test_results_of_an_unknown_convention_are_refused(run):
+    path = run / "results.json"
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps(results | {"metrics": "ours: better"}))
+    with pytest.raises(InputError, match=r"'ours', known are paper, fastmri, calgary"):
+        read_run(run)
+
+
 def test_a_damaged_score_is_named_with_its_line(run):
     path = run / "fold_2" / "dccnn" / "scores.csv"
     lines = path.read_text().splitlines()

@@ -113,6 +113,19 @@ def test_the_caption_names_data_metrics_and_device(content):
         assert part in caption
 
 
+def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
+    def change(results):
+        results["metrics"] = "fastmri: per volume"
+
+    content = edit_results(run, change)
+    for table in (tables.scores_table(content), tables.comparison_table(content)):
+        assert "Metrics (fastmri): per volume." in table.caption
+        assert "test volume" in table.caption
+        assert "frame" not in table.caption.replace("Seconds per frame", "")
+    assert tables.comparison_table(content).header[-1] == "Volumes"
+    assert "Metrics (fastmri)" in tables.fold_table(content).caption
+
+
 def test_differences_carry_their_interval_and_sign(run):
     def change(results):
         results["comparisons"] = [

@@ -86,7 +86,7 @@ def searched(split_of, sampling):
     """The state before and after four steps of the search, on 1 and 4 devices."""
     states = []
     for mesh in (mesh_for(1), mesh_for(4)):
-        _, dispatch = search.make_dispatches(NETWORK, SETTINGS, sampling, 3, mesh)
+        dispatch = search.make_dispatches(NETWORK, SETTINGS, sampling, 3, mesh).search
         state = search.initial_state(NETWORK, SETTINGS, jax.random.key(0))
         fresh = jax.tree.map(np.array, state)  # a copy, which keeps nothing alive
         state = before = replicate(state, mesh)

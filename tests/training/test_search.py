@@ -113,16 +113,16 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
     pass
 
 
-@pytest.mark.parametrize("phase", ["warm-up", "search"])
+@pytest.mark.parametrize("phase", ["warm_up", "search"])
 def test_a_stopped_search_continues_to_the_same(
     phase, searched, search, dispatches, tmp_path
 ):
     def stop(*arguments):
-        if phase == "warm-up" or int(arguments[0].step) == 7:
+        if phase == "warm_up" or int(arguments[0].step) == 7:
             raise Stop
-        return dispatches[1](*arguments)
+        return dispatches.search(*arguments)
 
-    used = (stop, dispatches[1]) if phase == "warm-up" else (dispatches[0], stop)
+    used = dispatches._replace(**{phase: stop})
     with pytest.raises(Stop):
         search(tmp_path, used=used)
     assert not (tmp_path / "architecture.json").exists()
@@ -138,7 +138,8 @@ def test_each_phase_is_compiled_once(searched, search, dispatches, tmp_path):
     search(tmp_path)
     (tmp_path / "architecture.json").unlink()
     search(tmp_path)
-    assert [dispatch._cache_size() for dispatch in dispatches] == [1, 1]
+    # Without random search there are no candidates to validate.
+    assert [dispatch._cache_size() for dispatch in dispatches] == [1, 1, 0]
 
 
 def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
@@ -148,7 +149,7 @@ def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
     split = split_of(9)
     counts = (jnp.array(4), jnp.array(3))
     frames = split.frames(0, 3)
-    after = dispatches[0](
+    after = dispatches.warm_up(
         state, frames, frames, counts, jax.random.key(1), jnp.array(3)
     )
     assert int(after.step) == 3
@@ -163,6 +164,11 @@ def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
     [
         ({"paths_per_cell": 3}, r"search\.paths_per_cell: found 3.*1, 2, 8"),
         ({"gate_rule": "best"}, r"search\.gate_rule: found 'best'.*sample, argmax"),
+        (
+            {"gate_rule": "uniform", "paths_per_cell": 2},
+            r"search\.paths_per_cell.*at 1",
+        ),
+        ({"alpha_epsilon": -1e-8}, r"search\.alpha_epsilon: found -1e-08"),
         ({"warmup_epochs": -1}, r"search\.warmup_epochs"),
         ({"search_epochs": -1}, r"search\.search_epochs"),
         ({"warmup_epochs": 0, "search_epochs": 0}, "at least one epoch"),

@@ -85,7 +85,7 @@ def search_of(split_of, sampling):
             )
 
         def dispatch(state, *rest):
-            state = dispatches[mesh][1](state, *rest)
+            state = dispatches[mesh].search(state, *rest)
             nan = state.train_loss * np.nan
             return state._replace(train_loss=nan) if spoil else state
 
@@ -93,7 +93,7 @@ def search_of(split_of, sampling):
             f"fold {fold}",
             folder,
             NETWORK,
-            (dispatches[mesh][0], dispatch),
+            dispatches[mesh]._replace(search=dispatch),
             SETTINGS,
             split_of(6, mesh=mesh),
             split_of(4, mesh=mesh),

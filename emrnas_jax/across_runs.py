@@ -1,0 +1,201 @@
+"""Networks compared over several runs: seeds, whose folds and masks differ.
+
+Within a run two networks are compared on the same frames with the same masks; the
+differences of all runs are pooled, and the bootstrap draws subjects, each with its
+frames of every run. Networks named alike but for a number at the end (`random_1`,
+`random_2`) are one group: the mean of its members' scores stands for it.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.comparison import paired_difference
+from emrnas_jax.evaluation.evaluate import Scores, read_scores
+from emrnas_jax.reporting.markup import Cell, Table
+from emrnas_jax.reporting.names import number, signed
+
+MEASURES = {"psnr_db": ("PSNR, dB", 2), "ssim": ("SSIM", 4)}  # with decimals
+SEED = 0  # of the bootstrap
+
+
+class RunScores(NamedTuple):
+    """The scores of one run's networks on the same test frames.
+
+    Attributes:
+        subjects: of each frame, in the order of folds.
+        folds: of each frame.
+        values: of each network and measure, in that order of frames.
+    """
+
+    subjects: tuple[str, ...]
+    folds: np.ndarray
+    values: dict[str, dict[str, Float[np.ndarray, " frame"]]]
+
+    def mean(self, name: str, measure: str) -> float:
+        """Return the mean over folds of the folds' means, as in `results.json`."""
+        values = self.values[name][measure]
+        return float(np.mean([values[self.folds == k].mean() for k in set(self.folds)]))
+
+
+def comparison_of_runs(runs: Sequence[Path], reference: str | None = None) -> Table:
+    """Compare the networks that all runs have.
+
+    Args:
+        runs: their folders, evaluated.
+        reference: the network or group to which the others are compared; the first
+            that all runs have unless given.
+
+    Raises:
+        InputError: a run was not evaluated, or they differ in what must be alike.
+    """
+    refuse_other_conventions(runs)
+    scores = [read_run(run) for run in runs]
+    names = [n for n in scores[0].values if all(n in own.values for own in scores)]
+    if reference is None:
+        reference = next((n for n in names if n != "zero_filled"), names[0])
+    if reference not in names:
+        raise InputError(
+            f"--reference: no network {reference!r} in all runs; there are "
+            f"{', '.join(names)}"
+        )
+    header = ["network"]
+    for label, _ in MEASURES.values():
+        header += [f"{label}, mean", *(run.name or str(run) for run in runs)]
+        header += [f"to {reference}", "95 %"]
+    rows = tuple(
+        (Cell(name), *(c for m in MEASURES for c in _cells(scores, name, reference, m)))
+        for name in names
+    )
+    frames = sum(len(own.subjects) for own in scores)
+    subjects = {subject for own in scores for subject in own.subjects}
+    return Table(
+        name="runs",
+        title=f"{len(runs)} runs",
+        caption=(
+            f"Means over folds, of each run and over runs. Differences to {reference} "
+            f"on the same frames with the same masks, pooled over runs: {frames} "
+            f"frames of {len(subjects)} subjects; 95 % intervals of a bootstrap over "
+            "subjects. Names with a number at the end are averaged as one group."
+        ),
+        header=tuple(header),
+        align="l" + "r" * (len(header) - 1),
+        rows=rows,
+    )
+
+
+def _cells(
+    scores: list[RunScores], name: str, reference: str, measure: str
+) -> list[Cell]:
+    _, digits = MEASURES[measure]
+    means = [own.mean(name, measure) for own in scores]
+    cells = [Cell(number(value, digits)) for value in (float(np.mean(means)), *means)]
+    if name == reference:
+        return [*cells, Cell("–"), Cell("–")]
+    first, second = (
+        np.concatenate([own.values[n][measure] for own in scores])
+        for n in (name, reference)
+    )
+    subjects = [subject for own in scores for subject in own.subjects]
+    found = paired_difference(first, second, SEED, subjects)
+    interval = f"{signed(found.low, digits)} to {signed(found.high, digits)}"
+    return [*cells, Cell(signed(found.mean, digits)), Cell(interval)]
+
+
+def read_run(run: Path) -> RunScores:
+    """Read the scores of a run's networks and groups.
+
+    Raises:
+        InputError: a table is missing or damaged, or of other frames than another's.
+    """
+    results = _read(run / "results.json", "folds", "networks")
+    folds = range(1, int(results["folds"]) + 1)
+    tables = {
+        name: [read_scores(run / f"fold_{k}" / name / "scores.csv") for k in folds]
+        for name in results["networks"]
+    }
+    first = next(iter(tables.values()))
+    for name, own in tables.items():
+        if [_frames(part) for part in own] != [_frames(part) for part in first]:
+            raise InputError(
+                f"{run}: {name} was scored on other frames than {next(iter(tables))}; "
+                "delete its scores.csv and run --stage=evaluate again"
+            )
+    values = {
+        name: {m: np.concatenate([getattr(p, m) for p in own]) for m in MEASURES}
+        for name, own in tables.items()
+    }
+    return RunScores(
+        subjects=tuple(subject for part in first for subject in part.subject),
+        folds=np.repeat(list(folds), [len(part.subject) for part in first]),
+        values=grouped(values),
+    )
+
+
+def _frames(scores: Scores) -> list[tuple]:
+    return list(
+        zip(scores.subject, scores.slice.tolist(), scores.frame.tolist(), strict=True)
+    )
+
+
+def grouped(values: dict[str, dict]) -> dict[str, dict]:
+    """Replace `NAME_1`, `NAME_2` ... by `NAME`, the mean of each frame's scores.
+
+    A single one, or one whose stem is a network itself, stays what it is.
+    """
+    stems = {name: re.sub(r"_\d+$", "", name) for name in values}
+    groups: dict[str, list[str]] = {}
+    for name, stem in stems.items():
+        alone = stem in values or list(stems.values()).count(stem) == 1
+        groups.setdefault(name if alone else stem, []).append(name)
+    return {
+        group: {
+            m: np.mean([values[name][m] for name in members], axis=0) for m in MEASURES
+        }
+        for group, members in groups.items()
+    }
+
+
+def refuse_other_conventions(runs: Sequence[Path]) -> None:
+    """Check that runs differ in their seeds and networks, and not in what is scored.
+
+    Raises:
+        InputError: data, masks or metrics differ, or a file is missing or damaged.
+    """
+    first = _conventions(runs[0])
+    for run in runs[1:]:
+        own = _conventions(run)
+        for key in first.keys() | own.keys():
+            if own.get(key) != first.get(key):
+                raise InputError(
+                    f"{run} cannot be compared with {runs[0]}: {key} is "
+                    f"{own.get(key)!r} there and {first.get(key)!r} here"
+                )
+
+
+def _conventions(run: Path) -> dict:
+    results = _read(run / "results.json", "metrics", "folds")
+    config = _read(run / "config.json", "sampling")
+    return {
+        **{f"data.{key}": value for key, value in _read(run / "data.json").items()},
+        **{f"sampling.{k}": v for k, v in config["sampling"].items()},
+        "metrics": results["metrics"],
+        "folds": results["folds"],
+    }
+
+
+def _read(path: Path, *keys: str) -> dict:
+    try:
+        found = json.loads(path.read_text())
+        return {key: found[key] for key in keys or found}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: damaged or missing ({error}); give the folder of a run that "
+            "--stage=evaluate has finished"
+        ) from error

@@ -1,0 +1,95 @@
+"""Scores of volumes, which are all slices of one subject at one time.
+
+Test frames come in batches that cut through volumes. So the largest value of each
+volume, which SSIM needs in every slice, is looked up before; PSNR and NMSE of a volume
+follow from its slices' mean squares.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from emrnas_jax.data.dataset import Images, ImageSet
+from emrnas_jax.evaluation.score_files import ALL_SLICES, Scores
+
+CHUNK = 256  # images looked at together
+
+
+def volume_of_frames(
+    subjects: Sequence[str], frames: Int[np.ndarray, " frame"]
+) -> tuple[Int[np.ndarray, " volume"], Int[np.ndarray, " frame"]]:
+    """Return the first frame of every volume, and which volume each frame is of.
+
+    Volumes are ordered by subject and time.
+
+    Args:
+        subjects: name of each frame's subject.
+        frames: number of each frame's time.
+    """
+    names = np.unique(np.asarray(subjects), return_inverse=True)[1]
+    _, first, volumes = np.unique(
+        np.stack([names, frames]), axis=1, return_index=True, return_inverse=True
+    )
+    return first, volumes.reshape(-1)
+
+
+def volume_peaks(
+    image_set: ImageSet, indices: Int[np.ndarray, " frame"]
+) -> Float[np.ndarray, " frame"]:
+    """Return, for each frame, the largest magnitude of its volume; 1 if all is black.
+
+    Args:
+        image_set: where the frames come from.
+        indices: the frames; a volume is what they have of it.
+    """
+    peaks = np.concatenate(
+        [
+            _magnitudes(image_set.images(indices[start : start + CHUNK])).max((1, 2))
+            for start in range(0, len(indices), CHUNK)
+        ]
+    )
+    subjects = [image_set.subjects[i] for i in indices]
+    _, volumes = volume_of_frames(subjects, image_set.frames[indices])
+    largest = np.zeros(volumes.max() + 1, np.float32)
+    np.maximum.at(largest, volumes, peaks)
+    # Two black volumes are equal, not undefined.
+    return np.where(largest > 0, largest, 1)[volumes]
+
+
+def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:
+    if images.ndim == 4:
+        return np.hypot(images[..., 0], images[..., 1])
+    return images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
+
+
+def scores_of_volumes(
+    slices: Scores,
+    squared_error: Float[np.ndarray, " frame"],
+    energy: Float[np.ndarray, " frame"],
+    peak: Float[np.ndarray, " frame"],
+) -> Scores:
+    """Return one row per volume, from its slices.
+
+    Args:
+        slices: a row per frame; its SSIM is that of the slice with the volume's range.
+        squared_error: mean over the pixels of each frame.
+        energy: mean square of each target's pixels.
+        peak: largest value of each frame's volume.
+    """
+    first, volumes = volume_of_frames(slices.subject, slices.frame)
+    error, power, ssim = (
+        np.bincount(volumes, values) / np.bincount(volumes)
+        for values in (squared_error, energy, slices.ssim)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        psnr_db = 20 * np.log10(peak[first]) - 10 * np.log10(error)
+        nmse = error / power
+    return Scores(
+        tuple(slices.subject[i] for i in first),
+        np.full(len(first), ALL_SLICES),
+        slices.frame[first],
+        np.where(error == 0, np.inf, psnr_db),
+        ssim,
+        np.where(error == 0, 0, nmse),
+    )

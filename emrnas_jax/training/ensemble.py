@@ -1,0 +1,73 @@
+"""The one architecture that the folds' searches find together (section 3)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from emrnas_jax import runlog
+from emrnas_jax.errors import InputError
+from emrnas_jax.nas.gates import ensemble
+from emrnas_jax.nas.space import Architecture, read_architecture
+from emrnas_jax.training.candidates import CANDIDATES, certain
+from emrnas_jax.training.settings import SearchSettings
+
+
+def ensemble_of_folds(
+    folders: Sequence[Path], settings: SearchSettings, cells_per_block: int
+) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
+    """Return the architecture of all folds, and its p.
+
+    Args:
+        folders: of the folds' searches, finished.
+        settings: of all of them.
+        cells_per_block: of their network.
+
+    Returns:
+        the largest of each cell of the mean p, and the mean p; of random search the
+        best common candidate, whose p is certain.
+
+    Raises:
+        InputError: a search did not end, or they have nothing in common.
+    """
+    found = [read_architecture(folder / "architecture.json") for folder in folders]
+    if settings.gate_rule == "uniform":
+        architecture = common_candidate(folders)
+        return architecture, certain(architecture)
+    probabilities = []
+    for folder, (_, p) in zip(folders, found, strict=True):
+        if p is None:
+            raise InputError(
+                f"{folder / 'architecture.json'} has no probabilities; run "
+                "--stage=search again"
+            )
+        probabilities.append(p)
+    return ensemble(probabilities, cells_per_block)
+
+
+def common_candidate(folders: Sequence[Path]) -> Architecture:
+    """Return the candidate of a random search that is best for all folds together.
+
+    It has the lowest geometric mean of the folds' losses: a fold whose subjects are
+    hard to reconstruct counts no more than another. Folds draw the same candidates, one
+    with fewer of them the first.
+
+    Args:
+        folders: of the folds' searches.
+
+    Raises:
+        InputError: the folds have no candidate in common.
+    """
+    folds = [
+        {row["architecture"]: row["validation_loss"] for row in runlog.read(path)}
+        for path in (folder / CANDIDATES for folder in folders)
+    ]
+    common = [text for text in folds[0] if all(text in losses for losses in folds)]
+    if not common:
+        raise InputError(
+            f"{folders[0] / CANDIDATES} and those of the other folds have no "
+            "architecture in common; run --stage=search again"
+        )
+    means = [np.mean([np.log(losses[text]) for losses in folds]) for text in common]
+    return Architecture.parse(common[int(np.argmin(means))])

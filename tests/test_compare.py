@@ -1,0 +1,114 @@
+"""Networks over several runs: means, paired differences, and runs that do not fit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from emrnas_jax import compare
+from emrnas_jax.across_runs import grouped
+from emrnas_jax.evaluation.evaluate import Scores, write_scores
+
+
+def write_run(run, gains, seed=0, **conventions):
+    """Two folds of three subjects, four frames each; a network's gain over 30 dB."""
+    random = np.random.default_rng(seed)
+    for fold in (1, 2):
+        subjects = tuple(f"p{fold}{i}" for i in range(3) for _ in range(4))
+        hard = random.normal(30, 3, 12)  # of frames, for all networks alike
+        for name, gain in gains.items():
+            psnr = hard + gain + random.normal(0, 0.01, 12)
+            zeros, frame = np.zeros(12, int), np.arange(12) % 4
+            scores = Scores(subjects, zeros, frame, psnr, psnr / 40, psnr / 1e3)
+            write_scores(run / f"fold_{fold}" / name / "scores.csv", scores)
+    results = {"folds": 2, "metrics": "paper", "networks": {n: {} for n in gains}}
+    data = {"source": "phantom", "images": 24}
+    config = {"seed": seed, "sampling": {"rate": conventions.get("rate", 0.15)}}
+    data |= {"images": conventions.get("images", 24)}
+    for name, value in (("results", results), ("data", data), ("config", config)):
+        (run / f"{name}.json").write_text(json.dumps(value))
+    return str(run)
+
+
+GAINS = {
+    "zero_filled": -5.0,
+    "emrnas": 0.0,
+    "random_1": -0.3,
+    "random_2": -0.1,
+    "dccnn": 0.4,
+}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [write_run(tmp_path / f"seed_{s}", GAINS, s) for s in (0, 1)]
+
+
+def table(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
+    return cells[0], {row[0].replace("\\", ""): row[1:] for row in cells[2:]}
+
+
+def value(text):
+    return float(text.replace("−", "-"))
+
+
+def test_differences_are_paired_and_pooled_over_runs(runs, capsys):
+    compare.main(runs)
+    printed = capsys.readouterr().out
+    header, rows = table(printed)
+    assert header[0] == "network"
+    assert list(rows) == ["zero_filled", "emrnas", "random", "dccnn"]
+    mean, first, second = map(value, rows["emrnas"][:3])
+    assert mean == pytest.approx((first + second) / 2, abs=0.011)
+    assert abs(first - second) > 0.1  # other masks and folds
+    assert value(rows["dccnn"][3]) == pytest.approx(0.4, abs=0.011)
+    low, high = map(value, rows["dccnn"][4].split(" to "))
+    assert 0.38 < low <= high < 0.42  # of the pairs, not of frames 3 dB apart
+    # A group is the mean of its members.
+    assert value(rows["random"][3]) == pytest.approx(-0.2, abs=0.011)
+    assert rows["emrnas"][3] == "–"
+    assert "48 frames of 6 subjects" in printed
+
+
+def test_another_reference_turns_the_differences(runs, capsys):
+    compare.main([*runs, "--reference", "random"])
+    _, rows = table(capsys.readouterr().out)
+    assert value(rows["emrnas"][3]) == pytest.approx(0.2, abs=0.011)
+    with pytest.raises(SystemExit):
+        compare.main([*runs, "--reference", "unet"])
+    assert "emrnas, random, dccnn" in capsys.readouterr().err
+
+
+def test_networks_that_a_run_lacks_are_left_out(runs, tmp_path, capsys):
+    other = write_run(tmp_path / "other", {"zero_filled": -5.0, "dccnn": 0.4}, 2)
+    compare.main([*runs, other])
+    _, rows = table(capsys.readouterr().out)
+    assert list(rows) == ["zero_filled", "dccnn"]
+
+
+@pytest.mark.parametrize(
+    ("convention", "named"),
+    [({"rate": 0.25}, "sampling.rate is 0.25"), ({"images": 7}, "data.images is 7")],
+)
+def test_runs_of_other_data_or_masks_are_refused(
+    convention, named, runs, tmp_path, capsys
+):
+    other = write_run(tmp_path / "other", GAINS, 2, **convention)
+    with pytest.raises(SystemExit):
+        compare.main([*runs, other])
+    assert named in capsys.readouterr().err
+
+
+def test_a_run_without_results_is_refused(runs, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        compare.main([runs[0], str(tmp_path)])
+    assert "--stage=evaluate" in capsys.readouterr().err
+
+
+def test_a_number_alone_or_of_a_network_that_exists_makes_no_group():
+    scores = {"psnr_db": np.ones(2), "ssim": np.ones(2)}
+    names = ["ablation_1", "unet", "unet_1", "unet_2", "random_1", "random_2"]
+    found = grouped(dict.fromkeys(names, scores))
+    assert list(found) == ["ablation_1", "unet", "unet_1", "unet_2", "random"]
