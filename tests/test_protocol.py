@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from emrnas_jax import paper
 from emrnas_jax.errors import InputError
+from emrnas_jax.inference import load_model
 from emrnas_jax.main import summary
 from emrnas_jax.protocol import run_protocol
 
@@ -240,3 +242,36 @@ def test_the_summary_names_every_network_and_the_report(run):
     assert "zero_filled" in text
     assert "emrnas" in text
     assert "index.html" in text
+
+
+def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
+    config, tmp_path
+):
+    config = config.copy_and_resolve_references()
+    config.networks = ConfigDict({"tv": {"iterations": 10}})
+    run = tmp_path / "tv"
+    run_protocol(config, run)
+    results = json.loads((run / "results.json").read_text())["networks"]
+    assert results["tv"]["psnr_db_mean"] > results["zero_filled"]["psnr_db_mean"]
+    assert results["tv"]["parameters"] == 1
+    assert results["tv"]["seconds_per_epoch"] is None
+    chosen = [
+        json.loads((run / f"fold_{k}/tv/strength.json").read_text())["strength"]
+        for k in (1, 2, 3)
+    ]
+    model = load_model(run, fold=2)
+    assert model.variables["params"]["strength"] == np.float32(chosen[1])
+    assert model.subjects
+    assert (run / "report/index.html").is_file()
+
+    fitted = run / "fold_3/tv"
+    before = (fitted / "scores.csv").read_text()
+    watched = run / "fold_1/tv/strength.json"
+    changed = watched.stat().st_mtime_ns
+    (fitted / "scores.csv").unlink()
+    shutil.rmtree(fitted / "checkpoints")
+    with pytest.raises(InputError, match="run --stage=retrain first"):
+        run_protocol(config, run, "evaluate")
+    run_protocol(config, run)
+    assert (fitted / "scores.csv").read_text() == before
+    assert watched.stat().st_mtime_ns == changed

@@ -151,7 +151,8 @@ def _from_images(path: Path, how: Reading) -> Scan:
     if how.images == "complex" and source.dtype != "complex64":
         raise InputError(
             f"{path}: holds magnitudes ({source.name}), and the network was trained on "
-            "complex images; use a network trained on magnitudes"
+            "complex images; use a network trained on magnitudes (or, with "
+            "--model=tv, --images=magnitude)"
         )
     named = list(read_file(source, path))
     images = np.stack([one.image for one in named])

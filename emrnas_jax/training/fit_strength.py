@@ -86,6 +86,7 @@ def fit_strength(
             key,
             batch,
             examples=1,
+            convention=PAPER,
         )
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 

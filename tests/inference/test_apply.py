@@ -186,3 +186,14 @@ def test_complete_images_take_a_mask_that_is_given(complex_model, image, mask):
     np.testing.assert_allclose(found.reconstruction, wanted, atol=1e-4)
     start = 2 * np.fft.ifft2(kspace_of(image) * mask, norm="ortho")
     np.testing.assert_allclose(found.zero_filled, start, atol=1e-4)
+
+
+@pytest.mark.parametrize("images", ["magnitude", "complex"])
+def test_total_variation_reconstructs_complex_kspace(images, image, mask):
+    model = load_model("tv", images=images)
+    found = reconstruct_kspace(model, kspace_of(image), mask, 2.0, BATCH)
+    wanted = 2 * network_images(model, kspace_of(image) / 2, mask)
+    if images == "magnitude":
+        assert found.dtype == np.float32
+        wanted = abs(wanted)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -44,6 +44,11 @@ def test_each_difference_from_the_training_is_said(model, random):
         assert wanted in doubt
 
 
+def test_what_was_trained_on_nothing_raises_no_doubt(random):
+    scan = scan_of(random.random((24, 16)), lines(15, 24))
+    assert not doubts(load_model("tv"), scan)
+
+
 def test_a_subject_of_the_training_is_said(make_model, random):
     folder = make_model(name="fold_1/seen")
     manifest = '{"folds": [{"train": ["s"], "validation": ["t"], "test": ["u"]}]}'

@@ -335,3 +335,18 @@ def test_lines_are_printed_in_the_order_of_the_files(
     reconstruct()
     lines = capsys.readouterr().out.splitlines()
     assert [line[:5] for line in lines] == ["a.npz", "b.npz", "c.npz"]
+
+
+def test_total_variation_reconstructs_files_and_knows_its_results_again(
+    scans, kspace, random, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    write_png(scans, random)
+    reading = Reading("magnitude", "rows")
+    settings = Settings(scans, tmp_path / "out", reading, BATCH)
+    tally = reconstruct_files(load_model("tv"), settings)
+    assert (tally.done, tally.failed, tally.frames) == (2, 0, 3)
+    with h5py.File(tmp_path / "out" / "a.h5") as file:
+        assert file.attrs["model"] == "tv"
+    again = reconstruct_files(load_model("tv"), settings)
+    assert (again.done, again.skipped) == (0, 2)

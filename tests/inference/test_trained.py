@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model
+from emrnas_jax.models.tv import STRENGTH
 
 
 def test_a_network_is_found_from_every_folder_around_it(make_model):
@@ -86,6 +88,34 @@ def test_another_precision_than_that_of_the_training_can_be_asked_for(make_model
         assert (rounded in str(traced)) == found
     with pytest.raises(InputError, match=r"'half'.*bf16"):
         load_model(folder, precision="half")
+
+
+def test_total_variation_needs_no_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = load_model("tv")
+    assert (model.folder, model.record.kind) == (None, "tv")
+    assert model.variables["params"]["strength"] == np.float32(STRENGTH)
+    assert model.record.images == "magnitude"
+    assert load_model("tv", images="complex").record.images == "complex"
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"fold": 1}, "not a run; leave out --fold"),
+        ({"network": "tv"}, "leave out --fold and --network"),
+        ({"precision": "bf16"}, "float32 alone"),
+        ({"images": "phase"}, "'phase'; use magnitude or complex"),
+    )
+    for arguments, message in refused:
+        with pytest.raises(InputError, match=message):
+            load_model("tv", **arguments)
+
+
+def test_a_folder_called_tv_comes_before_total_variation(
+    make_model, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tv").symlink_to(make_model().parent.parent)
+    assert load_model("tv", fold=1).record.kind == "emrnas"
+    with pytest.raises(InputError, match="--images=complex is for --model=tv alone"):
+        load_model("tv", images="complex")
 
 
 def test_an_unfinished_training_is_reported(make_model, caplog):

@@ -1,5 +1,7 @@
 """Total variation as a network: its one weight, its settings, its consistency."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ from emrnas_jax.mri.total_variation import restore
 
 def test_its_one_weight_is_its_strength(small_batch):
     network = build_network("tv", {"iterations": 4})
-    variables = network.init(jax.random.key(0), *small_batch[:3])
+    variables: Any = network.init(jax.random.key(0), *small_batch[:3])
     assert parameter_count(variables["params"]) == 1
     assert variables["params"]["strength"] == np.float32(STRENGTH)
 
@@ -24,7 +26,9 @@ def test_its_one_weight_is_its_strength(small_batch):
 def test_it_restores_and_puts_the_measured_samples_back(small_batch, consistency):
     network = build_network("tv", {"iterations": 4, "consistency": consistency})
     _, kspace, mask, _ = small_batch
-    found = network.apply({"params": {"strength": jnp.float32(0.05)}}, *small_batch[:3])
+    found: Any = network.apply(
+        {"params": {"strength": jnp.float32(0.05)}}, *small_batch[:3]
+    )
     restored = to_channels(restore(kspace, mask, 0.05, 4))
     wanted = CONSISTENCY[consistency](restored, kspace, mask)
     np.testing.assert_allclose(found, wanted, atol=1e-6)

@@ -58,6 +58,7 @@ def record(sampling):
     )
 
 
+@pytest.mark.slow
 def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
     phantoms, record, tmp_path, monkeypatch
 ):
