@@ -1,5 +1,8 @@
 """U-Net, DC-CNN, RDN and CDDNTDC: sizes, consistency, precision, gradients."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +32,12 @@ def draw(shapes):
     )
 
 
+def apply(network, variables, *batch, **options):
+    """Apply a network as one program: compiling each of its steps takes longer."""
+    run: Any = jax.jit(partial(network.apply, **options))
+    return run(variables, *batch)
+
+
 def small_network(name, batch, **settings):
     network = build_network(name, SMALL[name] | settings)
     return network, draw(initial_shapes(network, batch))
@@ -55,7 +64,7 @@ def test_the_parameters_are_those_published(name, parameters, small_batch):
 @pytest.mark.parametrize("name", SMALL)
 def test_measured_samples_survive(name, consistency, small_batch):
     network, variables = small_network(name, small_batch, consistency=consistency)
-    image = jax.jit(network.apply)(variables, *small_batch[:3])
+    image = apply(network, variables, *small_batch[:3])
     assert np.abs(image - small_batch.zero_filled).max() > 0.01
     mask = jnp.broadcast_to(small_batch.mask, small_batch.kspace.shape)
     found = fft2(to_complex(image))[mask]
@@ -66,13 +75,12 @@ def test_measured_samples_survive(name, consistency, small_batch):
 @pytest.mark.parametrize("name", SMALL)
 def test_only_feature_maps_are_of_half_precision(name, small_batch):
     network, variables = small_network(name, small_batch, precision="bf16")
-    shapes = jax.eval_shape(
+    image, captured = jax.eval_shape(
         lambda v: network.apply(
             v, *small_batch[:3], capture_intermediates=True, mutable=["intermediates"]
         ),
         variables,
     )
-    image, captured = shapes
     assert image.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     images = {(2, 8, 8, 2)}
@@ -86,7 +94,7 @@ def test_unet_takes_sizes_that_8_does_not_divide(shape):
     network = build_network("unet", SMALL["unet"])
     image, kspace = jnp.zeros((1, *shape, 2)), jnp.zeros((1, *shape), jnp.complex64)
     batch = (image, kspace, jnp.zeros((1, shape[0], 1), bool))
-    found = jax.eval_shape(
+    found: Any = jax.eval_shape(
         lambda: network.init_with_output(jax.random.key(0), *batch)[0]
     )
     assert found.shape == image.shape
@@ -98,13 +106,13 @@ def test_pixels_of_the_padding_do_not_come_back():
     image = jnp.asarray(random.random((1, 8, 16, 2), np.float32)).at[:, 5:].set(0)
     network = build_network("unet", SMALL["unet"])
 
-    def apply(image):
+    def change(image):
         kspace = jnp.zeros(image.shape[:3], jnp.complex64)
         nothing = kspace, jnp.zeros((1, 1, 1), bool)
         shapes = jax.eval_shape(network.init, jax.random.key(0), image, *nothing)
-        return network.apply(draw(shapes), image, *nothing)
+        return apply(network, draw(shapes), image, *nothing)
 
-    np.testing.assert_allclose(apply(image[:, :5]), apply(image)[:, :5], rtol=1e-4)
+    np.testing.assert_allclose(change(image[:, :5]), change(image)[:, :5], rtol=1e-4)
 
 
 def test_halving_takes_maxima_and_doubling_is_the_transposed_convolution():
@@ -116,22 +124,23 @@ def test_halving_takes_maxima_and_doubling_is_the_transposed_convolution():
     kernel = variables["params"]["squares"]["kernel"].reshape(2, 2, 2, 3)
     expected = jnp.einsum("bhwi,iuvo->bhuwvo", x, kernel).reshape(1, 8, 8, 3)
     bias = variables["params"]["bias"][None, None, None]
-    np.testing.assert_allclose(module.apply(variables, x), expected + bias, rtol=1e-5)
+    found = apply(module, variables, x)
+    np.testing.assert_allclose(found, expected + bias, rtol=1e-5)
 
 
 def test_recursions_of_rdn_share_their_weights(small_batch):
     thrice, variables = small_network("rdn", small_batch)
     once = build_network("rdn", SMALL["rdn"] | {"recursions": 1})
     assert initial_shapes(once, small_batch) == initial_shapes(thrice, small_batch)
-    images = [n.apply(variables, *small_batch[:3]) for n in (once, thrice)]
+    images = [apply(n, variables, *small_batch[:3]) for n in (once, thrice)]
     assert np.abs(images[0] - images[1]).max() > 0.01
 
 
 def test_batch_statistics_move_in_training_and_only_then(small_batch):
     network, variables = small_network("cddntdc", small_batch)
     for train in (True, False):
-        _, changed = network.apply(
-            variables, *small_batch[:3], train=train, mutable=["batch_stats"]
+        _, changed = apply(
+            network, variables, *small_batch[:3], train=train, mutable=["batch_stats"]
         )
         before = jax.tree.leaves(variables["batch_stats"])
         after = jax.tree.leaves(changed["batch_stats"])
