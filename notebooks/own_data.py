@@ -198,8 +198,8 @@ display(Image(results / "scan.png"))
 
 # %%
 with h5py.File(results / "scan.h5") as file:
-    print({name: file[name].shape for name in file})
-    volume = file["reconstruction"][()]
+    print(*file)
+    volume = np.asarray(file["reconstruction"])
 
 scipy.io.savemat(results / "scan.mat", {"reconstruction": volume})
 affine = np.eye(4)

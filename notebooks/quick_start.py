@@ -93,7 +93,7 @@ print("networks", config.networks, "search", config.search, sep="\n")
 # %%
 images = open_dataset(DataSettings(**config.data.to_dict()))
 print(len(images), "images of", len(set(images.subjects)), "subjects:", images.shape)
-sampling = Sampling(**config.sampling)
+sampling = Sampling(**config.sampling.to_dict())
 
 
 def measure(image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

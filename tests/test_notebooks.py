@@ -106,6 +106,7 @@ def run_small(name, folder, cache):
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "XLA_FLAGS": "",
+        "EMRNAS_NATIVE": "0",  # a new home would have them built anew
         "HOME": str(cache),  # the notebooks name ~/.cache/emrnas_jax
         "IPYTHONDIR": str(cache / "ipython"),
     }
