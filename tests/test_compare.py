@@ -7,7 +7,7 @@ import pytest
 
 from emrnas_jax import compare
 from emrnas_jax.across_runs import grouped
-from emrnas_jax.evaluation.evaluate import Scores, write_scores
+from emrnas_jax.evaluation.score_files import Scores, write_scores
 
 
 def write_run(run, gains, seed=0, **conventions):

@@ -1,5 +1,7 @@
 """Configs by the name that the command line gives them."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
+
 from pathlib import Path
 
 import pytest

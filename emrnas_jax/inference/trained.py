@@ -233,7 +233,7 @@ def _warn_if_unfinished(folder: Path) -> None:
     config = folder.resolve().parent.parent / "config.json"
     try:
         settings = json.loads(config.read_text())
-        own = settings["networks"].get(folder.resolve().name, {})
+        own = settings.get("networks", {}).get(folder.resolve().name, {})
         wanted = (settings["retrain"] | own.get("retrain", {}))["epochs"]
         rows = runlog.read(folder / "metrics.jsonl")
     except (OSError, ValueError, KeyError, TypeError):

@@ -101,7 +101,7 @@ def test_single_frames_share_a_batch_and_get_a_file_each(
     assert capsys.readouterr().out.count("dB, SSIM") == 12
     assert "6 files with 6 frames" in summary(tally)
     assert "metrics: paper: magnitude clipped to [0, 1]" in summary(tally)
-    with h5py.File(path) as file:
+    with h5py.File(tmp_path / "out" / "mr_heart_p01t01z0.h5") as file:
         assert str(file.attrs["metrics"]).startswith("paper: magnitude clipped")
 
 

@@ -1,5 +1,7 @@
 """The report of a run that compares many networks, with two searches."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
+
 import json
 
 import numpy as np

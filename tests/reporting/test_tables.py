@@ -118,7 +118,7 @@ def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
         results["metrics"] = "fastmri: per volume"
 
     content = edit_results(run, change)
-    (differences, *_) = comparison_tables(content)
+    (differences, *_) = pairs.comparison_tables(content)
     for table in (tables.scores_table(content), differences):
         assert "Metrics (fastmri): per volume." in table.caption
         assert "test volume" in table.caption
