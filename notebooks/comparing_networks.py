@@ -52,9 +52,10 @@ from emrnas_jax.models.networks import (
 )
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.reporting.figures import score_pictures
+from emrnas_jax.reporting.pairs import comparison_tables
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.run import read_run
-from emrnas_jax.reporting.tables import comparison_table, fold_table, scores_table
+from emrnas_jax.reporting.tables import fold_table, scores_table
 
 host.prepare(Path("~/.cache/emrnas_jax").expanduser())
 
@@ -162,7 +163,7 @@ run_protocol(config, RUN)
 
 # %%
 run = read_run(RUN)
-display(scores_table(run), comparison_table(run), fold_table(run))
+display(scores_table(run), *comparison_tables(run)[:1], fold_table(run))
 
 # %%
 display(*score_pictures(run), *reconstruction_pictures(run)[:1])

@@ -55,9 +55,10 @@ from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.jobs import Settings, reconstruct_files
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.protocol import run_protocol
+from emrnas_jax.reporting.pairs import comparison_tables
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.run import read_run
-from emrnas_jax.reporting.tables import comparison_table, scores_table
+from emrnas_jax.reporting.tables import scores_table
 
 host.prepare(Path("~/.cache/emrnas_jax").expanduser())
 
@@ -147,7 +148,9 @@ run_protocol(config, RUN)
 
 # %%
 run = read_run(RUN)
-display(scores_table(run), comparison_table(run), *reconstruction_pictures(run)[:1])
+display(
+    scores_table(run), *comparison_tables(run)[:1], *reconstruction_pictures(run)[:1]
+)
 
 # %% [markdown]
 # ## Under-sampled k-space: arrays

@@ -50,9 +50,10 @@ from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.reporting.figures import architecture_pictures
 from emrnas_jax.reporting.inline import ReportFrame
+from emrnas_jax.reporting.pairs import comparison_tables
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.run import read_run
-from emrnas_jax.reporting.tables import comparison_table, scores_table
+from emrnas_jax.reporting.tables import scores_table
 
 # Compiled programs are kept here, so that the next start is faster.
 host.prepare(Path("~/.cache/emrnas_jax").expanduser())
@@ -133,7 +134,7 @@ run_protocol(config, RUN)
 
 # %%
 run = read_run(RUN)
-display(scores_table(run), comparison_table(run))
+display(scores_table(run), *comparison_tables(run)[:1])
 
 # %%
 display(*reconstruction_pictures(run)[:1], *architecture_pictures(run)[:1])
