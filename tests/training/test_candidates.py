@@ -167,7 +167,7 @@ def test_a_request_to_stop_ends_it_between_two_candidates(tmp_path):
 @pytest.mark.parametrize("shared", ["none", "block", "network"])
 def test_candidates_are_different_and_share_what_the_network_shares(shared):
     network = SearchNetwork(components=2, cells_per_block=2, width=4, shared=shared)
-    drawn = draw_candidates(network, 40, 3, SEED)
+    drawn = draw_candidates(network, 60, 3, SEED)
     assert len(set(drawn)) == len(drawn)
     # Of 8, 64 and 4096 there are.
     assert len(drawn) == {"network": 8, "block": 32, "none": 40}[shared]
@@ -179,7 +179,7 @@ def test_candidates_are_different_and_share_what_the_network_shares(shared):
             assert len(set(architecture.cells)) == 1
     fewer = draw_candidates(network, 20, 3, SEED)
     assert fewer == drawn[: len(fewer)]
-    assert draw_candidates(network, 40, 3, SEED + 1) != drawn
+    assert draw_candidates(network, 60, 3, SEED + 1) != drawn
 
 
 def write_fold(folder, losses):

@@ -1,7 +1,8 @@
 """The memory table: a search's steps beside the training of one fixed network.
 
 The paper's promise is the memory of a single model; two and eight paths per cell are
-ProxylessNAS's and DARTS's ways, for comparison.
+ProxylessNAS's and DARTS's ways, for comparison. A candidate of random search costs a
+forward pass for each batch of S_val.
 """
 
 import dataclasses
@@ -10,23 +11,34 @@ from emrnas_jax.evaluation.benchmark import ours
 from emrnas_jax.evaluation.benchmark.ours import Case
 from emrnas_jax.evaluation.benchmark.programs import median_ms
 from emrnas_jax.evaluation.benchmark.rows import Row, figures
+from emrnas_jax.nas.gates import GATES
+from emrnas_jax.nas.space import OPERATIONS
 
 
 def memory_rows(case: Case, repeats: int) -> list[Row]:
-    """Measure time and temporary memory of five steps, in turn."""
+    """Measure time and temporary memory of every step of a search, in turn."""
     programs = {
         "fixed network, training": ours.training_step(case),
         "search, weights, 1 path": ours.search_weight_step(case),
     }
-    for paths, name in ((1, "1 path"), (2, "2 paths"), (8, "8 paths (mixture)")):
+    for paths in GATES:
+        name = "1 path" if paths == 1 else f"{paths} paths"
+        name += " (mixture)" if paths == len(OPERATIONS) else ""
         programs[f"search, alphas, {name}"] = ours.search_alpha_step(
             dataclasses.replace(case, paths=paths)
         )
+    programs["search, a candidate's pass"] = ours.candidate_pass(case)
     times = median_ms([program.run for program in programs.values()], repeats)
     fixed = programs["fixed network, training"]
     return [
         {
-            **figures("train-step", case, program, step_ms),
+            # Work is counted as a training's, but of a pass without gradients.
+            **figures(
+                "reconstruct" if "candidate" in name else "train-step",
+                case,
+                program,
+                step_ms,
+            ),
             "program": name,
             "time_ratio": step_ms / times[0],
             "memory_ratio": program.temporary_mib / fixed.temporary_mib,

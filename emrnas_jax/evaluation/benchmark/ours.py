@@ -25,6 +25,7 @@ from emrnas_jax.training.steps import (
     SearchState,
     TrainState,
     architecture_step,
+    path_loss,
     train_step,
     weight_step,
 )
@@ -159,6 +160,17 @@ def search_alpha_step(case: Case) -> Program:
         search_state(case),
         phantom_batch(case.size, case.batch),
         jax.random.key(1),
+    )
+
+
+def candidate_pass(case: Case) -> Program:
+    """The loss of one candidate of a random search on a batch."""
+    network = search_network(case)
+    return compiled(
+        lambda w, b, c: path_loss(network, w, b, c),
+        search_state(case).weights,
+        phantom_batch(case.size, case.batch),
+        jnp.array(case.architecture.cells),
     )
 
 

@@ -33,10 +33,12 @@ def test_several_batches_make_a_table_files_and_plots(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_memory_table_has_one_two_and_eight_paths(capsys):
+def test_the_memory_table_has_one_two_and_eight_paths_and_a_candidate(capsys):
     main(["memory", *SMALL, "--json"])
     rows = {row["program"]: row for row in json.loads(capsys.readouterr().out)}
-    assert len(rows) == 5
+    assert len(rows) == 6
+    candidate = rows["search, a candidate's pass"]
+    assert candidate["temporary_mib"] < rows["search, weights, 1 path"]["temporary_mib"]
     one, two, eight = (
         rows[f"search, alphas, {name}"]["temporary_mib"]
         for name in ("1 path", "2 paths", "8 paths (mixture)")
