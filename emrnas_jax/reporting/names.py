@@ -25,6 +25,7 @@ _FORMS = {
 }
 _VARIANTS = {
     "one_path": "One path",
+    "no_decay": "One path, no decay",
     "two_paths": "Two paths",
     "darts": "DARTS",
     "argmax": "Argmax",
