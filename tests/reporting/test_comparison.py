@@ -76,7 +76,7 @@ def test_consistencies_stand_beside_each_other_with_their_gain(content):
     ]
     assert [cell.text for cell in row[2:5]] == scores
     gain = networks["dccnn_real"].psnr_db_mean - networks["dccnn_single"].psnr_db_mean
-    assert row[7].text.startswith(f"+{gain:.2f}\n[")
+    assert row[6].text.startswith(f"+{gain:.2f}\n[")
     assert "complex data" in table.caption
 
 
