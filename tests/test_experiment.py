@@ -1,6 +1,7 @@
 """Settings that cannot work are refused before anything is written."""
 
 import runpy
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from emrnas_jax import paper
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
+from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.run_folder import locked
@@ -47,6 +49,17 @@ def test_every_config_fills_its_constructors(path, tmp_path):
 )
 def test_every_variant_fills_its_constructors(name, variant, tmp_path):
     Experiment(get_config(name, variant), tmp_path / "run")
+
+
+def test_a_network_of_ones_own_needs_one_line(monkeypatch, tmp_path):
+    def plain(width: int = 4, consistency: str = "two_step"):
+        return partial(dccnn, layers=1)(width=width, consistency=consistency)
+
+    monkeypatch.setitem(NETWORKS, "plain", plain)
+    experiment = Experiment(get_config("cardiac", "plain"), tmp_path / "run")
+    settings = {"width": 4, "consistency": "two_step"}
+    assert experiment.systems["plain"].settings == settings
+    assert not experiment.searches
 
 
 def test_reduced_networks_of_matched_size_have_the_size_of_the_searched_one():
