@@ -30,6 +30,7 @@ from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.nas.space import Architecture, architecture_named, read_architecture
 from emrnas_jax.randomness import key_for
+from emrnas_jax.reporting.zoom import read_zoom
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
 from emrnas_jax.systems import (
     FOLD,
@@ -128,6 +129,8 @@ class Experiment:
             _section(settings, name, kind)
         self.evaluation = _section(settings, "evaluation", EvaluationSettings)
         self.loop = _section(settings, "loop", LoopSettings)
+        self.report: dict[str, Any] = settings.get("report", {})
+        read_zoom(self.report.get("zoom", ""))  # refuses what is none
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(run / "config.json", self._config)
         # Networks that the run has already tested stay in its results.

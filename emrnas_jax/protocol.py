@@ -251,7 +251,7 @@ def achieved_rate(experiment: Experiment) -> float:
 
 def report_stage(experiment: Experiment) -> None:
     """Write the report from the files of the run."""
-    LOG.info("the report is %s", write_report(experiment.run))
+    LOG.info("the report is %s", write_report(experiment.run, experiment.report))
 
 
 STAGES = {

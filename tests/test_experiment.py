@@ -100,6 +100,7 @@ def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
         ("networks.emrnas.consistency", "double", "two_step"),
         ("folds.count", 1, r"folds\.count"),
         ("evaluation.batch", 0, r"evaluation\.batch"),
+        ("report.zoom", "left", r"report\.zoom: found 'left'"),
         ("loop.steps_per_dispatch", 0, r"loop\.steps_per_dispatch"),
         ("loop.checkpoint_seconds", -1.0, r"loop\.checkpoint_seconds"),
         ("seed", -1, "seed: found -1"),

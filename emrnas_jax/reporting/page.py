@@ -8,9 +8,11 @@ import base64
 import html
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from emrnas_jax.files import write_bytes, write_text
 from emrnas_jax.reporting import tables, words
@@ -20,17 +22,23 @@ from emrnas_jax.reporting.picture import DOTS_PER_INCH, Picture
 from emrnas_jax.reporting.run import Run, read_run
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     """Write `report/` into the folder `run` of a run, and return the page's path.
 
     Writes `tables.md`, `tables.tex`, `figures/*.png` and `*.pdf`, and, last,
     `index.html`. Each file is whole or not there; figures of an earlier report that
     this one lacks are removed.
 
+    Args:
+        run: the folder.
+        settings: the config section `report`; that of the run unless given.
+
     Raises:
         InputError: the run has no results yet, or a file of it is damaged.
     """
     content = read_run(run)
+    if settings is not None:
+        content = replace(content, config=content.config | {"report": settings})
     pictures = all_pictures(content)
     folder = run / "report"
     figures = folder / "figures"
