@@ -54,9 +54,10 @@ def main(argv: Sequence[str]) -> None:
 def summary(run: Path) -> str:
     """Return the results of a run in a few lines."""
     results = json.loads((run / "results.json").read_text())
-    longest = max(map(len, results["networks"]))
+    width = 2 + max(map(len, results["networks"]))
     lines = [
-        f"{name:{longest + 2}s}{network['psnr_db_mean']:6.2f} ± {network['psnr_db_std']:.2f} dB"
+        f"{name:{width}s}{network['psnr_db_mean']:6.2f}"
+        f" ± {network['psnr_db_std']:.2f} dB"
         f"   SSIM {network['ssim_mean']:.4f} ± {network['ssim_std']:.4f}"
         f"   {network['parameters']:>9,} parameters"
         for name, network in results["networks"].items()
