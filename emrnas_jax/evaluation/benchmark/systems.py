@@ -22,6 +22,7 @@ from emrnas_jax.models.networks import (
     takes_architecture,
 )
 from emrnas_jax.training import retrain
+from emrnas_jax.training.fit_strength import is_fitted
 from emrnas_jax.training.optimizers import adam_with_l2
 from emrnas_jax.training.settings import RetrainSettings
 from emrnas_jax.training.steps import TrainState, train_step
@@ -35,36 +36,41 @@ def system_rows(size: int, batch: int, repeats: int) -> list[Row]:
         batch: frames at once.
         repeats: medians of so many; every one runs all networks in turn.
     """
-    rows, programs = [], []
+    rows: list[Row] = []
+    timed: list[tuple[Row, str, Program]] = []
     for kind in NETWORKS:
         state, reconstruction, training = _programs(kind, size, batch)
-        programs += [reconstruction, training]
-        rows.append(
-            {
-                "label": kind,
-                "size": size,
-                "batch": batch,
-                "parameters": parameter_count(state.weights),
-                "temporary_mib": reconstruction.temporary_mib,
-                "training_temporary_mib": training.temporary_mib,
-                "device": jax.devices()[0].device_kind,
-                "jax": jax.__version__,
-            }
-        )
-    times = median_ms([program.run for program in programs], repeats)
-    for row, step_ms, train_ms in zip(rows, times[::2], times[1::2], strict=True):
-        row |= {"step_ms": step_ms, "train_ms": train_ms}
+        row = {
+            "label": kind,
+            "size": size,
+            "batch": batch,
+            "parameters": parameter_count(state.weights),
+            "temporary_mib": reconstruction.temporary_mib,
+            "device": jax.devices()[0].device_kind,
+            "jax": jax.__version__,
+        }
+        rows.append(row)
+        timed.append((row, "step_ms", reconstruction))
+        if training is not None:
+            row["training_temporary_mib"] = training.temporary_mib
+            timed.append((row, "train_ms", training))
+    times = median_ms([program.run for _, _, program in timed], repeats)
+    for (row, figure, _), value in zip(timed, times, strict=True):
+        row[figure] = value
     return rows
 
 
-def _programs(kind: str, size: int, batch: int) -> tuple[TrainState, Program, Program]:
+def _programs(
+    kind: str, size: int, batch: int
+) -> tuple[TrainState, Program, Program | None]:
+    """Return a state, and the programs; there is no training where one is fitted."""
     given = {"architecture": "cardiac"} if takes_architecture(kind) else {}
     network, settings = build_network(kind, given), RetrainSettings(batch=batch)
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
     random = np.random.default_rng(0)
 
     def draw(leaf: jax.ShapeDtypeStruct) -> Array:
-        bound = 1 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.1
+        bound = 1 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.01
         return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
 
     shapes = jax.eval_shape(
@@ -75,6 +81,8 @@ def _programs(kind: str, size: int, batch: int) -> tuple[TrainState, Program, Pr
     data = phantom_batch(size, batch)
     variables = {"params": state.weights, "batch_stats": state.statistics}
     reconstruction = compiled(lambda v, b: network.apply(v, *b[:3]), variables, data)
+    if is_fitted(network):
+        return state, reconstruction, None
     training = compiled_step(
         lambda s, b, r: train_step(network, optimizer, s, b, r),
         state,

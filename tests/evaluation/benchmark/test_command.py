@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from emrnas_jax.evaluation.benchmark import systems
 from emrnas_jax.evaluation.benchmark.command import main, parse
 from emrnas_jax.evaluation.benchmark.rows import STEPS
 
@@ -30,6 +31,16 @@ def test_several_batches_make_a_table_files_and_plots(tmp_path, capsys):
     for name in ("roofline", "frames_per_second"):
         png = (tmp_path / f"reconstruct_{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_networks_are_timed_in_training_unless_they_are_fitted(monkeypatch, capsys):
+    monkeypatch.setattr(systems, "NETWORKS", dict.fromkeys(("dccnn", "tv")))
+    main(["networks", "--size=16", "--batch=1", "--repeats=1", "--json"])
+    rows = {row["label"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["dccnn"]["train_ms"] > rows["dccnn"]["step_ms"] > 0
+    assert rows["tv"]["step_ms"] > 0
+    assert "train_ms" not in rows["tv"]
 
 
 @pytest.mark.slow
