@@ -76,10 +76,7 @@ def ablation_table(run: Run) -> Table | None:
                 ),
                 Cell(number(line.psnr_db_mean, 2)),
                 Cell(number(line.ssim_mean, 4)),
-                *(
-                    Cell(narrow_text(_paired(run, name, reference, measure)))
-                    for measure in MEASURES
-                ),
+                Cell(narrow_text(_paired(run, name, reference, "psnr_db"))),
             )
         )
     model = display_name(reference) if reference else "A"
@@ -102,9 +99,8 @@ def ablation_table(run: Run) -> Table | None:
             "PSNR (dB)",
             "SSIM",
             f"PSNR − {model} (dB)",
-            f"SSIM − {model}",
         ),
-        align="lllllllrrrr",
+        align="lllllllrrr",
         rows=tuple(rows),
     )
 
