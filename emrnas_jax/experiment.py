@@ -133,13 +133,22 @@ class Experiment:
         read_zoom(self.report.get("zoom", ""))  # refuses what is none
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(run / "config.json", self._config)
-        # Networks that the run has already tested stay in its results.
-        finished = {n: own for n, own in self._begun_with.items() if self._is_tested(n)}
         self._config["networks"] = self._begun_with | self._config["networks"]
-        self.systems = read_systems(
-            finished | settings["networks"], settings["retrain"], settings["search"]
+        # The order of all that the run ever had: a search keeps its place in the run.
+        ever = read_systems(
+            self._config["networks"], settings["retrain"], settings["search"]
         )
-        self.searches = searches_of(self.systems)
+        # Networks that the run has already tested stay in its results.
+        self.systems = {
+            name: system
+            for name, system in ever.items()
+            if name in settings["networks"] or self._is_tested(name)
+        }
+        self.searches = [
+            search
+            for search in searches_of(ever)
+            if self.systems.keys() & set(search.networks)
+        ]
         for system in self.systems.values():
             _check_consistency(system, self.data.images)
 

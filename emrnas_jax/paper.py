@@ -70,9 +70,6 @@ REDUCED: dict[str, dict[str, Any]] = {
     "dccnn": {"components": 3, "width": 16},
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
-    "dccnn_matched": {"components": 3, "width": 16},
-    "rdn_matched": {"components": 3, "width": 16},
-    "cddntdc_matched": {"components": 3, "width": 8},
 }
 
 
@@ -189,8 +186,8 @@ def reduce(config: ConfigDict) -> None:
     config.reduced = True
     config.data.downsample = 4  # 64 x 64
     config.data.frames_per_subject = 10
+    reduce_networks(config)
     for own in config.networks.values():
-        own.update(REDUCED.get(own.kind, {}))
         if own.get("architecture") == "cardiac":  # its first components
             own.architecture = "[O5 O8 O8|O8 O8 O8|O4 O1 O2]"
     config.search.warmup_epochs = 3
@@ -199,6 +196,12 @@ def reduce(config: ConfigDict) -> None:
     config.search.alpha_learning_rate = 0.02
     config.retrain.epochs = 20
     config.retrain.learning_rate = 5e-3
+
+
+def reduce_networks(config: ConfigDict) -> None:
+    """Reduce every network; those of matched size stay near the size of EMR-NAS."""
+    for own in config.networks.values():
+        own.update(REDUCED.get(own.kind.removesuffix("_matched"), {}))
 
 
 def reduce_comparison(config: ConfigDict) -> None:

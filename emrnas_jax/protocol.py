@@ -226,7 +226,7 @@ def collect_results(experiment: Experiment) -> dict:
                 "architecture": str(
                     read_architecture(experiment.run / search.architecture_file)[0]
                 ),
-                "networks": search.networks,
+                "networks": [n for n in search.networks if n in experiment.systems],
             }
             for search in experiment.searches
         },

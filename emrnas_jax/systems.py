@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import jax
+import jax.numpy as jnp
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import (
@@ -18,6 +18,7 @@ from emrnas_jax.models.networks import (
     complete_settings,
     takes_architecture,
 )
+from emrnas_jax.nas.gates import uniform_choices
 from emrnas_jax.nas.space import OPERATIONS, Architecture, choosing_rows
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
@@ -159,5 +160,6 @@ def random_architecture(system: System, seed: int) -> Architecture:
         system.settings["components"], cells, system.settings["shared"]
     )
     key = key_for(seed, "architecture", system.name)
-    drawn = jax.random.randint(key, (max(rows) + 1,), 0, len(OPERATIONS)).tolist()
+    undecided = jnp.zeros((max(rows) + 1, len(OPERATIONS)))
+    drawn = uniform_choices(key, undecided).tolist()
     return Architecture.from_cells([drawn[row] for row in rows], cells)

@@ -135,8 +135,7 @@ NETWORKS["wide"] = wide
 RUN = Path("runs/comparing_networks")
 config = load_config("configs/demo.py")
 paper.use(config, ["unet", "dccnn", "dccnn_matched", "cddntdc", "emrnas", "wide"])
-for own in config.networks.values():
-    own.update(paper.REDUCED.get(own.kind, {}))
+paper.reduce_networks(config)
 config.networks.wide_single = config.networks.wide.copy_and_resolve_references()
 config.networks.wide_single.consistency = "single"
 

@@ -197,6 +197,16 @@ def test_cells_that_share_a_choice_must_be_alike(tmp_path):
     Experiment(config, tmp_path / "run")
 
 
+def test_a_search_keeps_its_place_when_the_network_before_it_is_given_up(tmp_path):
+    config = get_config("demo", "tiny")
+    (tmp_path / "config.json").write_text(config.to_json())  # begun, never tested
+    paper.use(config, ["ablation_b"])
+    experiment = Experiment(config, tmp_path)
+    assert list(experiment.systems) == ["ablation_b"]
+    # `search` holds what was searched for emrnas.
+    assert [search.place for search in experiment.searches] == ["search_ablation_b"]
+
+
 def test_a_damaged_config_of_a_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json is damaged"):

@@ -116,16 +116,22 @@ def read_run(path: Path) -> Run:
         )
     results = read_results(path / "results.json")
     config, folds = path / "config.json", path / "folds.json"
-    others = tuple(results.searches)[1:]
+    others = tuple(
+        name
+        for name in results.searches
+        if (path / f"architecture_{name}.json").is_file()
+    )
+    # The run's first search may be of a network that was given up.
+    first = not results.searches or len(others) < len(results.searches)
     return Run(
         path=path,
         config=read_json(config) if config.is_file() else {},
         results=results,
-        searched=_read_searched(path / "architecture.json")
+        searched=(_read_searched(path / "architecture.json") if first else None)
         or _given_architecture(results, path / "results.json"),
         splits=list(read_folds(folds)) if folds.is_file() else [],
         folds=tuple(
-            _read_fold(folder, number, results, others)
+            _read_fold(folder, number, results, first, others)
             for number, folder in _fold_folders(path)
         ),
         other_searched={
@@ -144,11 +150,11 @@ def _fold_folders(path: Path) -> list[tuple[int, Path]]:
 
 
 def _read_fold(
-    folder: Path, number: int, results: Results, searches: tuple[str, ...]
+    folder: Path, number: int, results: Results, first: bool, others: tuple[str, ...]
 ) -> FoldRun:
-    first = _read_search(folder / "search")
-    fold = FoldRun(number=number, search=first.curves, searched=first.searched)
-    for name in searches:
+    found = _read_search(folder / "search") if first else FoldSearch(None, None)
+    fold = FoldRun(number=number, search=found.curves, searched=found.searched)
+    for name in others:
         fold.other_searches[name] = _read_search(folder / f"search_{name}")
     for name in results.networks:
         scores = scores_path(folder / name, results.convention)
