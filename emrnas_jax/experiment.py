@@ -6,10 +6,9 @@ be written where the data are not.
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import ml_collections
@@ -23,7 +22,6 @@ from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
@@ -32,6 +30,7 @@ from emrnas_jax.nas.space import Architecture, architecture_named, read_architec
 from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.zoom import read_zoom
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
+from emrnas_jax.sections import EvaluationSettings, FoldSettings, read_section
 from emrnas_jax.systems import (
     FOLD,
     RANDOM,
@@ -44,65 +43,6 @@ from emrnas_jax.systems import (
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.search import SearchSettings
-
-Section = TypeVar("Section")
-
-
-@dataclass(frozen=True)
-class FoldSettings:
-    """The config section `folds`.
-
-    Attributes:
-        count: folds of the cross-validation.
-        validation: fraction of the training subjects that is S_val.
-    """
-
-    count: int = 3
-    validation: float = 2 / 11
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            InputError: a value is outside its range.
-        """
-        if self.count < 2:
-            raise InputError(f"folds.count: found {self.count}; at least 2 are needed")
-        if not 0 < self.validation < 1:
-            raise InputError(
-                f"folds.validation: found {self.validation}; use a fraction between "
-                "0 and 1"
-            )
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """The config section `evaluation`.
-
-    Attributes:
-        batch: frames reconstructed at once.
-        examples: test frames of each fold kept for the figures.
-        convention: of the scores, a key of `conventions.CONVENTIONS`.
-    """
-
-    batch: int = 8
-    examples: int = 3
-    convention: str = PAPER
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            InputError: a value is outside its range.
-        """
-        for name in ("batch", "examples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"evaluation.{name}: must be at least 1")
-        if self.convention not in CONVENTIONS:
-            raise InputError(
-                f"evaluation.convention: found {self.convention!r}; use "
-                f"{', '.join(CONVENTIONS)}"
-            )
 
 
 class Experiment:
@@ -122,13 +62,13 @@ class Experiment:
         self.seed: int = settings["seed"]
         if self.seed < 0:
             raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
-        self.data = _section(settings, "data", DataSettings)
-        self.sampling = _section(settings, "sampling", Sampling)
-        self.folds_settings = _section(settings, "folds", FoldSettings)
+        self.data = read_section(settings, "data", DataSettings)
+        self.sampling = read_section(settings, "sampling", Sampling)
+        self.folds_settings = read_section(settings, "folds", FoldSettings)
         for name, kind in (("search", SearchSettings), ("retrain", RetrainSettings)):
-            _section(settings, name, kind)
-        self.evaluation = _section(settings, "evaluation", EvaluationSettings)
-        self.loop = _section(settings, "loop", LoopSettings)
+            read_section(settings, name, kind)
+        self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
+        self.loop = read_section(settings, "loop", LoopSettings)
         self.report: dict[str, Any] = settings.get("report", {})
         read_zoom(self.report.get("zoom", ""))  # refuses what is none
         self._config: dict = json.loads(config.to_json())
@@ -300,15 +240,6 @@ class Experiment:
             shape=self.image_set.shape,
             seed=self.seed,
         )
-
-
-def _section(settings: dict, name: str, kind: type[Section]) -> Section:
-    try:
-        return kind(**settings[name])
-    except KeyError as error:
-        raise InputError(f"the config has no section {name!r}") from error
-    except TypeError as error:
-        raise InputError(f"config section {name!r}: {error}") from error
 
 
 def _check_consistency(system: System, images: str) -> None:

@@ -1,7 +1,7 @@
 """The settings of the paper, from which every file of `configs/` starts.
 
 Each section is splatted into one constructor: `data` into `DataSettings`, `sampling`
-into `Sampling`, `folds` and `evaluation` into those of `experiment`, a network's into
+into `Sampling`, `folds` and `evaluation` into those of `sections`, a network's into
 its constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
 Section numbers are those of EMR-NAS (Huang et al., 2020).
 

@@ -29,7 +29,7 @@ LAYERS = [
     ("evaluation",),
     ("training",),
     ("reporting",),
-    ("systems", "paper"),
+    ("systems", "sections", "paper"),
     ("experiment",),
     ("scoring",),
     ("protocol", "inference", "across_runs"),

@@ -13,8 +13,8 @@ from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words
 from emrnas_jax.evaluation.evaluate import evaluate, score
 from emrnas_jax.evaluation.score_files import ALL_SLICES, Scores
 from emrnas_jax.evaluation.volumes import scores_of_volumes
-from emrnas_jax.experiment import EvaluationSettings
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.sections import EvaluationSettings
 
 SAMPLING = Sampling(rate=0.3)
 KEY = fixed_mask_key(4)

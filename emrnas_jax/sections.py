@@ -1,0 +1,80 @@
+"""The config sections `folds` and `evaluation`, and how a section is read."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
+
+Section = TypeVar("Section")
+
+
+def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
+    """Return a section of the config as the dataclass that checks it.
+
+    Raises:
+        InputError: it is missing, or has a key or value that cannot be used.
+    """
+    try:
+        return kind(**settings[name])
+    except KeyError as error:
+        raise InputError(f"the config has no section {name!r}") from error
+    except TypeError as error:
+        raise InputError(f"config section {name!r}: {error}") from error
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """The config section `folds`.
+
+    Attributes:
+        count: folds of the cross-validation.
+        validation: fraction of the training subjects that is S_val.
+    """
+
+    count: int = 3
+    validation: float = 2 / 11
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.count < 2:
+            raise InputError(f"folds.count: found {self.count}; at least 2 are needed")
+        if not 0 < self.validation < 1:
+            raise InputError(
+                f"folds.validation: found {self.validation}; use a fraction between "
+                "0 and 1"
+            )
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The config section `evaluation`.
+
+    Attributes:
+        batch: frames reconstructed at once.
+        examples: test frames of each fold kept for the figures.
+        convention: of the scores, a key of `conventions.CONVENTIONS`.
+    """
+
+    batch: int = 8
+    examples: int = 3
+    convention: str = PAPER
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        for name in ("batch", "examples"):
+            if getattr(self, name) < 1:
+                raise InputError(f"evaluation.{name}: must be at least 1")
+        if self.convention not in CONVENTIONS:
+            raise InputError(
+                f"evaluation.convention: found {self.convention!r}; use "
+                f"{', '.join(CONVENTIONS)}"
+            )
