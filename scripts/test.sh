@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Lint, types and tests, from nothing: bash scripts/test.sh [arguments of pytest]
 # For a quick round: bash scripts/test.sh -m "not slow"
+# With another Python: PYTHON=python3.13 bash scripts/test.sh
 set -euo pipefail
 extras=dev
 source "$(dirname "$0")/setup.sh"
-.venv/bin/ruff check .
-.venv/bin/ruff format --check .
-.venv/bin/pyright --pythonpath "$python"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m pyright --pythonpath "$python"
 # Two processes: compiling, which is most of the work, uses one core each.
-.venv/bin/pytest -q -n 2 --dist loadfile --durations=15 "$@"
+"$python" -m pytest -q -n 2 --dist loadfile --durations=15 "$@"
