@@ -18,6 +18,7 @@ compiled once for every size of frames and form of masks, not once a file.
 In Python: `emrnas_jax.inference.reconstruct_kspace`.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,15 @@ from absl import app, flags
 
 from emrnas_jax import host
 from emrnas_jax.data.dataset import DataSettings
-from emrnas_jax.data.kspace_files import CONVENTIONS
+from emrnas_jax.data.kspace_conventions import CONVENTIONS, NORMS
 from emrnas_jax.data.scans import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
 from emrnas_jax.inference.jobs import Settings, reconstruct_files
-from emrnas_jax.inference.tally import summary
+from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.precision import PRECISIONS
-from emrnas_jax.mri.mask_files import read_masks
+from emrnas_jax.mri.mask_files import read_stored_mask
 
 
 def define_flags() -> None:
@@ -71,7 +72,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "mask",
         None,
-        "File of masks of lines (.npz, .npy, .mat, .h5), zero frequency in the middle, "
+        "File of masks (.npz, .npy, .mat, .h5), zero frequency in the middle and 1 "
+        "where measured: a value per line, masks [mask, line], or mask [row, column]; "
         "one for all frames or one for each; used in place of the input's, or of drawn "
         "ones.",
     )
@@ -81,7 +83,16 @@ def define_flags() -> None:
         ["", *CONVENTIONS],
         "Of k-space in files that do not say it themselves or say it wrongly. centred: "
         "fastMRI's, zero frequency and image in the middle, assumed if nothing is "
-        "said; shifted: only the zero frequency; plain: fft2(image).",
+        "said; shifted: only the zero frequency; plain: np.fft.fft2(image). Each "
+        "file's images are tested for it.",
+    )
+    flags.DEFINE_enum(
+        "kspace_norm",
+        "",
+        ["", *NORMS],
+        "Of the Fourier transform that k-space comes from. ortho: np.fft.fft2(image, "
+        'norm="ortho"), assumed if nothing is said; backward: NumPy\'s default, whose '
+        "k-space is larger by the square root of the number of pixels.",
     )
     flags.DEFINE_bool(
         "fully_sampled",
@@ -108,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
             if not given[name].value:
                 raise InputError(f"--{name} is empty; name a file or folder")
         host.prepare(Path(DataSettings.cache).expanduser())
-        masks = None if given.mask is None else read_masks(given.mask)
+        masks = None if given.mask is None else read_stored_mask(given.mask)
         model = load_model(
             given.model, given.fold, given.network, given.precision, given.images
         )
@@ -119,6 +130,7 @@ def main(argv: Sequence[str]) -> int:
                 images=model.record.images,
                 phase_encode=model.record.sampling["phase_encode"],
                 convention=given.kspace_convention,
+                norm=given.kspace_norm,
                 fully_sampled=given.fully_sampled,
                 scale=given.scale,
                 masks=masks,
@@ -127,6 +139,8 @@ def main(argv: Sequence[str]) -> int:
             overwrite=given.overwrite,
         )
         tally = reconstruct_files(model, settings)
+    for sentence in repeated_doubts(tally):
+        print(f"warning: {sentence}", file=sys.stderr)  # noqa: T201
     print(summary(tally))  # noqa: T201 - the program's answer
     return 1 if tally.failed else 0
 

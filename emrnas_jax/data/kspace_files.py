@@ -4,13 +4,13 @@
   real and imaginary parts on a last axis of 2.
 - `mask`, if there is one: 1 or True where measured, in the order of `kspace`; one value
   per line, or [row, 1], [1, column], [row, column], or these for every frame.
-- `kspace_convention`, if there is one (an attribute in HDF5): a key of `CONVENTIONS`.
-  Without it k-space is centred.
+- `kspace_convention` and `kspace_norm`, if there are any (attributes in HDF5): keys of
+  `kspace_conventions.CONVENTIONS` and `NORMS`. Without them k-space is centred and
+  orthonormal, if it looks so (`kspace_checks`).
 
 Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,24 +19,22 @@ import numpy as np
 from jaxtyping import Bool, Complex, Complex64, Shaped
 
 from emrnas_jax.data import hdf5
+from emrnas_jax.data.kspace_checks import require_order
+from emrnas_jax.data.kspace_conventions import (
+    CONVENTIONS,
+    NORMS,
+    ORDERS,
+    Storage,
+    stated,
+)
 from emrnas_jax.data.source import reading, require_finite
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.fourier import from_centred_kspace
 
 NPZ = ".npz"
 FILES = (
     "HDF5 or .npz with `kspace` [frame, row, column], and `mask` if lines are missing"
 )
 PARTS = (("r", "i"), ("real", "imag"))  # fields of complex structures: h5py, MATLAB
-
-# From each convention to the package's, zero frequency and image origin first:
-# `centred` is fastMRI's, with both in the middle; `shifted` has the zero frequency in
-# the middle and an image that is not rolled; `plain` is the package's, NumPy's `fft2`.
-CONVENTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "centred": from_centred_kspace,
-    "shifted": lambda kspace: np.fft.ifftshift(kspace, axes=(-2, -1)),
-    "plain": lambda kspace: kspace,
-}
 
 
 class StoredKspace(NamedTuple):
@@ -45,18 +43,28 @@ class StoredKspace(NamedTuple):
     Attributes:
         kspace: divided by `largest`.
         mask: as stored, but zero frequency first; None where there is none.
-        largest: the largest magnitude in the file.
+        largest: the largest magnitude in the file, in the norm that is stated.
+        storage: how the file stores it.
+        from_scanner: whether the file has a scanner's header.
+        doubts: a sentence for everything doubtful.
     """
 
     kspace: Complex64[np.ndarray, "frame height width"]
     mask: Bool[np.ndarray, "..."] | None
     largest: float
+    storage: Storage
+    from_scanner: bool
+    doubts: tuple[str, ...]
 
 
 class _Found(NamedTuple):
+    """The same as it stands in the file; `convention` and `norm` may be empty."""
+
     kspace: Complex[np.ndarray, "frame height width"]
     mask: Shaped[np.ndarray, "..."] | None
     convention: str
+    norm: str
+    from_scanner: bool = False
 
 
 def holds_kspace(path: Path) -> bool:
@@ -64,12 +72,13 @@ def holds_kspace(path: Path) -> bool:
     return path.suffix == NPZ or "kspace" in hdf5.datasets(path)
 
 
-def load_kspace(path: Path, convention: str = "") -> StoredKspace:
+def load_kspace(path: Path, convention: str = "", norm: str = "") -> StoredKspace:
     """Read a file of k-space.
 
     Args:
         path: HDF5 or `.npz`.
         convention: a key of `CONVENTIONS`; "" for what the file says.
+        norm: a key of `NORMS`; "" for what the file says.
 
     Raises:
         InputError: the file is damaged, or does not hold what it should.
@@ -81,19 +90,25 @@ def load_kspace(path: Path, convention: str = "") -> StoredKspace:
     largest = float(np.abs(found.kspace).max(initial=0))
     if not largest:
         raise InputError(f"{place}: found nothing but zeros; export the file again")
-    told = convention or found.convention
-    if told and told not in CONVENTIONS:
-        raise InputError(
-            f"{path}: found the kspace_convention {told!r}; use one of "
-            f"{', '.join(CONVENTIONS)}"
-        )
-    kspace = CONVENTIONS[told or "centred"](found.kspace / largest)
-    if not told:
-        _require_low_frequencies(kspace, place)
+    storage = Storage(
+        stated(
+            convention,
+            found.convention,
+            "centred",
+            CONVENTIONS,
+            f"{path}: kspace_convention",
+        ),
+        stated(norm, found.norm, "ortho", NORMS, f"{path}: kspace_norm"),
+    )
+    scaled = found.kspace / largest
+    doubts = require_order(scaled, storage, place)
     return StoredKspace(
-        kspace.astype(np.complex64),
-        None if found.mask is None else _stored_mask(found.mask, told, path),
-        largest,
+        storage.convert(scaled).astype(np.complex64),
+        None if found.mask is None else _stored_mask(found.mask, storage, path),
+        largest / storage.factor(*scaled.shape[1:]),
+        storage,
+        found.from_scanner,
+        tuple(doubts),
     )
 
 
@@ -101,13 +116,19 @@ def _load_hdf5(path: Path) -> _Found:
     with reading(path), h5py.File(path) as file:
         dataset: Any = file["kspace"]
         mask: Any = file.get("mask")
-        told = file.attrs.get("kspace_convention", "")
+        convention, norm = (
+            told.decode() if isinstance(told, bytes) else str(told)
+            for name in ("kspace_convention", "kspace_norm")
+            for told in [file.attrs.get(name, "")]
+        )
         # Before reading: files of many coils hold gigabytes.
         _require_one_coil(dataset.shape, dataset.dtype, path)
         return _Found(
             _joined(dataset[()]),
             None if mask is None else np.asarray(mask[()]),
-            told.decode() if isinstance(told, bytes) else str(told),
+            convention,
+            norm,
+            from_scanner="ismrmrd_header" in file,
         )
 
 
@@ -120,8 +141,10 @@ def _load_npz(path: Path) -> _Found:
             )
         kspace = file["kspace"]
         _require_one_coil(kspace.shape, kspace.dtype, path)
-        told = file.get("kspace_convention", "")
-        return _Found(_joined(kspace), file.get("mask"), str(told))
+        convention, norm = (
+            str(file.get(name, "")) for name in ("kspace_convention", "kspace_norm")
+        )
+        return _Found(_joined(kspace), file.get("mask"), convention, norm)
 
 
 def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
@@ -160,30 +183,14 @@ def _joined(values: np.ndarray) -> Complex[np.ndarray, "frame height width"]:
 
 
 def _stored_mask(
-    mask: Shaped[np.ndarray, "..."], told: str, path: Path
+    mask: Shaped[np.ndarray, "..."], storage: Storage, path: Path
 ) -> Bool[np.ndarray, "..."]:
     place = f"{path}: `mask`"
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
         raise InputError(f"{place}: expected only 0 and 1, found other values")
     if not mask.ndim or not mask.any():
         raise InputError(f"{place}: marks nothing as measured; remove it or correct it")
-    if told == "plain":
+    if ORDERS[storage.convention.value] == "first":
         return mask.astype(bool)
     # The mask has the order of the k-space beside it, one line wide or more.
     return np.fft.ifftshift(mask, (-1,) if mask.ndim == 1 else (-2, -1)).astype(bool)
-
-
-def _require_low_frequencies(
-    kspace: Complex[np.ndarray, "frame height width"], place: str
-) -> None:
-    """Raise InputError where an assumed convention puts the energy at the far end."""
-    energy = np.mean(np.abs(kspace) ** 2, axis=0)
-    rows, columns = (np.abs(np.fft.fftfreq(size)) for size in energy.shape)
-    low = energy[np.ix_(rows < 1 / 8, columns < 1 / 8)].sum()
-    high = energy[np.ix_(rows > 3 / 8, columns > 3 / 8)].sum()
-    if high > 4 * low:
-        raise InputError(
-            f"{place} is strongest at its corners, so it is not centred, as is assumed "
-            "where nothing is said; if it is fft2(image), say "
-            "--kspace_convention=plain"
-        )

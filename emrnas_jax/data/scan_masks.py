@@ -7,15 +7,17 @@ measured; the zero frequency is first.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Complex64
+from jaxtyping import Bool, Complex
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.mask_checks import require_centre
+from emrnas_jax.mri.mask_files import StoredMask
 from emrnas_jax.mri.sampling import PHASE_ENCODE
 
 Masks = Bool[np.ndarray, "#frame #height #width"]
 
 
-def nonzero_mask(kspace: Complex64[np.ndarray, "frame height width"]) -> Masks:
+def nonzero_mask(kspace: Complex[np.ndarray, "frame height width"]) -> Masks:
     """Return the lines, or where these are not whole the samples, that are not zero."""
     samples = kspace != 0
     rows = samples.any(axis=2, keepdims=True)
@@ -26,6 +28,65 @@ def nonzero_mask(kspace: Complex64[np.ndarray, "frame height width"]) -> Masks:
     # An exact zero inside a measured line is chance; one sample in a thousand is not.
     whole = np.count_nonzero(samples) >= 0.999 * min(in_rows, in_columns)
     return lines if whole else samples
+
+
+def given_masks(
+    given: StoredMask,
+    shape: Sequence[int],
+    present: Masks | None,
+    phase_encode: str,
+    scan: str,
+) -> Masks:
+    """Return a mask for each frame of a scan, of what a file of masks holds.
+
+    Two axes are [row, column] where they have the size of the frames, otherwise
+    [mask, line]. What could be both is refused: as many frames as rows are a
+    coincidence.
+
+    Args:
+        given: the file of masks.
+        shape: frames, height and width of the scan.
+        present: where k-space is not zero, if that is known.
+        phase_encode: the network's axis, `rows` or `columns`.
+        scan: its file, for messages.
+
+    Raises:
+        InputError: the masks do not fit the frames, or are no masks of such data.
+    """
+    values, variable, place = given
+    count, *size = shape
+    where = f"{scan}: --mask={place}"
+    if _is_image(values, size):
+        if _may_be_list(values, variable):
+            raise InputError(
+                f"{where}: {values.shape} may be one mask [row, column] or a list of "
+                f"masks [mask, line] for frames of {size[0]} x {size[1]}; store it as "
+                "[1, row, column], or as [mask, row, 1] or [mask, 1, column]"
+            )
+        masks = sized_masks(np.fft.ifftshift(values), size, where)
+    elif values.ndim == 3:
+        masks = sized_masks(np.fft.ifftshift(values, (1, 2)), size, where)
+    else:
+        lines = np.fft.ifftshift(np.atleast_2d(values), 1)
+        masks = line_masks(lines, size, present, phase_encode, where)
+    require_centre(masks, where)
+    return one_each(masks, count, where)
+
+
+def _is_image(values: Bool[np.ndarray, "..."], size: Sequence[int]) -> bool:
+    height, width = size
+    return values.shape in ((height, width), (height, 1))
+
+
+def _may_be_list(values: Bool[np.ndarray, "row column"], variable: str) -> bool:
+    """Return whether a matrix may be a list of masks of lines.
+
+    It may if its variable is called so, or if each row measures the zero frequency;
+    but not if it is the same along an axis, which makes it one mask of lines.
+    """
+    if np.all(values == values[:1]) or np.all(values == values[:, :1]):
+        return False
+    return variable == "masks" or bool(values[:, values.shape[1] // 2].all())
 
 
 def line_masks(

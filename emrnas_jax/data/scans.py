@@ -17,13 +17,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex, Complex64, Float32, Int32, Num
+from jaxtyping import Complex, Complex64, Float32, Int32, Num
 
 from emrnas_jax.data import hdf5, kspace_files
+from emrnas_jax.data.kspace_checks import (
+    doubt_of_norm,
+    doubts_of_origin,
+    require_scale,
+)
 from emrnas_jax.data.kspace_files import StoredKspace, holds_kspace, load_kspace
 from emrnas_jax.data.recognition import SOURCES, recognise
 from emrnas_jax.data.scan_masks import (
     Masks,
+    given_masks,
     line_masks,
     measured_mask,
     nonzero_mask,
@@ -32,6 +38,8 @@ from emrnas_jax.data.scan_masks import (
 )
 from emrnas_jax.data.source import read_file
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.mask_checks import require_centre
+from emrnas_jax.mri.mask_files import StoredMask
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -43,19 +51,22 @@ class Reading:
     Attributes:
         images: "magnitude" or "complex", what the network reconstructs.
         phase_encode: `rows` or `columns`, the network's.
-        convention: a key of `kspace_files.CONVENTIONS`; "" for what the file says.
+        convention: a key of `kspace_conventions.CONVENTIONS`; "" for what the file
+            says.
+        norm: a key of `kspace_conventions.NORMS`; "" for what the file says.
         fully_sampled: take k-space with zero lines, such as padding, as complete.
         scale: of k-space, the intensity that is to be 1; 0 for the file's largest.
-        masks: masks of lines, zero frequency in the middle: one for all frames, or one
-            for each. They take the place of a file's own.
+        masks: one for all frames, or one for each; they take the place of a file's
+            own.
     """
 
     images: str
     phase_encode: str
     convention: str = ""
+    norm: str = ""
     fully_sampled: bool = False
     scale: float = 0.0
-    masks: Bool[np.ndarray, "mask line"] | None = None
+    masks: StoredMask | None = None
 
 
 class Scan(NamedTuple):
@@ -70,6 +81,8 @@ class Scan(NamedTuple):
         mask: where k-space was measured; of complete images, where it shall be, or
             None for a mask to be drawn.
         scale: an intensity of the file is this times the network's.
+        stored_as: how its k-space was taken; empty for images.
+        doubts: a sentence for everything in the file that is doubtful.
     """
 
     subjects: tuple[str, ...]
@@ -79,6 +92,8 @@ class Scan(NamedTuple):
     kspace: Complex64[np.ndarray, "frame height width"] | None
     mask: Masks | None
     scale: float
+    stored_as: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def values(self) -> np.ndarray:
@@ -134,7 +149,7 @@ def read_scan(path: Path, how: Reading) -> Scan:
             the network was trained on.
     """
     if holds_kspace(path):
-        return _from_kspace(path, load_kspace(path, how.convention), how)
+        return _from_kspace(path, load_kspace(path, how.convention, how.norm), how)
     if path.suffix in hdf5.SUFFIXES and not any(s.takes(path) for s in SOURCES):
         found = sorted(hdf5.datasets(path)) or "none"
         raise InputError(f"{path}: found the datasets {found}; known are\n{_known()}")
@@ -158,9 +173,7 @@ def _from_images(path: Path, how: Reading) -> Scan:
     images = np.stack([one.image for one in named])
     mask = None
     if how.masks is not None:
-        lines = np.fft.ifftshift(how.masks, 1)
-        mask = line_masks(lines, images.shape[1:], None, how.phase_encode, "--mask")
-        mask = one_each(mask, len(images), f"{path}: --mask")
+        mask = given_masks(how.masks, images.shape, None, how.phase_encode, str(path))
     return Scan(
         subjects=tuple(one.subject for one in named),
         slices=np.array([one.slice for one in named], np.int32),
@@ -184,14 +197,20 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
     mask = None if mask is None else mask[filled]
     complete = how.fully_sampled or bool(present.all())
     if not complete:
-        place = f"{path}: `mask`" if how.masks is None else "--mask"
-        mask = present if mask is None else measured_mask(mask, present, place)
+        if mask is None:
+            require_centre(present, f"{path}: `kspace` that is not zero")
+            mask = present
+        else:
+            place = f"{path}: " + ("`mask`" if how.masks is None else "--mask")
+            mask = measured_mask(mask, present, place)
         kspace = np.where(mask, kspace, 0)
     # On the host: files are read while the device is busy, and a compiled transform
     # would be compiled for every number of frames.
     images = np.fft.ifft2(kspace, norm="ortho")
-    # The intensity that is to be 1, where the largest sample is 1.
-    unit = how.scale / stored.largest if how.scale else float(np.abs(images).max())
+    largest = stored.largest * float(np.abs(images).max())
+    doubts = _image_doubts(path, stored, images, largest, how.scale)
+    scale = how.scale or largest
+    unit = scale / stored.largest  # the intensity that is to be 1, as `images` have it
     return Scan(
         subjects=(path.stem,) * len(numbers),
         slices=numbers,
@@ -199,7 +218,26 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
         images=_as_trained(images / unit, how.images) if complete else None,
         kspace=None if complete else (kspace / unit).astype(np.complex64),
         mask=mask,
-        scale=stored.largest * unit,
+        scale=scale,
+        stored_as=str(stored.storage),
+        doubts=(*stored.doubts, *doubts),
+    )
+
+
+def _image_doubts(
+    path: Path,
+    stored: StoredKspace,
+    images: Complex[np.ndarray, "frame height width"],
+    largest: float,
+    scale: float,
+) -> list[str]:
+    """Test the images that k-space gives; `largest` is their largest intensity."""
+    if scale:
+        require_scale(scale, largest, f"{path}: --scale")
+    doubts = doubts_of_origin(images, stored.storage, f"{path}: `kspace`")
+    pixels = images.shape[1] * images.shape[2]
+    return doubts + doubt_of_norm(
+        largest, pixels, stored.storage, from_scanner=stored.from_scanner
     )
 
 
@@ -209,17 +247,21 @@ def _given_mask(
     """Return the mask of the user, or of the file; None where it leaves nothing out."""
     count, *size = stored.kspace.shape
     if how.masks is not None:
-        place, lines = "--mask", np.fft.ifftshift(how.masks, 1)
-        mask = line_masks(lines, size, present, how.phase_encode, place)
+        mask = given_masks(
+            how.masks, stored.kspace.shape, present, how.phase_encode, str(path)
+        )
     elif stored.mask is None:
         return None
-    elif stored.mask.ndim == 1:
-        place, lines = f"{path}: `mask`", stored.mask[None]
-        mask = line_masks(lines, size, present, how.phase_encode, place)
     else:
         place = f"{path}: `mask`"
-        mask = sized_masks(stored.mask, size, place)
-    return None if mask.all() else one_each(mask, count, place)
+        if stored.mask.ndim == 1:
+            lines = stored.mask[None]
+            mask = line_masks(lines, size, present, how.phase_encode, place)
+        else:
+            mask = sized_masks(stored.mask, size, place)
+        require_centre(mask, place)
+        mask = one_each(mask, count, place)
+    return None if mask.all() else mask
 
 
 def _as_trained(

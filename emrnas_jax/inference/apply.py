@@ -5,6 +5,7 @@ model = load_model("runs/cardiac")
 images = reconstruct_kspace(model, kspace, mask)
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,24 +17,48 @@ import numpy as np
 from jaxtyping import (
     Array,
     Bool,
+    Complex,
     Complex64,
     Float,
     Float32,
-    Inexact,
     PyTree,
     UInt32,
 )
+from numpy.typing import ArrayLike
 
 from emrnas_jax.data.dataset import frame_ids
+from emrnas_jax.data.kspace_checks import (
+    doubt_of_norm,
+    doubts_of_origin,
+    require_order,
+    require_scale,
+)
+from emrnas_jax.data.kspace_conventions import (
+    CONVENTIONS,
+    NORMS,
+    ORDERS,
+    Storage,
+    stated,
+)
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
+from emrnas_jax.data.scan_masks import (
+    Masks,
+    line_masks,
+    nonzero_mask,
+    one_each,
+    sized_masks,
+)
 from emrnas_jax.data.scans import Scan
 from emrnas_jax.devices import divisible
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
-from emrnas_jax.mri.fourier import ifft2, to_complex
+from emrnas_jax.mri.fourier import to_complex
+from emrnas_jax.mri.mask_checks import require_centre
 from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
 from emrnas_jax.reporting.scan_files import Images, ReconstructedScan
+
+LOG = logging.getLogger("emrnas_jax")
 
 BATCH = 8  # frames at once, unless told otherwise
 EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
@@ -47,10 +72,12 @@ def _silent(_: int) -> None:
 
 def reconstruct_kspace(
     model: TrainedNetwork | str | Path,
-    kspace: Inexact[np.ndarray, "*frames height width"],
-    mask: Bool[np.ndarray, "*any #height #width"],
+    kspace: ArrayLike,
+    mask: ArrayLike | None,
     scale: float | None = None,
     batch: int = BATCH,
+    convention: str | None = None,
+    norm: str | None = None,
 ) -> (
     Float32[np.ndarray, "*frames height width"]
     | Complex64[np.ndarray, "*frames height width"]
@@ -59,45 +86,122 @@ def reconstruct_kspace(
 
     Args:
         model: a loaded network, or what `load_model` takes.
-        kspace: orthonormal, zero frequency first and the image not rolled, which is
-            `numpy.fft.fft2(image, norm="ortho")`; `mri.fourier.from_centred_kspace`
-            converts fastMRI's. Samples outside the mask do not count.
-        mask: True where measured; one for all frames, or one for each.
+        kspace: complex, [height, width] or [..., height, width]. Unless `convention`
+            and `norm` say otherwise it is `numpy.fft.fft2(image, norm="ortho")`, with
+            the zero frequency first. Samples outside the mask do not count.
+        mask: True or 1 where measured, in the order of `kspace`: one value per line,
+            or [height, 1], [1, width] or [height, width], for all frames or for each.
+            None for the samples that are not zero.
         scale: the intensity that is to be 1 for the network, which was trained on
             [0, 1]; None for the largest magnitude of the zero-filled images.
         batch: frames at once.
+        convention: a key of `data.kspace_conventions.CONVENTIONS`: `plain` unless
+            given, `centred` for fastMRI's, or `shifted`. What is given is doubted, but
+            not refused, where the image looks wrapped round its border.
+        norm: of the transform that `kspace` comes from, `ortho` unless given, or
+            `backward`, NumPy's default.
 
     Returns:
-        images on the scale of `kspace`: magnitudes, or complex images from a network
-        that was trained on them.
+        images on the scale of `kspace`, or of the image that it was transformed from
+        where `norm` is given: magnitudes, or complex images from a network that was
+        trained on them. They are rolled as `convention` has them.
 
     Raises:
-        InputError: k-space and mask do not fit each other, or cannot be used.
+        InputError: k-space and mask do not fit each other, cannot be used, or are
+            certainly not stored as is said.
     """
     model = model if isinstance(model, TrainedNetwork) else load_model(model)
-    frames = kspace.reshape(-1, *kspace.shape[-2:])
-    masks = mask.reshape(-1, *mask.shape[-2:])
-    if len(masks) not in (1, len(frames)) or batch < 1:
-        raise InputError(
-            f"found {len(masks)} masks for {len(frames)} frames in batches of {batch}; "
-            "give one mask, or one for every frame, and a batch of at least 1"
-        )
-    if not np.isfinite(frames).all():
-        raise InputError("kspace: found NaN or infinite values")
+    storage = Storage(
+        stated(convention, "", "plain", CONVENTIONS, "convention"),
+        stated(norm, "", "ortho", NORMS, "norm"),
+        is_flag=False,
+    )
+    if batch < 1:
+        raise InputError(f"batch: found {batch}; give at least 1")
+    stored = _complex_frames(kspace)
+    doubts = require_order(stored, storage, "kspace")
+    largest = float(np.abs(stored).max())  # may be beyond float32
+    frames = storage.convert(stored / largest)
+    masks = _masks_of(mask, frames, storage, model.record.sampling["phase_encode"])
     frames = np.where(masks, frames, 0)
+    largest /= storage.factor(*frames.shape[1:])
     if not frames.any():
         raise InputError("kspace: found only zeros where the mask is True")
-    if scale is None:
-        largest = float(np.abs(frames).max())  # may be beyond float32
-        pixels = ifft2(jnp.asarray((frames / largest).astype(np.complex64)))
-        scale = largest * float(jnp.abs(pixels).max())
+    pixels = np.fft.ifft2(frames, norm="ortho")
+    brightest = largest * float(np.abs(pixels).max())
+    if scale is not None:
+        require_scale(scale, brightest, "scale")
+    doubts += doubts_of_origin(pixels, storage, "kspace")
+    doubts += doubt_of_norm(brightest, pixels[0].size, storage)
+    for doubt in doubts:
+        LOG.warning("kspace: %s", doubt)
+    scale = brightest if scale is None else scale
     images = in_batches(
         lambda *arrays: _reconstruct_kspace(model, *arrays).reconstruction,
         batch,
-        (frames / scale).astype(np.complex64),
-        np.broadcast_to(masks, (len(frames), *masks.shape[1:])),
+        (frames * (largest / scale)).astype(np.complex64),
+        masks,
     )
-    return intensities(images, scale, model.record.images).reshape(kspace.shape)
+    found = intensities(images, scale, model.record.images)
+    return found.reshape(np.shape(kspace))
+
+
+def _complex_frames(kspace: ArrayLike) -> Complex[np.ndarray, "frame height width"]:
+    """Return k-space with one axis of frames, if it is k-space."""
+    values = np.asarray(kspace)
+    if values.dtype.kind != "c":
+        raise InputError(f"kspace: expected complex values, found {values.dtype}")
+    if values.ndim < 2 or not values.size:
+        raise InputError(
+            "kspace: expected the axes [height, width] or [..., height, width], found "
+            f"the shape {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise InputError("kspace: found NaN or infinite values")
+    if not values.any():
+        raise InputError("kspace: found only zeros")
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def _masks_of(
+    mask: ArrayLike | None,
+    kspace: Complex[np.ndarray, "frame height width"],
+    storage: Storage,
+    phase_encode: str,
+) -> Masks:
+    """Return a mask for each frame, zero frequency first.
+
+    Args:
+        mask: as the user gives it, in the order of the stored k-space.
+        kspace: in the package's convention.
+        storage: how it was stored.
+        phase_encode: the network's axis.
+    """
+    present = nonzero_mask(kspace)
+    if mask is None:
+        if present.all():
+            raise InputError(
+                "mask: found None, and no sample of kspace is zero, so nothing tells "
+                "which were measured; give the mask"
+            )
+        require_centre(present, "kspace that is not zero")
+        return present
+    given = np.asarray(mask)
+    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise InputError(f"mask: expected only 0 and 1, found other {given.dtype}")
+    if not given.ndim or not given.any():
+        raise InputError("mask: marks nothing as measured")
+    given = given.astype(bool)
+    if ORDERS[storage.convention.value] == "middle":
+        given = np.fft.ifftshift(given, (-1,) if given.ndim == 1 else (-2, -1))
+    size = kspace.shape[1:]
+    if given.ndim == 1:
+        found = line_masks(given[None], size, present, phase_encode, "mask")
+    else:
+        # Of any number of leading axes, as `kspace` has them.
+        found = sized_masks(given.reshape(-1, *given.shape[-2:]), size, "mask")
+    require_centre(found, "mask")
+    return one_each(found, len(kspace), "mask")
 
 
 class Reconstructed(NamedTuple):

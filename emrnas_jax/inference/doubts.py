@@ -1,4 +1,8 @@
-"""In what a scan differs from what a network was trained on."""
+"""Warn where a scan, or a network for it, is doubtful.
+
+Some doubts are of the file itself (`Scan.doubts`); the others are differences from the
+data that the network was trained on.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +20,13 @@ PHASE_FRACTION = 0.005
 
 
 def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
-    """Return in what a scan differs from what the network was trained on."""
+    """Return a sentence for everything doubtful in a scan and in the network for it."""
+    unfinished = [model.unfinished] if model.unfinished else []
+    return [*scan.doubts, *unfinished, *differences(model, scan)]
+
+
+def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
+    """Return a sentence for each difference from the network's training data."""
     if model.folder is None:
         return []  # it was trained on nothing
     record = model.record

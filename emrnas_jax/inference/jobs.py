@@ -1,8 +1,8 @@
 """Many files: read, reconstruct, write, and report each.
 
-A file that cannot be used is reported and the others go on. A result says what it was
-made from: files that are done already are skipped, and a result of another file or
-network is never overwritten unasked.
+A file that cannot be used is reported and the others go on, whatever is wrong with it.
+A result says what it was made from: files that are done already are skipped, and a
+result of another file or network is never overwritten unasked.
 
 While files are reconstructed, the next are read and the last written (`overlap`). Files
 of few frames wait for others of their kind, until they fill a batch, so however many
@@ -14,17 +14,17 @@ the Fourier transform of the image's own size.
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import json
-import sys
-import time
-from collections.abc import Iterator
+import logging
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from emrnas_jax import processes
 from emrnas_jax.data.scans import Reading, Scan, find_scans, read_scan
@@ -38,6 +38,7 @@ from emrnas_jax.inference.apply import (
 )
 from emrnas_jax.inference.doubts import doubts
 from emrnas_jax.inference.overlap import overlapped
+from emrnas_jax.inference.stopwatch import computing
 from emrnas_jax.inference.tally import Outcome, Tally
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.reporting.scan_files import (
@@ -46,6 +47,8 @@ from emrnas_jax.reporting.scan_files import (
     write_preview,
     write_scan,
 )
+
+LOG = logging.getLogger("emrnas_jax")
 
 WAITING = 4  # batches of frames that wait for more of their kind
 
@@ -79,6 +82,8 @@ class Job:
     made_from: dict
 
 
+Result = TypeVar("Result")
+
 # A file's frames to be reconstructed, with others of their kind.
 Group = list[tuple[Job, Scan]]
 
@@ -90,33 +95,39 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
         InputError: there are no files, or the folder for the results cannot be used.
     """
     jobs = plan(model, settings)
-    tally, said = Tally(), set()
+    tally = Tally(total=len(jobs))
     bar = processes.progress_bar(
         total=len(jobs),
         bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
     )
 
-    def compute(item: Group | Outcome) -> "_Found | list[Outcome]":
-        if isinstance(item, Outcome):
-            return [item]
-        for job, scan in item:
-            _say_doubts(job, doubts(model, scan), said)
-        frames = _frames(item)
+    def reconstruct(group: Group) -> _Found:
+        frames, scans = _frames(group), [scan for _, scan in group]
 
         def advance(count: int) -> None:
-            bar.update(count * len(item) / frames)
+            bar.update(count * len(group) / frames)
 
-        start = time.perf_counter()
-        try:
-            found = reconstruct_together(
-                model, [scan for _, scan in item], settings.batch, advance
-            )
-        except (InputError, jax.errors.JaxRuntimeError) as error:
-            return [_failed(job, _reason(error)) for job, _ in item]
-        return _Found(item, found, (time.perf_counter() - start) / frames)
+        doubtful = [doubts(model, scan) for scan in scans]
+        with computing() as watch:
+            found = reconstruct_together(model, scans, settings.batch, advance)
+        return _Found(group, found, doubtful, watch.seconds / frames)
 
-    def write(found: "_Found | list[Outcome]") -> list[Outcome]:
-        return found if isinstance(found, list) else _write(found, model)
+    def compute(item: Group | Outcome) -> list[_Found | Outcome]:
+        if isinstance(item, Outcome):
+            return [item]
+        found = _attempt(lambda: reconstruct(item))
+        if not isinstance(found, Exception):
+            return [found]
+        if len(item) == 1:
+            return [_failed(item[0][0], found)]
+        return [one for member in item for one in compute([member])]
+
+    def write(found: list[_Found | Outcome]) -> list[Outcome]:
+        return [
+            outcome
+            for one in found
+            for outcome in ([one] if isinstance(one, Outcome) else _write(one, model))
+        ]
 
     items = _groups(_read(jobs, settings), settings.batch)
     with bar, contextlib.closing(overlapped(items, compute, write)) as finished:
@@ -128,10 +139,18 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
 
 
 class _Found(NamedTuple):
-    """What the network made of a group, and the seconds it took per frame."""
+    """What the network made of a group.
+
+    Attributes:
+        group: the files and their scans.
+        together: the frames of all.
+        doubts: about each scan.
+        seconds_per_frame: that the network took, without compilation.
+    """
 
     group: Group
     together: Reconstructed
+    doubts: list[list[str]]
     seconds_per_frame: float
 
 
@@ -160,7 +179,7 @@ def _job(
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
     status = file.stat()
     reading = dataclasses.asdict(settings.reading)
-    masks = reading.pop("masks")
+    del reading["masks"]  # can be large
     return Job(
         source=file,
         result=settings.output / f"{name}.h5",
@@ -171,31 +190,59 @@ def _job(
             "changed": status.st_mtime_ns,
             **model.origin(),
             "precision": model.record.settings.get("precision", "float32"),
-            "mask": None if masks is None else np.packbits(masks).tobytes().hex(),
+            "mask": _fingerprint(settings.reading),
             **reading,
         },
     )
+
+
+def _fingerprint(reading: Reading) -> str | None:
+    """Return the given masks as text, None if none are given."""
+    if reading.masks is None:
+        return None
+    values = reading.masks.values
+    packed = np.packbits(values).tobytes()
+    return f"{values.shape} {hashlib.sha256(packed).hexdigest()}"
 
 
 def _stem(file: Path) -> str:
     return Path(file.name.removesuffix(".gz")).stem
 
 
+def _attempt(work: Callable[[], Result]) -> Result | Exception:
+    """Return what `work` returns, or what it raises: one file never ends a folder."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - damaged files make libraries raise any
+        return error
+
+
 def _read(jobs: list[Job], settings: Settings) -> Iterator[tuple[Job, Scan] | Outcome]:
-    """Read the files that are not done yet; of the others say so, or why not."""
+    """Read the files that are not done yet; report the others."""
     for job in jobs:
-        try:
-            if job.result.exists() and not settings.overwrite:
-                if made_from(job.result) != job.made_from:
-                    raise InputError(
-                        f"{job.result} exists and was made from something else, or by "
-                        "another network; give another --output, or --overwrite"
-                    )
-                yield Outcome(job.source, job.result)
-                continue
-            yield job, read_scan(job.source, settings.reading)
-        except (InputError, OSError, MemoryError) as error:
-            yield _failed(job, _reason(error))
+        found = _attempt(lambda job=job: _read_one(job, settings))
+        if isinstance(found, Exception):
+            yield _failed(job, found)
+        elif isinstance(found, Outcome):
+            yield found
+        else:
+            yield job, found
+
+
+def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
+    """Return a file's scan, or its outcome if it is done already.
+
+    Raises:
+        InputError: the file cannot be used, or another result is in its place.
+    """
+    if not job.result.exists() or settings.overwrite:
+        return read_scan(job.source, settings.reading)
+    if made_from(job.result) != job.made_from:
+        raise InputError(
+            f"{job.result} exists and was made from something else, or by another "
+            "network; give another --output, or --overwrite"
+        )
+    return Outcome(job.source, job.result)
 
 
 def _groups(
@@ -224,67 +271,85 @@ def _frames(group: Group) -> int:
     return sum(len(scan.slices) for _, scan in group)
 
 
-def _say_doubts(job: Job, found: list[str], said: set[str]) -> None:
-    """Warn of what the network was not trained for, once for all files alike."""
-    for doubt in found:
-        if doubt not in said:
-            tqdm.write(f"warning: {job.source}: {doubt}", file=sys.stderr)
-            said.add(doubt)
+def _failed(job: Job, error: Exception) -> Outcome:
+    """Return the outcome of a file for which something was raised."""
+    if not isinstance(error, (InputError, OSError, MemoryError)):
+        LOG.debug("%s: %s", job.source, "".join(traceback.format_exception(error)))
+    return Outcome(job.source, job.result, failure=_reason(error))
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, jax.errors.JaxRuntimeError):
-        first = str(error).strip().partition("\n")[0]
-        return f"the device failed ({first}); a lower --batch needs less memory"
+def _reason(error: Exception) -> str:
+    first = str(error).strip().partition("\n")[0]
+    if isinstance(error, InputError):
+        return str(error)
     if isinstance(error, MemoryError):
         return "is too large for the memory of this machine"
-    return str(error)
-
-
-def _failed(job: Job, reason: str) -> Outcome:
-    return Outcome(job.source, job.result, failure=reason)
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror or first}".removeprefix(": ")
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return f"the device failed ({first}); a lower --batch needs less memory"
+    return (
+        f"cannot be reconstructed, because of an unexpected {type(error).__name__} "
+        f"({first}); please report it, with this file if you may"
+    )
 
 
 def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
     scans = one_by_one(model, [scan for _, scan in found.group], found.together)
-    return [
-        _finish(job, scan, model, found.seconds_per_frame * len(scan.slices))
-        for (job, _), scan in zip(found.group, scans, strict=True)
-    ]
+    outcomes = []
+    for (job, scan), done, doubtful in zip(
+        found.group, scans, found.doubts, strict=True
+    ):
+        outcome = Outcome(
+            job.source,
+            job.result,
+            frames=len(scan.slices),
+            seconds=found.seconds_per_frame * len(scan.slices),
+            scores=done.scores,
+            stored_as=scan.stored_as,
+            doubts=tuple(doubtful),
+        )
+        outcomes.append(_finish(job, done, model, outcome))
+    return outcomes
 
 
 def _finish(
-    job: Job, scan: ReconstructedScan, model: TrainedNetwork, seconds: float
+    job: Job, scan: ReconstructedScan, model: TrainedNetwork, outcome: Outcome
 ) -> Outcome:
     """Write a scan's files, the HDF5 last: where it is, the scan is done."""
-    try:
-        write_preview(job.preview, scan, model.record.name)
-        write_scan(job.result, scan, _attributes(model, job, scan))
-    except OSError as error:
-        return _failed(job, f"{job.result}: cannot be written ({error})")
-    return Outcome(
-        job.source,
-        job.result,
-        frames=len(scan.slices),
-        seconds=seconds,
-        scores=scan.scores,
-    )
+
+    def write() -> Outcome:
+        write_preview(job.preview, scan, model.record.name, job.source.name)
+        write_scan(job.result, scan, _attributes(model, job, scan, outcome))
+        return outcome
+
+    written = _attempt(write)
+    if isinstance(written, OSError):
+        reason = f"{job.result} cannot be written ({written.strerror or written})"
+        return Outcome(job.source, job.result, failure=reason)
+    return _failed(job, written) if isinstance(written, Exception) else written
 
 
 def _attributes(
-    model: TrainedNetwork, job: Job, scan: ReconstructedScan
+    model: TrainedNetwork, job: Job, scan: ReconstructedScan, outcome: Outcome
 ) -> dict[str, str | int | float]:
     record = model.record
     metrics = {"metrics": in_words(PAPER)} if scan.scores else {}
-    return metrics | {
-        "model": str(model.folder.resolve()) if model.folder else record.name,
-        "checkpoint": model.step,
-        "network": record.name,
-        "architecture": str(record.settings.get("architecture", "")),
-        "settings": json.dumps(record.settings),
-        "sampling": json.dumps(record.sampling),
-        "seed": record.seed,
-        "images": record.images,
-        "mask_order": "zero frequency in the middle",
-        "made_from": json.dumps(job.made_from),
-    }
+    stored_as = {"stored_as": outcome.stored_as} if outcome.stored_as else {}
+    return (
+        metrics
+        | stored_as
+        | {
+            "model": str(model.folder.resolve()) if model.folder else record.name,
+            "checkpoint": model.step,
+            "network": record.name,
+            "architecture": str(record.settings.get("architecture", "")),
+            "settings": json.dumps(record.settings),
+            "sampling": json.dumps(record.sampling),
+            "seed": record.seed,
+            "images": record.images,
+            "mask_order": "zero frequency in the middle",
+            "warnings": "\n".join(outcome.doubts),
+            "made_from": json.dumps(job.made_from),
+        }
+    )

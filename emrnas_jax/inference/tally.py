@@ -1,5 +1,6 @@
-"""What became of the files of `reconstruct`: a line for each, and one for all."""
+"""Per-file outcomes and the final summary of `reconstruct`."""
 
+import collections
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,10 @@ class Outcome:
         result: where its result is, or would be.
         failure: why there is none; None if there is one.
         frames: that were reconstructed; 0 if the result was there already.
-        seconds: that the network took for them.
+        seconds: that the network took for them, without compilation.
         scores: of every frame; empty without a target.
+        stored_as: how its k-space was taken; empty for images.
+        doubts: a sentence for everything doubtful in it.
     """
 
     source: Path
@@ -32,26 +35,48 @@ class Outcome:
     frames: int = 0
     seconds: float = 0.0
     scores: Scores = field(default_factory=dict)
+    stored_as: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass
 class Tally:
-    """What became of all files."""
+    """What became of all files.
 
+    Attributes:
+        total: how many there are.
+        done: that were reconstructed now.
+        skipped: whose results were there already.
+        failed: that could not be reconstructed.
+        frames: of those done.
+        seconds: that their reconstruction took, without compilation.
+        scores: of those done that have a target.
+        doubtful: how many files there are for each doubt.
+    """
+
+    total: int = 0
     done: int = 0
     skipped: int = 0
     failed: int = 0
     frames: int = 0
     seconds: float = 0.0
     scores: list[Scores] = field(default_factory=list)
+    doubtful: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def add(self, outcome: Outcome) -> None:
-        """Count a file, and print its line."""
+        """Count a file, and print its line.
+
+        A doubt is printed for the first file that it is about, and counted at the end.
+        """
         source, result = outcome.source, outcome.result
+        for doubt in outcome.doubts:
+            if not self.doubtful[doubt]:
+                tqdm.write(f"warning: {source}: {doubt}", file=sys.stderr)
+            self.doubtful[doubt] += 1
         if outcome.failure is not None:
             self.failed += 1
-            place = "" if str(source) in outcome.failure else f"{source}: "
-            tqdm.write(f"error: {place}{outcome.failure}", file=sys.stderr)
+            reason = outcome.failure.replace(f"{source}: ", "")
+            tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
         elif not outcome.frames:
             self.skipped += 1
             tqdm.write(f"{source}: done already, {result}")
@@ -63,8 +88,18 @@ class Tally:
                 self.scores.append(outcome.scores)
             tqdm.write(
                 f"{source.name}: {_count(outcome.frames, 'frame')}, "
+                f"{outcome.stored_as}{'; ' * bool(outcome.stored_as)}"
                 f"{outcome.seconds:.1f} s{_means([outcome.scores])} -> {result}"
             )
+
+
+def repeated_doubts(tally: Tally) -> list[str]:
+    """Return a sentence for every doubt that is about several files."""
+    return [
+        f"{count} of {tally.total} files: {doubt}"
+        for doubt, count in tally.doubtful.items()
+        if count > 1
+    ]
 
 
 def summary(tally: Tally) -> str:

@@ -1,7 +1,6 @@
 """A trained network, found in the folder of a run or given by its own folder."""
 
 import dataclasses
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -12,15 +11,18 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from emrnas_jax import runlog
 from emrnas_jax.data.folds import read_folds
 from emrnas_jax.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import NetworkRecord, complete_settings
+from emrnas_jax.models.networks import (
+    NetworkRecord,
+    complete_settings,
+    parameter_count,
+)
 from emrnas_jax.models.tv import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training.fit_strength import FITTED
-from emrnas_jax.training.retrain import load_trained
+from emrnas_jax.training.retrain import load_trained, planned_steps
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -40,6 +42,7 @@ class TrainedNetwork:
         subjects: that it was trained on, as far as the run's folder tells.
         apply: compiled; (variables, zero-filled images, k-space, mask) to images, on as
             many devices as divide the batch.
+        unfinished: a sentence if the training did not end with this checkpoint.
     """
 
     folder: Path | None
@@ -48,6 +51,19 @@ class TrainedNetwork:
     variables: PyTree
     subjects: frozenset[str]
     apply: Callable[..., Float[Array, "batch height width 2"]]
+    unfinished: str = ""
+
+    def __repr__(self) -> str:
+        """Return what it is in a line; the weights are thousands of numbers."""
+        record = self.record
+        text = [f"{record.kind} {record.settings.get('architecture', '')}".strip()]
+        count = parameter_count(self.variables.get("params", {}))
+        text.append(f"{count:,} parameter{'s' * (count != 1)}")
+        text.append(f"{record.images} images of {record.shape[0]} x {record.shape[1]}")
+        if self.folder is not None:
+            text.append(f"step {self.step}{' (unfinished)' * bool(self.unfinished)}")
+            text.append(str(self.folder))
+        return f"TrainedNetwork({', '.join(text)})"
 
     @property
     def sampling(self) -> Sampling:
@@ -113,10 +129,14 @@ def load_model(
         settings = record.settings | {"precision": precision}
         record = dataclasses.replace(record, settings=settings)
         module = record.build()
-    _warn_if_unfinished(folder)
+    unfinished = _unfinished(folder, step)
+    if unfinished:
+        LOG.warning("%s: %s", folder, unfinished)
     variables = replicate(variables, mesh_for(divisible(1)))
     subjects = _training_subjects(folder)
-    return TrainedNetwork(folder, step, record, variables, subjects, _compiled(module))
+    return TrainedNetwork(
+        folder, step, record, variables, subjects, _compiled(module), unfinished
+    )
 
 
 def _untrained(images: str, precision: str) -> TrainedNetwork:
@@ -226,23 +246,14 @@ def _training_subjects(folder: Path) -> frozenset[str]:
     return frozenset(s for fold in of_run for s in fold.train + fold.validation)
 
 
-def _warn_if_unfinished(folder: Path) -> None:
-    """Say it when the training of a run's network was stopped before its end."""
+def _unfinished(folder: Path, step: int) -> str:
+    """Return a sentence if the training was not at its end at this step."""
     if (folder / FITTED).exists():
-        return  # has a checkpoint only when it is finished
-    config = folder.resolve().parent.parent / "config.json"
-    try:
-        settings = json.loads(config.read_text())
-        own = settings.get("networks", {}).get(folder.resolve().name, {})
-        wanted = (settings["retrain"] | own.get("retrain", {}))["epochs"]
-        rows = runlog.read(folder / "metrics.jsonl")
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # a network's folder that was copied on its own
-    done = rows[-1].get("epoch", 0) if rows else 0
-    if done < wanted:
-        LOG.warning(
-            "%s: trained for %d of %d epochs; emrnas_jax.main continues the training",
-            folder,
-            done,
-            wanted,
-        )
+        return ""  # has a checkpoint only when it is finished
+    last = planned_steps(folder)
+    if last is None or step >= last:
+        return ""
+    return (
+        f"the network's training is unfinished, step {step} of {last}; "
+        "emrnas_jax.main continues it"
+    )

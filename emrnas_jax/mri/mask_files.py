@@ -1,13 +1,15 @@
 """Masks from a file: .npy, .npz, .mat (any version) or HDF5.
 
 The variable is `masks` [mask, line], `mask` [line], or `RAll` [line, mask], the name
-and order of the masks published with CDDNTDC (Zheng et al., NeurIPS 2019). The zero
-frequency is in the middle, at line `count // 2`; 1 or True means measured.
+and order of the masks published with CDDNTDC (Zheng et al., NeurIPS 2019). A mask of
+one scan may also be `mask` [row, column] or [frame, row, column]. The zero frequency is
+in the middle, at line `count // 2`; 1 or True means measured.
 """
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -15,20 +17,59 @@ import scipy.io
 from jaxtyping import Bool
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.mask_checks import require_centre
+
+
+class StoredMask(NamedTuple):
+    """What a file of masks holds.
+
+    Attributes:
+        values: [line], [mask, line], [row, column] or [frame, row, column]; the zero
+            frequency is in the middle.
+        variable: `masks`, `mask` or, in .npy, nothing. Two axes of `masks` are
+            [mask, line].
+        place: the file and its variable, for messages.
+    """
+
+    values: Bool[np.ndarray, "..."]
+    variable: str
+    place: str
 
 
 def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
-    """Read every mask of `file`, zero frequency in the middle.
+    """Read every mask of lines of `file`, zero frequency in the middle.
 
     Raises:
         InputError: there is no such file, it cannot be read, holds none of the
-            variables, or something else than masks in them.
+            variables, or something else than masks of lines in them.
     """
     if not file:
         raise InputError("sampling.file: kind 'file' needs a file of masks")
+    values, variable, place = read_stored_mask(file)
+    if variable == "mask":
+        values = np.squeeze(values)  # MATLAB keeps a vector as a matrix
+    if values.ndim > (1 if variable == "mask" else 2):
+        raise InputError(f"{place}: expected shape [mask, line], found {values.shape}")
+    lines = np.atleast_2d(values)
+    if not lines.any(axis=1).all():
+        raise InputError(
+            f"{place}: mask {np.argmin(lines.any(axis=1))} has no line; its axes must "
+            "be [mask, line]"
+        )
+    require_centre(np.fft.ifftshift(lines, 1)[:, :, None], place)
+    return lines
+
+
+def read_stored_mask(file: str) -> StoredMask:
+    """Read the masks of `file` as they are stored, of one to three axes.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, holds none of the
+            variables, or something else than 0 and 1 in them.
+    """
     path = Path(file).expanduser()
     if not path.is_file():
-        raise InputError(f"{path}: no such file of masks; check sampling.file")
+        raise InputError(f"{path}: no such file of masks; check the path")
     if path.suffix.lower() not in READERS:
         raise InputError(
             f"{path}: expected a file ending in {', '.join(READERS)}; "
@@ -40,7 +81,7 @@ def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, _changed: int, _size: int) -> Bool[np.ndarray, "mask line"]:
+def _read(path: Path, _changed: int, _size: int) -> StoredMask:
     """Read and check one state of a file."""
     try:
         arrays = READERS[path.suffix.lower()](path)
@@ -52,29 +93,35 @@ def _read(path: Path, _changed: int, _size: int) -> Bool[np.ndarray, "mask line"
     for name, arrange in VARIABLES.items():
         array = arrays.get(name)
         if array is not None:
-            return _checked(f"{path}: {name}", arrange(array))
+            place = f"{path}: {name or 'the array'}"
+            variable = "masks" if name == "RAll" else name
+            return StoredMask(_checked(place, arrange(array)), variable, place)
     raise InputError(
-        f"{path}: expected one of the variables {', '.join(VARIABLES)}; "
+        f"{path}: expected one of the variables {', '.join(filter(None, VARIABLES))}; "
         f"found {', '.join(arrays) or 'none'}"
     )
 
 
-def _checked(place: str, masks: np.ndarray) -> Bool[np.ndarray, "mask line"]:
+def _checked(place: str, masks: np.ndarray) -> Bool[np.ndarray, "..."]:
     """Return `masks` as Booleans, if they are masks."""
-    if masks.ndim != 2 or masks.size == 0:
-        raise InputError(f"{place}: expected shape [mask, line], found {masks.shape}")
+    if masks.ndim not in (1, 2, 3) or masks.size == 0:
+        raise InputError(
+            f"{place}: expected shape [mask, line], found {masks.shape}; or [line], "
+            "[row, column] or [frame, row, column]"
+        )
     if masks.dtype.kind not in "biuf" or not np.isin(masks, (0, 1)).all():
         raise InputError(f"{place}: expected only 0 and 1, found other values")
-    if not masks.any(axis=1).all():
-        raise InputError(f"{place}: mask {np.argmin(masks.any(axis=1))} has no line")
+    if not masks.any():
+        raise InputError(f"{place}: marks nothing as measured")
     return masks.astype(bool)
 
 
-# How each variable becomes [mask, line]. MATLAB keeps a vector as a matrix.
+# How each variable is arranged.
 VARIABLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "masks": np.asarray,
-    "mask": lambda mask: np.squeeze(mask)[None],
+    "mask": np.asarray,
     "RAll": np.transpose,
+    "": np.asarray,  # of a .npy
 }
 
 
@@ -84,8 +131,7 @@ Variables = dict[str, np.ndarray | None]
 
 
 def _read_npy(path: Path) -> Variables:
-    masks = np.load(path)
-    return {"masks" if masks.ndim == 2 else "mask": masks}
+    return {"": np.load(path)}
 
 
 def _read_npz(path: Path) -> Variables:

@@ -98,20 +98,27 @@ def made_from(path: Path) -> dict | None:
         return None
 
 
-def write_preview(path: Path, scan: ReconstructedScan, network: str) -> None:
+def write_preview(
+    path: Path, scan: ReconstructedScan, network: str, source: str
+) -> None:
     """Write the middle frame as PNG: `draw_preview`."""
     stream = io.BytesIO()
-    Image.fromarray(draw_preview(scan, network)).save(stream, format="png")
+    Image.fromarray(draw_preview(scan, network, source)).save(stream, format="png")
     write_bytes(path, stream.getvalue())
 
 
 def draw_preview(
-    scan: ReconstructedScan, network: str
+    scan: ReconstructedScan, network: str, source: str
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw the middle frame: zero-filled, reconstruction and, if known, the truth.
 
     Grey from 0 to the brightest of the truth (else of the reconstruction) on all; the
     error's colours go up to the value in its title.
+
+    Args:
+        scan: what to draw.
+        network: its label.
+        source: name of the file, for the line above the panels.
     """
     middle = len(scan.slices) // 2
     before = np.abs(scan.zero_filled[middle])
@@ -133,9 +140,15 @@ def draw_preview(
         colours = matplotlib.colormaps["magma"](np.clip(error / largest, 0, 1))
         panels.append((colours[..., :3] * 255).astype(np.uint8))
         titles.append(f"error, 0 to {largest:.2g}")
-    return np.concatenate(
+    row = np.concatenate(
         [_titled(p, title) for p, title in zip(panels, titles, strict=True)], axis=1
     )
+    height, width = before.shape
+    line = (
+        f"{source}: frame {middle + 1} of {len(scan.slices)}, {height} x {width} "
+        f"pixels, grey 0 to {white:.3g}"
+    )
+    return np.concatenate([_strip(row.shape[1], line), row], axis=0)
 
 
 def _grey(image: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -148,7 +161,11 @@ def _titled(
 ) -> UInt8[np.ndarray, "tall wide 3"]:
     factor = max(1, round(SIDE / max(panel.shape[:2])))
     panel = panel.repeat(factor, axis=0).repeat(factor, axis=1)
-    strip = Image.new("RGB", (panel.shape[1], TITLE), "white")
+    return np.concatenate([_strip(panel.shape[1], title), panel], axis=0)
+
+
+def _strip(width: int, text: str) -> UInt8[np.ndarray, "title width 3"]:
+    strip = Image.new("RGB", (width, TITLE), "white")
     font = ImageFont.load_default()
-    ImageDraw.Draw(strip).text((2, 1), title, fill="black", font=font)
-    return np.concatenate([np.asarray(strip), panel], axis=0)
+    ImageDraw.Draw(strip).text((2, 1), text, fill="black", font=font)
+    return np.asarray(strip)

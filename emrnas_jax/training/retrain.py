@@ -1,5 +1,6 @@
 """Training of a fixed network from scratch, on S_train and S_val together."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from emrnas_jax.data.pipeline import (
 )
 from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.errors import InputError
+from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
@@ -32,6 +34,8 @@ from emrnas_jax.training.settings import RetrainSettings
 from emrnas_jax.training.steps import TrainState, jit, train_step
 
 Dispatch = Callable[..., TrainState]
+
+PLAN = "training.json"  # how many steps the training has
 
 
 @partial(jax.jit, static_argnums=0)
@@ -142,11 +146,13 @@ def retrain_fold(
         }
 
     keep_record(folder, record)
+    steps = settings.epochs * split.steps_per_epoch
+    write_json(folder / PLAN, {"steps": steps})
     training = Training(
         name=name,
         folder=folder,
         identity=identity(record),
-        steps=settings.epochs * split.steps_per_epoch,
+        steps=steps,
         steps_per_epoch=split.steps_per_epoch,
         dispatch=run_steps,
         sums=("train_loss", "train_psnr_db"),
@@ -171,6 +177,18 @@ def keep_record(folder: Path, record: NetworkRecord) -> None:
             f"{NetworkRecord.read(path).settings}; use a new --workdir"
         )
     record.write(path)
+
+
+def planned_steps(folder: Path) -> int | None:
+    """Return how many steps the training of a network's folder has.
+
+    None where the folder does not say: it was copied, imported or is of a run that was
+    begun before this was written.
+    """
+    try:
+        return int(json.loads((folder / PLAN).read_text())["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def has_trained(folder: Path, last: int) -> bool:

@@ -120,7 +120,7 @@ BAD = {
     "zeros": ({"kspace": np.zeros((4, 4), complex)}, "nothing but zeros"),
     "convention": (
         {"kspace": np.ones((4, 4), complex), "kspace_convention": "left"},
-        "kspace_convention 'left'",
+        "kspace_convention: found 'left'",
     ),
     "mask values": (
         {"kspace": np.ones((4, 4), complex), "mask": np.full(4, 0.5)},

@@ -3,6 +3,7 @@ import pytest
 
 from emrnas_jax.data.scans import Reading, find_scans, read_scan
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.mask_files import StoredMask
 
 MAGNITUDE = Reading(images="magnitude", phase_encode="rows")
 COMPLEX = Reading(images="complex", phase_encode="rows")
@@ -27,6 +28,10 @@ def save(tmp_path):
 @pytest.fixture
 def lines():
     return np.isin(np.arange(12), (0, 1, 4, 7, 11))
+
+
+def stored_mask(values):
+    return StoredMask(values, "mask", "masks.npz: mask")
 
 
 def kspace_of(image):
@@ -123,16 +128,16 @@ def test_empty_frames_are_left_out_and_the_others_keep_their_numbers(image, save
 
 
 def test_masks_given_by_the_user_replace_the_files(image, lines, save):
-    how = Reading("magnitude", "rows", masks=np.fft.fftshift(lines)[None])
+    how = Reading("magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)))
     path = save(kspace=kspace_of(image), mask=np.eye(1, 10, dtype=bool)[0])
     np.testing.assert_array_equal(read_scan(path, how).mask, [lines[:, None]] * 2)
 
 
 def test_masks_given_by_the_user_fit_images_or_are_refused(lines, write_good, tmp_path):
     path = write_good("cardiac_png", tmp_path)
-    how = Reading("magnitude", "rows", masks=np.fft.fftshift(lines)[None])
+    how = Reading("magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)))
     np.testing.assert_array_equal(read_scan(path, how).mask, [lines[:, None]])
-    wrong = Reading("magnitude", "rows", masks=np.ones((1, 7), bool))
+    wrong = Reading("magnitude", "rows", masks=stored_mask(np.ones(7, bool)))
     with pytest.raises(InputError, match="7 lines"):
         read_scan(path, wrong)
 

@@ -96,7 +96,9 @@ def test_samples_outside_the_mask_do_not_count(magnitude_model, image, mask):
 
 def test_masks_along_the_columns_and_of_points_work(complex_model, image, random):
     kspace = kspace_of(image)
-    for mask in (random.random((1, 16)) < 0.5, random.random((3, 16, 16)) < 0.5):
+    for shape in ((1, 16), (3, 16, 16)):
+        mask = random.random(shape) < 0.5
+        mask[..., :1, :1] = True
         found = kspace_of(reconstruct_kspace(complex_model, kspace, mask, batch=BATCH))
         error = np.where(mask, found - kspace, 0)
         assert abs(error).max() < 1e-5 * abs(kspace).max()
@@ -108,9 +110,99 @@ def test_bad_kspace_is_refused(magnitude_model, image, mask):
         (kspace * np.nan, mask, "NaN"),
         (kspace * 0, mask, "only zeros"),
         (kspace, np.stack([mask] * 2), "2 masks for 3 frames"),
+        (kspace.real, mask, "expected complex values, found float64"),
+        (kspace[0, 0], mask, r"found the shape \(16,\)"),
+        (kspace, None, "no sample of kspace is zero"),
+        (kspace, np.ones(15), "has 15 lines, and the frames are 16 x 16"),
+        (kspace, np.ones((15, 1)), r"found the shape \(1, 15, 1\)"),
+        (kspace, mask * 0.5, "only 0 and 1"),
+        (kspace, mask * 0, "marks nothing"),
+        (kspace, np.asarray("rows"), "only 0 and 1"),
+        (kspace, ~mask, "1 or True must mean measured"),
     ):
         with pytest.raises(InputError, match=message):
             reconstruct_kspace(magnitude_model, bad, masks, batch=BATCH)
+    with pytest.raises(InputError, match="batch: found 0"):
+        reconstruct_kspace(magnitude_model, kspace, mask, batch=0)
+    with pytest.raises(InputError, match=r"scale=0\.001, and .* reach 1"):
+        reconstruct_kspace(magnitude_model, kspace, mask, scale=0.001)
+
+
+def test_masks_of_every_form_give_the_same_images(magnitude_model, image, mask):
+    kspace = kspace_of(image)
+    wanted = reconstruct_kspace(magnitude_model, kspace, mask, batch=BATCH)
+    forms = (
+        mask[:, 0],
+        mask.astype(np.uint8),
+        mask.tolist(),
+        np.broadcast_to(mask, (16, 16)),
+        np.broadcast_to(mask, (3, 16, 16)),
+    )
+    for form in forms:
+        found = reconstruct_kspace(magnitude_model, kspace, form, batch=BATCH)
+        np.testing.assert_array_equal(found, wanted)
+    found = reconstruct_kspace(magnitude_model, kspace * mask, None, batch=BATCH)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.fixture
+def object_in_air():
+    """Three images of 16 x 16 with an object in the middle."""
+    y, x = np.mgrid[-1:1:16j, -1:1:16j]
+    inside = np.hypot(x, y) < np.array([0.6, 0.7, 0.8])[:, None, None]
+    return inside * (1 + 0.2 * x) * np.exp(0.3j * y)
+
+
+def shifted(array):
+    return np.fft.fftshift(array, axes=(-2, -1))
+
+
+@pytest.mark.parametrize("convention", ["plain", "shifted", "centred"])
+@pytest.mark.parametrize("norm", ["ortho", "backward"])
+def test_kspace_of_every_convention_gives_the_same_images(
+    convention, norm, complex_model, object_in_air, mask
+):
+    plain = reconstruct_kspace(
+        complex_model, kspace_of(object_in_air), mask, batch=BATCH
+    )
+    stored = shifted(object_in_air) if convention == "centred" else object_in_air
+    kspace, own_mask = np.fft.fft2(stored, norm=norm), mask
+    if convention != "plain":
+        kspace, own_mask = shifted(kspace), np.fft.fftshift(mask, axes=0)
+    found = reconstruct_kspace(
+        complex_model, kspace, own_mask, batch=BATCH, convention=convention, norm=norm
+    )
+    np.testing.assert_allclose(found, plain, atol=2e-5)
+
+
+def test_kspace_in_another_convention_than_said_is_refused(
+    complex_model, object_in_air, mask
+):
+    plain = kspace_of(object_in_air)
+    for kspace, convention, message in (
+        (shifted(plain), None, "lies in the middle.*convention='centred'"),
+        (plain, "centred", "lies at index 0.*use convention='plain'"),
+        (kspace_of(shifted(object_in_air)), None, "wrapped round.*np.fft.fftshift"),
+    ):
+        with pytest.raises(InputError, match=message):
+            reconstruct_kspace(
+                complex_model, kspace, mask, batch=BATCH, convention=convention
+            )
+
+
+def test_what_the_user_says_is_doubted_but_not_refused(
+    complex_model, object_in_air, mask, caplog
+):
+    kspace = kspace_of(shifted(object_in_air))
+    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH, convention="plain")
+    assert "object is wrapped round the image's border" in caplog.text
+    caplog.clear()
+    kspace = np.fft.fft2(object_in_air)
+    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH)
+    assert "use norm='backward', else norm='ortho'" in caplog.text
+    caplog.clear()
+    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH, norm="backward")
+    assert not caplog.text
 
 
 @pytest.fixture

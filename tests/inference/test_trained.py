@@ -120,10 +120,23 @@ def test_a_folder_called_tv_comes_before_total_variation(
 
 def test_an_unfinished_training_is_reported(make_model, caplog):
     folder = make_model(name="fold_1/unfinished")
-    (folder.parent.parent / "config.json").write_text('{"retrain": {"epochs": 9}}')
-    (folder / "metrics.jsonl").write_text('{"epoch": 4}\n')
-    load_model(folder)
-    assert "trained for 4 of 9 epochs" in caplog.text
+    (folder / "training.json").write_text('{"steps": 9}')
+    model = load_model(folder)
+    assert "unfinished, step 7 of 9" in model.unfinished
+    assert f"{folder}: the network's training is unfinished" in caplog.text
+    assert "(unfinished)" in repr(model)
+    caplog.clear()
+    (folder / "training.json").write_text('{"steps": 7}')
+    assert not load_model(folder).unfinished
+    assert not caplog.text
+
+
+def test_a_model_is_shown_in_a_line_without_its_weights(make_model):
+    text = repr(load_model(make_model()))
+    assert text.startswith("TrainedNetwork(emrnas [O8], ")
+    assert "parameters, magnitude images of 16 x 16, step 7, " in text
+    assert len(text.splitlines()) == 1
+    assert "1 parameter," in repr(load_model("tv"))
 
 
 def test_the_subjects_of_its_training_are_known(make_model):

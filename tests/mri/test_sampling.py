@@ -255,7 +255,8 @@ def test_undersampling_keeps_the_measured_and_zeroes_the_rest(shape):
     # One mask per image gives the same as one for all.
     own = jnp.stack([mask] * 3)
     np.testing.assert_array_equal(undersample(images, own), kspace)
-    np.testing.assert_array_equal(undersample(images[0], mask), kspace[0])
+    # A transform of one image may round otherwise than one of several.
+    np.testing.assert_allclose(undersample(images[0], mask), kspace[0], atol=1e-6)
 
 
 def test_zero_filling_what_is_all_measured_returns_the_image():

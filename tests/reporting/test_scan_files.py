@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emrnas_jax.reporting import scan_files
 from emrnas_jax.reporting.scan_files import (
     ReconstructedScan,
     draw_preview,
@@ -88,16 +89,16 @@ def test_what_a_file_was_made_from_is_read_back(scan, tmp_path):
 
 
 def test_a_preview_has_four_panels_with_the_truth_and_two_without(scan, tmp_path):
-    write_preview(tmp_path / "a.png", scan, "emrnas")
+    write_preview(tmp_path / "a.png", scan, "emrnas", "a.h5")
     with Image.open(tmp_path / "a.png") as picture:
         four = picture.size
     alone = replace(scan, target=None, scores={})
-    two = draw_preview(alone, "emrnas").shape
+    two = draw_preview(alone, "emrnas", "a.h5").shape
     assert (four[0], four[1]) == (2 * two[1], two[0])
 
 
 def test_panels_show_the_middle_frame_on_one_scale(scan):
-    picture = draw_preview(scan, "emrnas")
+    picture = draw_preview(scan, "emrnas", "a.h5")
     side = 256 // 8
     panels = picture[-8 * side :: side, ::side, 0].reshape(8, 4, 6).swapaxes(0, 1)
     white = scan.target[1].max()
@@ -116,4 +117,19 @@ def test_an_image_of_zeros_is_drawn_black(scan):
         target=None,
         scores={},
     )
-    assert not draw_preview(alone, "emrnas")[-6:].any()
+    assert not draw_preview(alone, "emrnas", "a.h5")[-6:].any()
+
+
+def test_a_preview_names_its_file_frame_size_and_scale(scan, monkeypatch):
+    drawn = []
+    strip = scan_files._strip
+    monkeypatch.setattr(
+        scan_files,
+        "_strip",
+        lambda width, text: drawn.append(text) or strip(width, text),
+    )
+    alone = replace(scan, target=None, scores={})
+    draw_preview(alone, "emrnas", "a.h5")
+    white = abs(scan.reconstruction[1]).max()
+    line = f"a.h5: frame 2 of 3, 8 x 6 pixels, grey 0 to {white:.3g}"
+    assert drawn == ["zero-filled", "emrnas", line]
