@@ -29,8 +29,8 @@ SMALLEST = 16  # pixels a side; smaller images show too little
 # Part of the energy along an axis within an eighth of the zero frequency; 0.86 and more
 # in all real k-space that was tried, complete or not.
 GATHERED = 0.5
-# Largest intensity of zero-filled images of [0, 1], at rates of 1/8 and more.
-UNIT_RANGE = (0.1, 1.05)
+# Largest intensity of zero-filled images of [0, 1]; 0.3 to 1.2 in all that were tried.
+UNIT_RANGE = (0.1, 1.5)
 # Largest intensity over `scale` outside which no network was trained.
 SCALE_RANGE = (0.02, 5.0)
 
@@ -207,18 +207,19 @@ def doubt_of_norm(
         a sentence where the other norm fits better.
     """
     norm = storage.norm
-    if from_scanner or norm == ("ortho", "given"):
+    if from_scanner:
         return []
     other = "backward" if norm.value == "ortho" else "ortho"
     factor = pixels ** (NORMS[norm.value] - NORMS[other])
     low, high = UNIT_RANGE
     if low < largest <= high or not low < largest * factor <= high:
         return []
+    keep = "" if norm.by == "given" else f", else {storage.option('norm', norm.value)}"
+    size = "large" if factor < 1 else "small"
     return [
-        f"intensities reach {largest:.3g}, and with the norm {other} "
-        f"{largest * factor:.3g}, as images in [0, 1] do; if k-space was computed so, "
-        f"use {storage.option('norm', other)}, else "
-        f"{storage.option('norm', norm.value)}"
+        f"with the norm {norm} intensities are {size}, and with the norm {other} as in "
+        "images of [0, 1]; if k-space was computed from such images, use "
+        f"{storage.option('norm', other)}{keep}"
     ]
 
 
