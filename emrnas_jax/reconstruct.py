@@ -35,7 +35,7 @@ from emrnas_jax.inference.jobs import Settings, reconstruct_files
 from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.precision import PRECISIONS
-from emrnas_jax.mri.mask_files import read_stored_mask
+from emrnas_jax.mri.mask_files import read_stored_mask, require_centre_somehow
 
 
 def define_flags() -> None:
@@ -119,7 +119,10 @@ def main(argv: Sequence[str]) -> int:
             if not given[name].value:
                 raise InputError(f"--{name} is empty; name a file or folder")
         host.prepare(Path(DataSettings.cache).expanduser())
-        masks = None if given.mask is None else read_stored_mask(given.mask)
+        masks = None
+        if given.mask is not None:
+            masks = read_stored_mask(given.mask)
+            require_centre_somehow(masks)
         model = load_model(
             given.model, given.fold, given.network, given.precision, given.images
         )

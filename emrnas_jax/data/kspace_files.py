@@ -11,6 +11,7 @@
 Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
 """
 
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,6 +134,11 @@ def _load_hdf5(path: Path) -> _Found:
 
 
 def _load_npz(path: Path) -> _Found:
+    if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
+        raise InputError(
+            f"{path}: is no .npz file, it may be cut short or damaged; copy it again "
+            "or remove it"
+        )
     # NumPy leaves a damaged file open unless the file is ours.
     with reading(path), path.open("rb") as stream, np.load(stream) as file:
         if "kspace" not in file:
@@ -159,8 +165,9 @@ def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> No
     if len(axes) == 4 and axes[1] > 1:
         raise InputError(
             f"{place}: found the shape {axes}, which is {axes[1]} coils if the axes "
-            "are [frame, coil, row, column]; the networks take one coil: combine the "
-            "coils first, or store [frame, row, column]"
+            "are [frame, coil, row, column]; the networks take one coil, so combine "
+            "the coils first. If the axes are [slice, time, row, column], store "
+            f"kspace.reshape(-1, {axes[2]}, {axes[3]})"
         )
     if len(axes) not in (2, 3, 4) or 0 in axes:
         raise InputError(

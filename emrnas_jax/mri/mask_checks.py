@@ -32,21 +32,21 @@ def require_centre(masks: Bool[np.ndarray, "mask height width"], place: str) -> 
     if centre.all() and not np.any((far > DENSER * near) & (more >= MORE)):
         return
     worst = int(np.argmin(centre)) if not centre.all() else int(np.argmax(more))
-    number = f" {worst}" if len(masks) > 1 else ""
+    which = f"{place}, mask {worst}" if len(masks) > 1 else place
     if far[worst] > 1.5 * average[worst]:
         raise InputError(
-            f"{place}: mask{number} measures most at the highest frequencies, so its "
-            "zero frequency is at another place than expected; apply np.fft.fftshift "
-            "to the mask and store it again"
+            f"{which}: measures most at the highest frequencies, so its zero frequency "
+            "is at another place than expected; apply np.fft.fftshift to the mask and "
+            "store it again"
         )
     if near[worst] < 0.5 or average[worst] > 0.5:
         raise InputError(
-            f"{place}: mask{number} does not measure the zero frequency, and what it "
-            "leaves out does; 1 or True must mean measured, so store 1 - mask"
+            f"{which}: the zero frequency is not measured, and the mask's complement "
+            "measures it; 1 or True must mean measured, so store 1 - mask"
         )
     raise InputError(
-        f"{place}: mask{number} does not measure the zero frequency, so no image can "
-        "be reconstructed; check the mask's order and axis"
+        f"{which}: the zero frequency is not measured, so no image can be "
+        "reconstructed; check the mask's order and axis"
     )
 
 

@@ -80,6 +80,27 @@ def read_stored_mask(file: str) -> StoredMask:
     return _read(path, status.st_mtime_ns, status.st_size)
 
 
+def require_centre_somehow(stored: StoredMask) -> None:
+    """Refuse masks that miss the zero frequency whatever their axes are.
+
+    Which axes a matrix has depends on the scan, [mask, line] or [row, column].
+
+    Raises:
+        InputError: they do.
+    """
+    values = stored.values
+    forms = [values] if values.ndim == 3 else [np.atleast_2d(values)[:, :, None]]
+    forms += [values[None]] if values.ndim == 2 else []
+    errors = []
+    for form in forms:
+        try:
+            require_centre(np.fft.ifftshift(form, (1, 2)), stored.place)
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == len(forms):
+        raise errors[-1]
+
+
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, _changed: int, _size: int) -> StoredMask:
     """Read and check one state of a file."""
@@ -93,7 +114,7 @@ def _read(path: Path, _changed: int, _size: int) -> StoredMask:
     for name, arrange in VARIABLES.items():
         array = arrays.get(name)
         if array is not None:
-            place = f"{path}: {name or 'the array'}"
+            place = f"{path}: {name}".removesuffix(": ")
             variable = "masks" if name == "RAll" else name
             return StoredMask(_checked(place, arrange(array)), variable, place)
     raise InputError(

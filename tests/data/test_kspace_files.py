@@ -100,6 +100,27 @@ def test_a_mask_has_the_order_of_the_kspace_beside_it(image, tmp_path):
         np.testing.assert_array_equal(mask, wanted)
 
 
+@pytest.mark.parametrize("by", ["file", "user"])
+def test_kspace_of_numpys_default_norm_becomes_orthonormal(by, image, tmp_path, write):
+    kspace = np.fft.fft2(image)
+    attributes = {"kspace_convention": "plain", "kspace_norm": "backward"}
+    if by == "user":
+        attributes = {}
+    path = write.hdf5(tmp_path, attributes=attributes, kspace=kspace)
+    convention, norm = ("plain", "backward") if by == "user" else ("", "")
+    found = load_kspace(path, convention, norm)
+    close_to_plain(found, image)
+    words = {"file": "from the file", "user": "given"}[by]
+    assert str(found.storage) == f"k-space plain ({words}), norm backward ({words})"
+
+
+def test_a_scanners_header_is_noticed(image, tmp_path, write):
+    kspace = stored(image, "centred")
+    path = write.hdf5(tmp_path, kspace=kspace, ismrmrd_header="<ismrmrdHeader/>")
+    assert load_kspace(path).from_scanner
+    assert not load_kspace(write.hdf5(tmp_path, kspace=kspace)).from_scanner
+
+
 def test_scales_beyond_float32_are_kept(image, tmp_path):
     path = tmp_path / "scan.npz"
     np.savez(path, kspace=stored(image, "centred") * 1e60)
@@ -112,7 +133,10 @@ BAD = {
     "wrong variable": ({"data": np.ones((4, 4), complex)}, "array `kspace`"),
     "rank": ({"kspace": np.ones(4, complex)}, r"\[frame, row, column\]"),
     "empty": ({"kspace": np.ones((0, 4, 4), complex)}, r"\[frame, row, column\]"),
-    "coils": ({"kspace": np.ones((2, 15, 4, 4), complex)}, "15 coils"),
+    "coils": (
+        {"kspace": np.ones((2, 15, 4, 4), complex)},
+        r"15 coils.*reshape\(-1, 4, 4\)",
+    ),
     "real": ({"kspace": np.ones((2, 4, 4))}, "complex values"),
     "words": ({"kspace": np.array(["a", "b"])}, "complex values"),
     "NaN": ({"kspace": np.full((4, 4), np.nan + 0j)}, "NaN"),

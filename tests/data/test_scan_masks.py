@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.scan_masks import (
+    given_masks,
     line_masks,
     measured_mask,
     narrow,
@@ -10,6 +11,7 @@ from emrnas_jax.data.scan_masks import (
     sized_masks,
 )
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.mask_files import StoredMask
 
 
 @pytest.fixture
@@ -94,3 +96,63 @@ def test_lines_marked_outside_the_acquired_window_do_not_count(lines):
 def test_a_mask_of_what_was_discarded_is_refused(lines):
     with pytest.raises(InputError, match="1 means measured"):
         measured_mask(~lines[None, :, None], lines[None, :, None], "mask")
+
+
+SQUARE = (3, 64, 64)
+CENTRE = np.abs(np.arange(64) - 32) < 3
+MEASURED = CENTRE | (np.arange(64) % 5 == 0)  # zero frequency in the middle
+
+
+def laid(values, shape=SQUARE, variable="mask", axis="rows"):
+    """What becomes of the masks of a file, with the zero frequency in the middle."""
+    stored = StoredMask(values, variable, "masks.npz")
+    return np.fft.fftshift(given_masks(stored, shape, None, axis, "scan"), axes=(1, 2))
+
+
+def test_a_matrix_of_the_frames_size_is_one_mask_of_rows_or_columns():
+    for variable in ("mask", "masks", ""):
+        for shape in (SQUARE, (64, 64, 64)):
+            rows = np.repeat(MEASURED[:, None], 64, axis=1)
+            for matrix, wanted in (
+                (rows, MEASURED[:, None]),
+                (rows.T, MEASURED[None]),
+            ):
+                found = laid(matrix, shape, variable)
+                np.testing.assert_array_equal(found, [wanted] * shape[0])
+
+
+def test_a_matrix_of_samples_is_one_mask():
+    random = np.random.default_rng(0)
+    samples = (CENTRE[:, None] & CENTRE) | (random.random((64, 64)) < 0.2)
+    np.testing.assert_array_equal(laid(samples, variable=""), [samples] * 3)
+
+
+@pytest.mark.parametrize(("variable", "count"), [("masks", 64), ("", 64), ("", 3)])
+def test_a_list_of_masks_of_the_frames_size_is_asked_about(variable, count):
+    random = np.random.default_rng(0)
+    masks = CENTRE | (random.random((64, 64)) < 0.2)
+    with pytest.raises(InputError, match=r"scan: --mask=masks.npz: \(64, 64\) may be"):
+        laid(masks, (count, 64, 64), variable)
+    found = laid(masks[:, :, None], (64, 64, 64), variable)
+    np.testing.assert_array_equal(found, masks[:, :, None])
+
+
+def test_a_list_of_masks_is_one_for_each_frame():
+    masks = np.stack([CENTRE, MEASURED, CENTRE | (np.arange(64) % 7 == 0)])
+    np.testing.assert_array_equal(laid(masks), masks[:, :, None])
+    np.testing.assert_array_equal(laid(masks, axis="columns"), masks[:, None])
+    np.testing.assert_array_equal(laid(masks[:1]), [masks[0, :, None]] * 3)
+    with pytest.raises(InputError, match="2 masks for 3 frames"):
+        laid(masks[:2])
+    with pytest.raises(InputError, match="has 64 lines, and the frames are 60 x 48"):
+        laid(masks, (3, 60, 48))
+
+
+def test_inverted_masks_of_every_form_are_refused():
+    rows = np.repeat(MEASURED[:, None], 64, axis=1)
+    for values in (MEASURED, MEASURED[None], rows, rows.T, rows[None], rows[:, :1]):
+        laid(values)
+        with pytest.raises(InputError, match="store 1 - mask"):
+            laid(~values)
+        with pytest.raises(InputError, match=r"np\.fft\.fftshift"):
+            laid(np.fft.ifftshift(values))

@@ -1,3 +1,4 @@
+import contextlib
 from typing import Any
 
 import h5py
@@ -11,7 +12,8 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import Settings, reconstruct_files
-from emrnas_jax.inference.tally import summary
+from emrnas_jax.inference.tally import repeated_doubts, summary
+from emrnas_jax.mri.mask_files import StoredMask
 
 BATCH = 4
 
@@ -350,3 +352,105 @@ def test_total_variation_reconstructs_files_and_knows_its_results_again(
         assert file.attrs["model"] == "tv"
     again = reconstruct_files(load_model("tv"), settings)
     assert (again.done, again.skipped) == (0, 2)
+
+
+def test_no_error_of_any_type_ends_a_folder(
+    scans, kspace, reconstruct, monkeypatch, capsys
+):
+    errors = [KeyError("x"), ZeroDivisionError("division"), RecursionError(), OSError()]
+    for name in "abcde":
+        write_kspace(scans / f"{name}.npz", kspace)
+
+    def read(path, how):
+        if (number := "abcd".find(path.stem)) >= 0:
+            raise errors[number]
+        return read_scan(path, how)
+
+    monkeypatch.setattr("emrnas_jax.inference.jobs.read_scan", read)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (1, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in lines] == [
+        str(scans / f"{name}.npz") for name in "abcd"
+    ]
+    assert "unexpected ZeroDivisionError (division)" in lines[1]
+
+
+def test_files_of_a_group_that_fails_are_tried_alone(
+    scans, random, reconstruct, monkeypatch, capsys
+):
+    for name in "abcd":
+        image = random.random((1, 16, 16))
+        kspace = np.fft.fft2(image, norm="ortho") * (np.arange(16) % 2 == 0)[:, None]
+        write_kspace(scans / f"{name}.npz", kspace)
+
+    def fails(model, group, batch, progress):
+        if any(scan.subjects == ("c",) for scan in group):
+            raise FloatingPointError("of c")
+        return reconstruct_together(model, group, batch, progress)
+
+    monkeypatch.setattr("emrnas_jax.inference.jobs.reconstruct_together", fails)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (3, 1)
+    [error] = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error")]
+    assert error.startswith(f"error: {scans / 'c.npz'}: ")
+
+
+def test_doubts_are_counted_and_kept_in_every_result(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    for name in "abc":
+        write_kspace(scans / f"{name}.npz", kspace.swapaxes(1, 2))
+    tally = reconstruct()
+    [(doubt, count)] = tally.doubtful.items()
+    assert count == 3
+    assert repeated_doubts(tally) == [f"3 of 3 files: {doubt}"]
+    assert capsys.readouterr().err.count("warning:") == 1
+    for name in "abc":
+        with h5py.File(tmp_path / "out" / f"{name}.h5") as file:
+            assert file.attrs["warnings"] == doubt
+
+
+def test_the_line_of_a_file_and_its_result_say_how_kspace_was_taken(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    write_kspace(scans / "a.npz", kspace)
+    reconstruct()
+    taken = "k-space plain (from the file), norm ortho (assumed)"
+    assert f"a.npz: 2 frames, {taken}; " in capsys.readouterr().out
+    with h5py.File(tmp_path / "out" / "a.h5") as file:
+        assert file.attrs["stored_as"] == taken
+
+
+def test_the_time_of_a_file_does_not_include_compilation(
+    scans, kspace, make_model, tmp_path, monkeypatch
+):
+    class Watch:
+        seconds = 3.0
+
+    monkeypatch.setattr(
+        "emrnas_jax.inference.jobs.computing", lambda: contextlib.nullcontext(Watch())
+    )
+    write_kspace(scans / "a.npz", kspace)
+    settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
+    tally = reconstruct_files(load_model(make_model()), settings)
+    assert "in 3.0 s, 1.500 s per frame" in summary(tally)
+
+
+def test_masks_that_do_not_fit_fail_their_file_alone(
+    scans, random, reconstruct, tmp_path, capsys
+):
+    lines = np.abs(np.arange(16) - 8) < 3
+    images = np.zeros((1, 16, 16))
+    images[:, 4:12, 4:12] = 1 + random.random((1, 8, 8))
+    for name, count in (("few", 1), ("many", 16)):
+        kspace = np.fft.fft2(np.repeat(images, count, 0), norm="ortho")
+        write_kspace(scans / f"{name}.npz", kspace)
+    masks = np.repeat(lines[:, None], 16, axis=1)
+    for values, done in ((masks, 2), (masks[:, :1], 2), (~masks, 0)):
+        reading = Reading("magnitude", "rows", masks=StoredMask(values, "", "m.npy"))
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        tally = reconstruct(reading=reading, output=out)
+        assert (tally.done, tally.failed) == (done, 2 - done)
+    assert read(tmp_path / "1" / "many.h5", "mask").shape == (16, 16, 1)
+    assert "Traceback" not in capsys.readouterr().err

@@ -57,7 +57,7 @@ def test_masks_in_the_other_order_are_refused(masks):
 
 def test_the_mask_that_is_wrong_is_named(masks):
     masks[7] = ~masks[7]
-    with pytest.raises(InputError, match=r"masks: mask 7 "):
+    with pytest.raises(InputError, match=r"masks, mask 7: "):
         require_centre(masks, "masks")
 
 
@@ -74,5 +74,5 @@ def test_masks_of_samples_are_tested_around_their_corner():
 
 def test_a_mask_without_the_zero_frequency_is_refused():
     mask = (np.arange(64) % 2 == 1)[None, :, None]
-    with pytest.raises(InputError, match="does not measure the zero frequency"):
+    with pytest.raises(InputError, match="the zero frequency is not measured"):
         require_centre(mask, "mask")
