@@ -16,20 +16,14 @@ from emrnas_jax.errors import InputError
 
 
 def takes(path: Path) -> bool:
-    """Return whether the file is HDF5 with real `images`."""
-    dtype = hdf5.datasets(path).get("images")
-    return dtype is not None and dtype.kind != "c"
+    """Return whether the file is HDF5 with `images` of 8-bit grey levels."""
+    return hdf5.datasets(path).get("images") == np.uint8
 
 
 def read(path: Path) -> Iterator[NamedImage]:
     """Yield the images of one file."""
     images = hdf5.load(path, "images")
     require_axes(images.shape, "image row column", f"{path}: `images`")
-    if images.dtype != np.uint8:
-        raise InputError(
-            f"{path}: `images`: expected uint8 grey levels or complex values, found "
-            f"{images.dtype}; scale to 0..255 and convert"
-        )
     for number, image in zip(image_numbers(path, len(images)), images, strict=True):
         yield NamedImage(path.stem, number, 0, image)
 

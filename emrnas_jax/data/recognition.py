@@ -1,5 +1,7 @@
 """Which source the files of a folder belong to."""
 
+import collections
+from collections.abc import Sequence
 from pathlib import Path
 
 from emrnas_jax.data import (
@@ -10,6 +12,7 @@ from emrnas_jax.data import (
     complex_hdf5,
     hdf5,
     magnitude_hdf5,
+    real_hdf5,
     york,
 )
 from emrnas_jax.data.source import NamedImage, Source, read_file
@@ -20,6 +23,7 @@ SOURCES = (
     cardiac_png.SOURCE,
     cardiac_hdf5.SOURCE,
     magnitude_hdf5.SOURCE,
+    real_hdf5.SOURCE,
     complex_hdf5.SOURCE,
     calgary_nifti.SOURCE,
     calgary_raw.SOURCE,
@@ -43,18 +47,14 @@ def recognise(path: Path) -> tuple[Source, list[Path]]:
             f"{path}: cannot be opened ({error.strerror}); give a folder of images"
         ) from error
     if not files:
-        raise InputError(f"{path}: holds no files; it should hold one of\n{_known()}")
+        raise InputError(f"{path}: holds no files; {known()}")
     found: dict[str, list[Path]] = {}
     sources = {source.name: source for source in SOURCES}
     for file in files:
         if source := _source_of(file):
             found.setdefault(source.name, []).append(file)
     if not found:
-        names = ", ".join(file.name for file in files[:3])
-        raise InputError(
-            f"{path}: nothing recognised in {len(files)} files ({names}...); known "
-            f"are\n{_known()}"
-        )
+        raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
     if len(found) > 1:
         kinds = "; ".join(
             f"{len(those)} of {name}, such as {those[0].name}"
@@ -93,12 +93,31 @@ def _source_of(file: Path) -> Source | None:
         if source.takes(file):
             return source
     if file.suffix in hdf5.SUFFIXES:
-        raise InputError(
-            f"{file}: found the datasets {sorted(hdf5.datasets(file)) or 'none'}; "
-            f"known are\n{_known()}"
-        )
+        found = sorted(hdf5.datasets(file)) or "none"
+        raise InputError(f"{file}: found the datasets {found}; {known()}")
     return None
 
 
-def _known() -> str:
-    return "\n".join(f"  {source.files}" for source in SOURCES)
+def described(files: Sequence[Path]) -> str:
+    """Return how many files there are, of which endings, and the name of one."""
+    if not files:
+        return "0 files"
+    endings = collections.Counter(file.suffix or "no ending" for file in files)
+    kinds = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(4))
+    plural = "s" * (len(files) != 1)
+    return f"{len(files)} file{plural} ({kinds}; such as {files[0].name})"
+
+
+def known(*others: str) -> str:
+    """Return what files are known, and how others are made known.
+
+    Args:
+        others: files that are known beside those of the sources.
+    """
+    lines = "\n".join(f"  {files}" for files in (*others, *(s.files for s in SOURCES)))
+    return (
+        f"known are\n{lines}\nWrite other images (PNG, DICOM, .npy) as one HDF5 file "
+        "for each subject:\n"
+        '  with h5py.File("subject_1.h5", "w") as file:\n'
+        '      file["images"] = images  # [image, row, column]'
+    )

@@ -26,7 +26,7 @@ from emrnas_jax.data.kspace_checks import (
     require_scale,
 )
 from emrnas_jax.data.kspace_files import StoredKspace, holds_kspace, load_kspace
-from emrnas_jax.data.recognition import SOURCES, recognise
+from emrnas_jax.data.recognition import SOURCES, described, known, recognise
 from emrnas_jax.data.scan_masks import (
     Masks,
     given_masks,
@@ -133,7 +133,8 @@ def find_scans(path: Path) -> list[Path]:
     ]
     if not found:
         raise InputError(
-            f"{path}: nothing recognised in {len(files)} files; known are\n{_known()}"
+            f"{path}: nothing recognised in {described(files)}; "
+            f"{known(kspace_files.FILES)}"
         )
     return sorted(found)
 
@@ -152,13 +153,11 @@ def read_scan(path: Path, how: Reading) -> Scan:
         return _from_kspace(path, load_kspace(path, how.convention, how.norm), how)
     if path.suffix in hdf5.SUFFIXES and not any(s.takes(path) for s in SOURCES):
         found = sorted(hdf5.datasets(path)) or "none"
-        raise InputError(f"{path}: found the datasets {found}; known are\n{_known()}")
+        raise InputError(
+            f"{path}: found the datasets {found}, none of `kspace`, `images` and "
+            "`frames`; store k-space [frame, row, column] or images so"
+        )
     return _from_images(path, how)
-
-
-def _known() -> str:
-    known = (kspace_files.FILES, *(source.files for source in SOURCES))
-    return "\n".join(f"  {files}" for files in known)
 
 
 def _from_images(path: Path, how: Reading) -> Scan:

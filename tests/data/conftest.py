@@ -87,6 +87,11 @@ def _magnitude(folder, random):
     return write_hdf5(folder, "magnitude.h5", images=images)
 
 
+def _real(folder, random):
+    images = random.random((3, 12, 10)) * 900
+    return write_hdf5(folder, "real.h5", images=images)
+
+
 def _complex(folder, random):
     parts = random.normal(size=(2, 3, 12, 10))
     return write_hdf5(folder, "complex.h5", images=parts[0] + 1j * parts[1])
@@ -105,6 +110,7 @@ GOOD_FILES = {
     "cardiac_png": _png,
     "cardiac_hdf5": _cardiac,
     "magnitude_hdf5": _magnitude,
+    "real_hdf5": _real,
     "complex_hdf5": _complex,
     "calgary_nifti": _nifti,
     "calgary_raw": _raw,

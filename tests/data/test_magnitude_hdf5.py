@@ -21,9 +21,3 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path, write, levels, numbers):
     path = write.hdf5(tmp_path, images=levels[0], image_number=numbers)
     with pytest.raises(InputError, match="`image_number`: expected 3 integers"):
         read_images(path)
-
-
-def test_real_numbers_are_refused(tmp_path, write, levels):
-    path = write.hdf5(tmp_path, images=levels[0] / 255)
-    with pytest.raises(InputError, match="uint8 grey levels or complex values"):
-        read_images(path)
