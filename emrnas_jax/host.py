@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,7 +52,12 @@ def keep_freed_memory() -> None:
 
 
 def keep_compiled_programs(folder: Path) -> None:
-    """Keep compiled programs in `folder`, so that the next start need not compile."""
+    """Keep compiled programs in `folder`, so that the next start need not compile.
+
+    Where `JAX_COMPILATION_CACHE_DIR` is set, JAX keeps them there instead.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 

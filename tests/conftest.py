@@ -1,4 +1,8 @@
-"""Settings of every test: four CPU devices, and silent broadcasting is an error."""
+"""Settings of every test: four CPU devices, and silent broadcasting is an error.
+
+Compiled programs are kept in `.jax_cache`, for the other worker, for the programs that
+tests start, and for the next time.
+"""
 
 import os
 from pathlib import Path
@@ -8,6 +12,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 )
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".jax_cache")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import jax
 import numpy as np
