@@ -184,3 +184,22 @@ def measured_mask(mask: Masks, present: Masks, place: str) -> Masks:
             "check the mask's axis and order, and that 1 means measured"
         )
     return narrow(both)
+
+
+def doubts_of_zeros(marked: Masks, measured: Masks) -> list[str]:
+    """Return a sentence where k-space is zero on a part of what a mask marks.
+
+    Args:
+        marked: the mask as it was given.
+        measured: what is left of it, `measured_mask`.
+    """
+    shape = np.broadcast_shapes(marked.shape, measured.shape)
+    total, left = (
+        np.count_nonzero(np.broadcast_to(mask, shape)) for mask in (marked, measured)
+    )
+    if left == total:
+        return []
+    return [
+        f"k-space is zero on {1 - left / total:.0%} of what the mask marks as "
+        "measured; that counts as not measured"
+    ]

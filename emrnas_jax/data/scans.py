@@ -29,6 +29,7 @@ from emrnas_jax.data.kspace_files import StoredKspace, holds_kspace, load_kspace
 from emrnas_jax.data.recognition import SOURCES, described, known, recognise
 from emrnas_jax.data.scan_masks import (
     Masks,
+    doubts_of_zeros,
     given_masks,
     line_masks,
     measured_mask,
@@ -187,7 +188,7 @@ def _from_images(path: Path, how: Reading) -> Scan:
 def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
     kspace = stored.kspace
     present = nonzero_mask(kspace)
-    mask = _given_mask(path, stored, present, how)
+    mask, from_where = _given_mask(path, stored, present, how)
     filled = present.any(axis=(1, 2))
     if not filled.all():
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
@@ -195,19 +196,21 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
     kspace, present = kspace[filled], present[filled]
     mask = None if mask is None else mask[filled]
     complete = how.fully_sampled or bool(present.all())
+    doubts = list(stored.doubts)
     if not complete:
         if mask is None:
             require_centre(present, f"{path}: `kspace` that is not zero")
-            mask = present
+            mask, from_where = present, "mask from its zeros"
         else:
             place = f"{path}: " + ("`mask`" if how.masks is None else "--mask")
-            mask = measured_mask(mask, present, place)
+            marked, mask = mask, measured_mask(mask, present, place)
+            doubts += doubts_of_zeros(marked, mask)
         kspace = np.where(mask, kspace, 0)
     # On the host: files are read while the device is busy, and a compiled transform
     # would be compiled for every number of frames.
     images = np.fft.ifft2(kspace, norm="ortho")
     largest = stored.largest * float(np.abs(images).max())
-    doubts = _image_doubts(path, stored, images, largest, how.scale)
+    doubts += _image_doubts(path, stored, images, largest, how.scale)
     scale = how.scale or largest
     unit = scale / stored.largest  # the intensity that is to be 1, as `images` have it
     return Scan(
@@ -218,8 +221,8 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
         kspace=None if complete else (kspace / unit).astype(np.complex64),
         mask=mask,
         scale=scale,
-        stored_as=str(stored.storage),
-        doubts=(*stored.doubts, *doubts),
+        stored_as=f"{stored.storage}, {from_where}",
+        doubts=tuple(doubts),
     )
 
 
@@ -242,16 +245,21 @@ def _image_doubts(
 
 def _given_mask(
     path: Path, stored: StoredKspace, present: Masks, how: Reading
-) -> Masks | None:
-    """Return the mask of the user, or of the file; None where it leaves nothing out."""
+) -> tuple[Masks | None, str]:
+    """Return the mask of the user, or of the file, and in words where it is from.
+
+    The mask is None where it leaves nothing out.
+    """
     count, *size = stored.kspace.shape
     if how.masks is not None:
+        from_where = "mask given"
         mask = given_masks(
             how.masks, stored.kspace.shape, present, how.phase_encode, str(path)
         )
     elif stored.mask is None:
-        return None
+        return None, "complete"
     else:
+        from_where = "mask from the file"
         place = f"{path}: `mask`"
         if stored.mask.ndim == 1:
             lines = stored.mask[None]
@@ -260,7 +268,7 @@ def _given_mask(
             mask = sized_masks(stored.mask, size, place)
         require_centre(mask, place)
         mask = one_each(mask, count, place)
-    return None if mask.all() else mask
+    return (None, "complete") if mask.all() else (mask, from_where)
 
 
 def _as_trained(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.scan_masks import (
+    doubts_of_zeros,
     given_masks,
     line_masks,
     measured_mask,
@@ -90,7 +91,11 @@ def test_lines_marked_outside_the_acquired_window_do_not_count(lines):
     window = np.ones(8, bool)
     window[np.flatnonzero(lines)[0]] = False
     given, present = lines[None, :, None], (lines & window)[None, :, None]
-    np.testing.assert_array_equal(measured_mask(given, present, "mask"), present)
+    found = measured_mask(given, present, "mask")
+    np.testing.assert_array_equal(found, present)
+    assert not doubts_of_zeros(given, given)
+    [doubt] = doubts_of_zeros(given, found)
+    assert "zero on 33% of what the mask marks" in doubt
 
 
 def test_a_mask_of_what_was_discarded_is_refused(lines):

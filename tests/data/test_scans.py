@@ -103,6 +103,23 @@ def test_complete_kspace_with_a_mask_is_complete_and_keeps_the_mask(image, lines
     np.testing.assert_array_equal(scan.mask, np.stack([lines[:, None]] * 2))
 
 
+def test_it_is_said_where_the_mask_is_from(image, lines, save):
+    kspace = kspace_of(image)
+    mask = lines[:, None]
+    given = Reading(
+        "magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)), norm="ortho"
+    )
+    for arrays, how, words in (
+        ({"kspace": kspace}, MAGNITUDE, "complete"),
+        ({"kspace": kspace * mask}, MAGNITUDE, "mask from its zeros"),
+        ({"kspace": kspace * mask, "mask": mask}, MAGNITUDE, "mask from the file"),
+        ({"kspace": kspace * mask}, given, "mask given"),
+    ):
+        stored_as = read_scan(save(**arrays), how).stored_as
+        assert stored_as.startswith("k-space plain (from the file), norm ortho (")
+        assert stored_as.endswith(f", {words}")
+
+
 def test_a_mask_of_ones_leaves_the_mask_to_be_drawn(image, save):
     path = save(kspace=kspace_of(image), mask=np.ones(10))
     assert read_scan(path, MAGNITUDE).mask is None

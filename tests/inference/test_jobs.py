@@ -416,7 +416,7 @@ def test_the_line_of_a_file_and_its_result_say_how_kspace_was_taken(
 ):
     write_kspace(scans / "a.npz", kspace)
     reconstruct()
-    taken = "k-space plain (from the file), norm ortho (assumed)"
+    taken = "k-space plain (from the file), norm ortho (assumed), mask from its zeros"
     assert f"a.npz: 2 frames, {taken}; " in capsys.readouterr().out
     with h5py.File(tmp_path / "out" / "a.h5") as file:
         assert file.attrs["stored_as"] == taken
