@@ -31,7 +31,8 @@ from emrnas_jax.data.kspace_conventions import CONVENTIONS, NORMS
 from emrnas_jax.data.scans import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
-from emrnas_jax.inference.jobs import Settings, reconstruct_files
+from emrnas_jax.inference.jobs import reconstruct_files
+from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.precision import PRECISIONS

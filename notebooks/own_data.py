@@ -52,7 +52,8 @@ from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.recognition import SOURCES, recognise
 from emrnas_jax.data.scans import Reading
 from emrnas_jax.inference import load_model, reconstruct_kspace
-from emrnas_jax.inference.jobs import Settings, reconstruct_files
+from emrnas_jax.inference.jobs import reconstruct_files
+from emrnas_jax.inference.plan import Settings
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.reporting.pairs import comparison_tables

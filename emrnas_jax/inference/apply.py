@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import (
     Array,
     Bool,
-    Complex,
     Complex64,
     Float,
     Float32,
@@ -27,34 +26,14 @@ from jaxtyping import (
 from numpy.typing import ArrayLike
 
 from emrnas_jax.data.dataset import frame_ids
-from emrnas_jax.data.kspace_checks import (
-    doubt_of_norm,
-    doubts_of_origin,
-    require_order,
-    require_scale,
-)
-from emrnas_jax.data.kspace_conventions import (
-    CONVENTIONS,
-    NORMS,
-    ORDERS,
-    Storage,
-    stated,
-)
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
-from emrnas_jax.data.scan_masks import (
-    Masks,
-    line_masks,
-    nonzero_mask,
-    one_each,
-    sized_masks,
-)
 from emrnas_jax.data.scans import Scan
 from emrnas_jax.devices import divisible
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
+from emrnas_jax.inference.arguments import check_arguments
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.mri.mask_checks import require_centre
 from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
 from emrnas_jax.reporting.scan_files import Images, ReconstructedScan
 
@@ -110,98 +89,22 @@ def reconstruct_kspace(
         InputError: k-space and mask do not fit each other, cannot be used, or are
             certainly not stored as is said.
     """
-    model = model if isinstance(model, TrainedNetwork) else load_model(model)
-    storage = Storage(
-        stated(convention, "", "plain", CONVENTIONS, "convention"),
-        stated(norm, "", "ortho", NORMS, "norm"),
-        is_flag=False,
-    )
     if batch < 1:
         raise InputError(f"batch: found {batch}; give at least 1")
-    stored = _complex_frames(kspace)
-    doubts = require_order(stored, storage, "kspace")
-    largest = float(np.abs(stored).max())  # may be beyond float32
-    frames = storage.convert(stored / largest)
-    masks = _masks_of(mask, frames, storage, model.record.sampling["phase_encode"])
-    frames = np.where(masks, frames, 0)
-    largest /= storage.factor(*frames.shape[1:])
-    if not frames.any():
-        raise InputError("kspace: found only zeros where the mask is True")
-    pixels = np.fft.ifft2(frames, norm="ortho")
-    brightest = largest * float(np.abs(pixels).max())
-    if scale is not None:
-        require_scale(scale, brightest, "scale")
-    doubts += doubts_of_origin(pixels, storage, "kspace")
-    doubts += doubt_of_norm(brightest, pixels[0].size, storage)
-    for doubt in doubts:
+    model = model if isinstance(model, TrainedNetwork) else load_model(model)
+    given = check_arguments(
+        kspace, mask, scale, convention, norm, model.record.sampling["phase_encode"]
+    )
+    for doubt in given.doubts:
         LOG.warning("kspace: %s", doubt)
-    scale = brightest if scale is None else scale
     images = in_batches(
         lambda *arrays: _reconstruct_kspace(model, *arrays).reconstruction,
         batch,
-        (frames * (largest / scale)).astype(np.complex64),
-        masks,
+        given.kspace,
+        given.masks,
     )
-    found = intensities(images, scale, model.record.images)
+    found = intensities(images, given.scale, model.record.images)
     return found.reshape(np.shape(kspace))
-
-
-def _complex_frames(kspace: ArrayLike) -> Complex[np.ndarray, "frame height width"]:
-    """Return k-space with one axis of frames, if it is k-space."""
-    values = np.asarray(kspace)
-    if values.dtype.kind != "c":
-        raise InputError(f"kspace: expected complex values, found {values.dtype}")
-    if values.ndim < 2 or not values.size:
-        raise InputError(
-            "kspace: expected the axes [height, width] or [..., height, width], found "
-            f"the shape {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise InputError("kspace: found NaN or infinite values")
-    if not values.any():
-        raise InputError("kspace: found only zeros")
-    return values.reshape(-1, *values.shape[-2:])
-
-
-def _masks_of(
-    mask: ArrayLike | None,
-    kspace: Complex[np.ndarray, "frame height width"],
-    storage: Storage,
-    phase_encode: str,
-) -> Masks:
-    """Return a mask for each frame, zero frequency first.
-
-    Args:
-        mask: as the user gives it, in the order of the stored k-space.
-        kspace: in the package's convention.
-        storage: how it was stored.
-        phase_encode: the network's axis.
-    """
-    present = nonzero_mask(kspace)
-    if mask is None:
-        if present.all():
-            raise InputError(
-                "mask: found None, and no sample of kspace is zero, so nothing tells "
-                "which were measured; give the mask"
-            )
-        require_centre(present, "kspace that is not zero")
-        return present
-    given = np.asarray(mask)
-    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
-        raise InputError(f"mask: expected only 0 and 1, found other {given.dtype}")
-    if not given.ndim or not given.any():
-        raise InputError("mask: marks nothing as measured")
-    given = given.astype(bool)
-    if ORDERS[storage.convention.value] == "middle":
-        given = np.fft.ifftshift(given, (-1,) if given.ndim == 1 else (-2, -1))
-    size = kspace.shape[1:]
-    if given.ndim == 1:
-        found = line_masks(given[None], size, present, phase_encode, "mask")
-    else:
-        # Of any number of leading axes, as `kspace` has them.
-        found = sized_masks(given.reshape(-1, *given.shape[-2:]), size, "mask")
-    require_centre(found, "mask")
-    return one_each(found, len(kspace), "mask")
 
 
 class Reconstructed(NamedTuple):

@@ -11,33 +11,27 @@ masks. Frames are never padded to a common size: data consistency is exact only 
 the Fourier transform of the image's own size.
 """
 
-import collections
 import contextlib
-import dataclasses
-import hashlib
 import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import jax
-import numpy as np
 
 from emrnas_jax import processes
-from emrnas_jax.data.scans import Reading, Scan, find_scans, read_scan
+from emrnas_jax.data.scans import Scan, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
 from emrnas_jax.inference.apply import (
-    BATCH,
     Reconstructed,
     one_by_one,
     reconstruct_together,
 )
 from emrnas_jax.inference.doubts import doubts
 from emrnas_jax.inference.overlap import overlapped
+from emrnas_jax.inference.plan import Job, Settings, plan
 from emrnas_jax.inference.stopwatch import computing
 from emrnas_jax.inference.tally import Outcome, Tally
 from emrnas_jax.inference.trained import TrainedNetwork
@@ -51,35 +45,6 @@ from emrnas_jax.reporting.scan_files import (
 LOG = logging.getLogger("emrnas_jax")
 
 WAITING = 4  # batches of frames that wait for more of their kind
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the flags say.
-
-    Attributes:
-        input: a file, or a folder of files.
-        output: folder of the results.
-        reading: how files are to be understood.
-        batch: frames at once.
-        overwrite: replace results that are there.
-    """
-
-    input: Path
-    output: Path
-    reading: Reading
-    batch: int = BATCH
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file, where its results go, and what says that they are its own."""
-
-    source: Path
-    result: Path
-    preview: Path
-    made_from: dict
 
 
 Result = TypeVar("Result")
@@ -152,61 +117,6 @@ class _Found(NamedTuple):
     together: Reconstructed
     doubts: list[list[str]]
     seconds_per_frame: float
-
-
-def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
-    """Return what is to be done, before anything is.
-
-    Raises:
-        InputError: there are no files, or the folder for the results cannot be used.
-    """
-    files = find_scans(settings.input)
-    output = settings.output
-    if output.resolve() == files[0].parent.resolve():
-        raise InputError(f"--output={output} is the folder of the input; give another")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output={output}: cannot be made ({error})") from error
-    # In lower case, because some file systems do not tell A.h5 from a.h5.
-    stems = collections.Counter(_stem(file).lower() for file in files)
-    return [_job(model, settings, file, stems) for file in files]
-
-
-def _job(
-    model: TrainedNetwork, settings: Settings, file: Path, stems: collections.Counter
-) -> Job:
-    name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
-    status = file.stat()
-    reading = dataclasses.asdict(settings.reading)
-    del reading["masks"]  # can be large
-    return Job(
-        source=file,
-        result=settings.output / f"{name}.h5",
-        preview=settings.output / f"{name}.png",
-        made_from={
-            "input": str(file.resolve()),
-            "bytes": status.st_size,
-            "changed": status.st_mtime_ns,
-            **model.origin(),
-            "precision": model.record.settings.get("precision", "float32"),
-            "mask": _fingerprint(settings.reading),
-            **reading,
-        },
-    )
-
-
-def _fingerprint(reading: Reading) -> str | None:
-    """Return the given masks as text, None if none are given."""
-    if reading.masks is None:
-        return None
-    values = reading.masks.values
-    packed = np.packbits(values).tobytes()
-    return f"{values.shape} {hashlib.sha256(packed).hexdigest()}"
-
-
-def _stem(file: Path) -> str:
-    return Path(file.name.removesuffix(".gz")).stem
 
 
 def _attempt(work: Callable[[], Result]) -> Result | Exception:

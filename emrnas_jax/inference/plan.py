@@ -1,0 +1,98 @@
+"""Which files are to be reconstructed, and where the result of each goes."""
+
+import collections
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emrnas_jax.data.scans import Reading, find_scans
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference.apply import BATCH
+from emrnas_jax.inference.trained import TrainedNetwork
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the flags say.
+
+    Attributes:
+        input: a file, or a folder of files.
+        output: folder of the results.
+        reading: how files are to be understood.
+        batch: frames at once.
+        overwrite: replace results that are there.
+    """
+
+    input: Path
+    output: Path
+    reading: Reading
+    batch: int = BATCH
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file, where its results go, and what says that they are its own."""
+
+    source: Path
+    result: Path
+    preview: Path
+    made_from: dict
+
+
+def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
+    """Return what is to be done, before anything is.
+
+    Raises:
+        InputError: there are no files, or the folder for the results cannot be used.
+    """
+    files = find_scans(settings.input)
+    output = settings.output
+    if output.resolve() == files[0].parent.resolve():
+        raise InputError(f"--output={output} is the folder of the input; give another")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output={output}: cannot be made ({error})") from error
+    # In lower case, because some file systems do not tell A.h5 from a.h5.
+    stems = collections.Counter(_stem(file).lower() for file in files)
+    return [_job(model, settings, file, stems) for file in files]
+
+
+def _job(
+    model: TrainedNetwork, settings: Settings, file: Path, stems: collections.Counter
+) -> Job:
+    name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
+    status = file.stat()
+    reading = dataclasses.asdict(settings.reading)
+    del reading["masks"]  # can be large
+    return Job(
+        source=file,
+        result=settings.output / f"{name}.h5",
+        preview=settings.output / f"{name}.png",
+        made_from={
+            "input": str(file.resolve()),
+            "bytes": status.st_size,
+            "changed": status.st_mtime_ns,
+            **model.origin(),
+            "precision": model.record.settings.get("precision", "float32"),
+            "mask": _fingerprint(settings.reading),
+            **reading,
+        },
+    )
+
+
+def _fingerprint(reading: Reading) -> str | None:
+    """Return the given masks as text, None if none are given."""
+    if reading.masks is None:
+        return None
+    values = reading.masks.values
+    packed = np.packbits(values).tobytes()
+    return f"{values.shape} {hashlib.sha256(packed).hexdigest()}"
+
+
+def _stem(file: Path) -> str:
+    return Path(file.name.removesuffix(".gz")).stem
