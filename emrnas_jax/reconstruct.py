@@ -18,6 +18,7 @@ compiled once for every size of frames and form of masks, not once a file.
 In Python: `emrnas_jax.inference.reconstruct_kspace`.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.precision import PRECISIONS
-from emrnas_jax.mri.mask_files import read_stored_mask, require_centre_somehow
+from emrnas_jax.mri.mask_files import read_stored_mask, require_centre_of
 
 
 def define_flags() -> None:
@@ -115,6 +116,9 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     given: Any = flags.FLAGS
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be any
     with host.clear_errors():
         for name in ("model", "input", "output"):
             if not given[name].value:
@@ -123,7 +127,7 @@ def main(argv: Sequence[str]) -> int:
         masks = None
         if given.mask is not None:
             masks = read_stored_mask(given.mask)
-            require_centre_somehow(masks)
+            require_centre_of(masks)
         model = load_model(
             given.model, given.fold, given.network, given.precision, given.images
         )

@@ -9,7 +9,8 @@ rolled by half its size, or multiplied by a checkerboard. Both can be seen in th
 - Images in [0, 1] that were transformed without `norm="ortho"` come out too bright, by
   the square root of the number of their pixels (`doubt_of_norm`).
 
-What is certain raises InputError, what is doubtful is returned as a sentence. The
+What is certain raises InputError, what is doubtful is returned as a sentence. What the
+user states with the command is refused only if the zero frequency lies elsewhere. The
 thresholds were chosen on real images; `python scripts/kspace_conventions.py FOLDER`
 measures how often the tests are wrong there.
 """
@@ -17,15 +18,18 @@ measures how often the tests are wrong there.
 import math
 
 import numpy as np
-from jaxtyping import Complex, Float, Inexact, Int
+from jaxtyping import Complex, Float, Inexact
 
 from emrnas_jax.data.kspace_conventions import NORMS, ORDERS, Storage
 from emrnas_jax.errors import InputError
 
-# An image with a score below CERTAIN is rolled, one below DOUBTFUL perhaps. A right
-# image has a positive score, and the same image rolled by half its size the negative.
+# An image with a score below CERTAIN is rolled, one below DOUBTFUL perhaps. Nearly all
+# images have a positive score, and rolled by half their size the negative.
 CERTAIN, DOUBTFUL = -1.0, -0.1
-SMALLEST = 16  # pixels a side; smaller images show too little
+# The same for an image rolled along one axis, by so much more than as it is.
+ONE_AXIS = 2.0
+# Pixels a side: smaller images show too little to judge them, or to be certain.
+SMALLEST, SMALLEST_CERTAIN = 16, 64
 # Part of the energy along an axis within an eighth of the zero frequency; 0.86 and more
 # in all real k-space that was tried, complete or not.
 GATHERED = 0.5
@@ -33,6 +37,8 @@ GATHERED = 0.5
 UNIT_RANGE = (0.1, 1.5)
 # Largest intensity over `scale` outside which no network was trained.
 SCALE_RANGE = (0.02, 5.0)
+# Intensities that single precision and its squares hold.
+SINGLE_PRECISION = (1e-18, 1e18)
 
 AXES = ("rows", "columns")
 OTHER_ORIGIN = {"centred": "shifted", "shifted": "centred"}
@@ -63,16 +69,19 @@ def require_order(kspace: Kspace, storage: Storage, place: str) -> list[str]:
         return [
             f"the energy of k-space gathers around no frequency along the {axis}; "
             "check that this axis is in k-space, not in the image"
-            for axis, order in zip(AXES, found, strict=True)
-            if order is None
+            for axis, order, size in zip(AXES, found, kspace.shape[1:], strict=True)
+            if order is None and size >= SMALLEST
         ]
     where = {"first": "at index 0", "middle": "in the middle"}
-    if found != [other, other]:
-        [axis, *_] = [a for a, order in zip(AXES, found, strict=True) if order == other]
+    # The opposite of each other for odd sizes.
+    shift = {"first": "np.fft.fftshift", "middle": "np.fft.ifftshift"}[other]
+    if expected in found:
+        axis = found.index(other)
         raise InputError(
-            f"{place}: the zero frequency lies {where[other]} along the {axis} alone, "
-            f"and the convention {convention} has it {where[expected]}; apply "
-            f"np.fft.fftshift along the {axis} and store k-space again"
+            f"{place}: the zero frequency lies {where[other]} along the axis of the "
+            f"{AXES[axis]} alone, and the convention {convention} has it "
+            f"{where[expected]}; apply {shift}(kspace, axes={axis - 2}) and store it "
+            "again"
         )
     fitting = [name for name, order in ORDERS.items() if order == other]
     raise InputError(
@@ -83,7 +92,12 @@ def require_order(kspace: Kspace, storage: Storage, place: str) -> list[str]:
 
 
 def _order(kspace: Kspace, axis: int) -> str | None:
-    """Return where most energy gathers along an axis: "first", "middle" or None."""
+    """Return where most energy gathers along an axis: "first", "middle" or None.
+
+    Short axes are not judged: an eighth of them is a sample or two.
+    """
+    if kspace.shape[axis] < SMALLEST:
+        return None
     others = tuple(a for a in range(3) if a != axis)
     energy = np.sum(np.abs(kspace) ** 2, axis=others)
     distance = np.abs(np.fft.fftfreq(len(energy)))
@@ -111,24 +125,34 @@ def doubts_of_origin(images: Images, storage: Storage, place: str) -> list[str]:
         InputError: it is rolled, and nobody but the file says how k-space is stored.
     """
     score = middle_score(images)
-    if score >= DOUBTFUL:
+    along = _rolled_axes(images)
+    if score >= DOUBTFUL and not along:
         return []
     convention = storage.convention
-    if other := OTHER_ORIGIN.get(convention.value):
+    along = along or list(AXES)
+    if len(along) == 1:
+        axis = AXES.index(along[0])
+        way_out = (
+            "no convention has such images, so roll them with np.fft.fftshift(image, "
+            f"axes={axis - 2}) before their transform"
+        )
+    elif other := OTHER_ORIGIN.get(convention.value):
         way_out = f"use {storage.option('convention', other)}"
     else:
         centred = storage.option("convention", "centred")
         way_out = f"apply np.fft.fftshift to k-space and use {centred}"
-    if score < CERTAIN and convention.by != "given":
+    border = f"the image's border along the {' and the '.join(along)}"
+    large = min(images.shape[1:]) >= SMALLEST_CERTAIN
+    if large and score < CERTAIN and convention.by != "given":
         raise InputError(
             f"{place}: with the convention {convention} the object is wrapped round "
-            f"the image's border; {way_out}, or "
+            f"{border}; {way_out}, or give "
             f"{storage.option('convention', convention.value)} if it is right"
         )
     seems = "is" if score < CERTAIN else "may be"
     return [
-        f"with the convention {convention} the object {seems} wrapped round the "
-        f"image's border; look at the result, and if so {way_out}"
+        f"with the convention {convention} the object {seems} wrapped round {border}; "
+        f"look at the result, and if so {way_out}"
     ]
 
 
@@ -145,30 +169,44 @@ def middle_score(images: Images) -> float:
     Returns:
         0 for images smaller than SMALLEST on a side.
     """
+    return 0.0 if min(images.shape[1:]) < SMALLEST else _scores(images)[0]
+
+
+def _rolled_axes(images: Images) -> list[str]:
+    """Return the axis along which alone the images are rolled, if so; else nothing."""
     if min(images.shape[1:]) < SMALLEST:
-        return 0.0
+        return []
+    as_they_are, rolled = _scores(images)
+    if abs(rolled) - abs(as_they_are) < ONE_AXIS:
+        return []
+    return ["columns" if rolled > 0 else "rows"]
+
+
+def _scores(images: Images) -> tuple[float, float]:
+    """Return the score of the images as they are, and as rolled along the columns.
+
+    Rolling along both axes, or along the other one, changes the sign of either.
+    """
     magnitude = np.mean(np.abs(images), axis=0)
     floor = float(1e-3 * magnitude.mean() + np.finfo(np.float32).tiny)
-    middle, corners = (
-        np.median(magnitude[np.ix_(*(choose(size) for size in magnitude.shape))])
-        for choose in (_near_middle, _near_border)
+    rows, columns = (
+        {"middle": distance < 0.2, "border": distance > 0.8}
+        for distance in map(_position, magnitude.shape)
     )
-    contrast = math.log((middle + floor) / (corners + floor))
-    breaks = sum(_break(images, axis, floor) for axis in (1, 2))
-    return contrast / 2 + breaks / 4
+
+    def level(row: str, column: str) -> float:
+        block = magnitude[np.ix_(rows[row], columns[column])]
+        return math.log(float(np.median(block)) + floor)
+
+    along_rows, along_columns = (_break(images, axis, floor) / 4 for axis in (1, 2))
+    both = (level("middle", "middle") - level("border", "border")) / 2
+    one = (level("middle", "border") - level("border", "middle")) / 2
+    return both + along_rows + along_columns, one + along_rows - along_columns
 
 
 def _position(size: int) -> Float[np.ndarray, " size"]:
     """Return the distance of each pixel from the middle, 1 at the border."""
     return np.abs(np.arange(size) + 0.5 - size / 2) / (size / 2)
-
-
-def _near_middle(size: int) -> Int[np.ndarray, " pixel"]:
-    return np.flatnonzero(_position(size) < 0.2)
-
-
-def _near_border(size: int) -> Int[np.ndarray, " pixel"]:
-    return np.flatnonzero(_position(size) > 0.8)
 
 
 def _break(images: Images, axis: int, floor: float) -> float:
@@ -207,7 +245,8 @@ def doubt_of_norm(
         a sentence where the other norm fits better.
     """
     norm = storage.norm
-    if from_scanner:
+    # In small images both norms give intensities of about 1.
+    if from_scanner or pixels < SMALLEST_CERTAIN**2:
         return []
     other = "backward" if norm.value == "ortho" else "ortho"
     factor = pixels ** (NORMS[norm.value] - NORMS[other])
@@ -223,21 +262,40 @@ def doubt_of_norm(
     ]
 
 
-def require_scale(scale: float, largest: float, name: str) -> None:
-    """Check that a given scale makes intensities that a network can work with.
+def doubt_of_scale(scale: float, largest: float, name: str) -> list[str]:
+    """Test that a given scale makes intensities that networks are trained on.
 
     Args:
         scale: the intensity that shall be 1 for the network.
         largest: intensity of the zero-filled images.
         name: what the user calls the scale.
 
-    Raises:
-        InputError: they differ too much.
+    Returns:
+        a sentence where they differ much.
     """
     low, high = SCALE_RANGE
-    if not low <= largest / scale <= high:
+    if low <= largest / scale <= high:
+        return []
+    return [
+        f"{name}={scale:g}, and the zero-filled images reach {largest:.3g}; networks "
+        "are trained on intensities in [0, 1], so give about the largest, or leave it "
+        "out"
+    ]
+
+
+def require_single_precision(scale: float, place: str) -> None:
+    """Refuse intensities that single precision does not hold.
+
+    Args:
+        scale: the intensity that is 1 for the network.
+        place: the file and its variable, for messages.
+
+    Raises:
+        InputError: they are too large, too small or no numbers.
+    """
+    low, high = SINGLE_PRECISION
+    if not low <= scale <= high:
         raise InputError(
-            f"{name}={scale:g}, and the zero-filled images reach {largest:.3g}; "
-            "networks are trained on intensities in [0, 1], so give about the largest "
-            "intensity, or leave it out"
+            f"{place}: intensities of about {scale:.3g} are beyond single precision; "
+            f"divide k-space by {scale:.3g} and store it again"
         )

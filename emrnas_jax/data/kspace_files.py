@@ -3,7 +3,8 @@
 - `kspace`: [row, column], [frame, row, column] or [frame, 1, row, column]; complex, or
   real and imaginary parts on a last axis of 2.
 - `mask`, if there is one: 1 or True where measured, in the order of `kspace`; one value
-  per line, or [row, 1], [1, column], [row, column], or these for every frame.
+  per line, or [row, 1], [1, column], [row, column], or one of these three for every
+  frame.
 - `kspace_convention` and `kspace_norm`, if there are any (attributes in HDF5): keys of
   `kspace_conventions.CONVENTIONS` and `NORMS`. Without them k-space is centred and
   orthonormal, if it looks so (`kspace_checks`).
@@ -13,7 +14,7 @@ Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
 
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -118,9 +119,8 @@ def _load_hdf5(path: Path) -> _Found:
         dataset: Any = file["kspace"]
         mask: Any = file.get("mask")
         convention, norm = (
-            told.decode() if isinstance(told, bytes) else str(told)
+            _text(file.attrs.get(name) or file.get(name))
             for name in ("kspace_convention", "kspace_norm")
-            for told in [file.attrs.get(name, "")]
         )
         # Before reading: files of many coils hold gigabytes.
         _require_one_coil(dataset.shape, dataset.dtype, path)
@@ -134,13 +134,19 @@ def _load_hdf5(path: Path) -> _Found:
 
 
 def _load_npz(path: Path) -> _Found:
-    if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle
-        raise InputError(
-            f"{path}: is no .npz file, it may be cut short or damaged; copy it again "
-            "or remove it"
-        )
     # NumPy leaves a damaged file open unless the file is ours.
-    with reading(path), path.open("rb") as stream, np.load(stream) as file:
+    with path.open("rb") as stream:
+        if not zipfile.is_zipfile(stream):  # NumPy would take it for a pickle
+            raise InputError(
+                f"{path}: is no .npz file, it may be cut short or damaged; copy it "
+                "again or remove it"
+            )
+        stream.seek(0)
+        return _found_in_npz(path, stream)
+
+
+def _found_in_npz(path: Path, stream: BinaryIO) -> _Found:
+    with reading(path), np.load(stream) as file:
         if "kspace" not in file:
             raise InputError(
                 f"{path}: expected an array `kspace`, found {list(file) or 'none'}"
@@ -148,9 +154,15 @@ def _load_npz(path: Path) -> _Found:
         kspace = file["kspace"]
         _require_one_coil(kspace.shape, kspace.dtype, path)
         convention, norm = (
-            str(file.get(name, "")) for name in ("kspace_convention", "kspace_norm")
+            _text(file.get(name)) for name in ("kspace_convention", "kspace_norm")
         )
         return _Found(_joined(kspace), file.get("mask"), convention, norm)
+
+
+def _text(stored: Any) -> str:
+    """Return a stored word, whether it is text, bytes, an array or a dataset."""
+    value = stored[()] if hasattr(stored, "shape") else stored
+    return value.decode() if isinstance(value, bytes) else str(value or "")
 
 
 def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
@@ -194,7 +206,9 @@ def _stored_mask(
 ) -> Bool[np.ndarray, "..."]:
     place = f"{path}: `mask`"
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(f"{place}: expected only 0 and 1, found other values")
+        raise InputError(
+            f"{place}: expected only 0 and 1, found other values; store mask > 0.5"
+        )
     if not mask.ndim or not mask.any():
         raise InputError(f"{place}: marks nothing as measured; remove it or correct it")
     if ORDERS[storage.convention.value] == "first":

@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Complex64, Float32, Int32, Num
+from jaxtyping import Bool, Complex, Complex64, Float32, Int32, Num
 
 from emrnas_jax.data import hdf5, kspace_files
 from emrnas_jax.data.kspace_checks import (
     doubt_of_norm,
+    doubt_of_scale,
     doubts_of_origin,
-    require_scale,
+    require_single_precision,
 )
 from emrnas_jax.data.kspace_files import StoredKspace, holds_kspace, load_kspace
 from emrnas_jax.data.recognition import SOURCES, described, known, recognise
 from emrnas_jax.data.scan_masks import (
     Masks,
+    doubts_of_samples,
     doubts_of_zeros,
     given_masks,
     line_masks,
@@ -125,7 +127,14 @@ def find_scans(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder")
-    files = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
+    # A link that leads nowhere is reported when it is read.
+    files = [
+        f
+        for f in path.iterdir()
+        if not f.name.startswith(".") and (f.is_file() or _is_broken_link(f))
+    ]
+    if not files:
+        raise InputError(f"{path}: holds no files")
     by_content = (kspace_files.NPZ, *hdf5.SUFFIXES)
     found = [
         file
@@ -138,6 +147,10 @@ def find_scans(path: Path) -> list[Path]:
             f"{known(kspace_files.FILES)}"
         )
     return sorted(found)
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.is_dir()
 
 
 def read_scan(path: Path, how: Reading) -> Scan:
@@ -153,10 +166,10 @@ def read_scan(path: Path, how: Reading) -> Scan:
     if holds_kspace(path):
         return _from_kspace(path, load_kspace(path, how.convention, how.norm), how)
     if path.suffix in hdf5.SUFFIXES and not any(s.takes(path) for s in SOURCES):
-        found = sorted(hdf5.datasets(path)) or "none"
+        found = {name: str(kind) for name, kind in hdf5.datasets(path).items()}
         raise InputError(
-            f"{path}: found the datasets {found}, none of `kspace`, `images` and "
-            "`frames`; store k-space [frame, row, column] or images so"
+            f"{path}: holds no `kspace`, `images` or `frames` that is known, but the "
+            f"datasets {found or 'none'}; store k-space or images [frame, row, column]"
         )
     return _from_images(path, how)
 
@@ -171,9 +184,10 @@ def _from_images(path: Path, how: Reading) -> Scan:
         )
     named = list(read_file(source, path))
     images = np.stack([one.image for one in named])
-    mask = None
+    mask, doubts = None, _unused_flags(how)
     if how.masks is not None:
         mask = given_masks(how.masks, images.shape, None, how.phase_encode, str(path))
+        doubts += require_centre(mask, f"{path}: --mask={how.masks.place}")
     return Scan(
         subjects=tuple(one.subject for one in named),
         slices=np.array([one.slice for one in named], np.int32),
@@ -182,28 +196,42 @@ def _from_images(path: Path, how: Reading) -> Scan:
         kspace=None,
         mask=mask,
         scale=1.0,
+        doubts=tuple(doubts),
     )
 
 
+def _unused_flags(how: Reading) -> list[str]:
+    """Return a sentence if the user says of k-space what images have no use for."""
+    given = {
+        "kspace_convention": how.convention,
+        "kspace_norm": how.norm,
+        "scale": how.scale,
+        "fully_sampled": how.fully_sampled,
+    }
+    flags = [f"--{name}" for name, value in given.items() if value]
+    return [f"{', '.join(flags)}: not used, these are images"] if flags else []
+
+
 def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
-    kspace = stored.kspace
-    present = nonzero_mask(kspace)
-    mask, from_where = _given_mask(path, stored, present, how)
-    filled = present.any(axis=(1, 2))
+    filled = _with_content(stored.kspace)
+    if not filled.any():
+        raise InputError(f"{path}: `kspace` of constant images alone; export it again")
     if not filled.all():
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
     numbers = np.flatnonzero(filled).astype(np.int32)
-    kspace, present = kspace[filled], present[filled]
-    mask = None if mask is None else mask[filled]
-    complete = how.fully_sampled or bool(present.all())
+    kspace = stored.kspace[filled]
+    present = nonzero_mask(kspace)
+    mask, from_where = _given_mask(path, stored, present, filled, how)
     doubts = list(stored.doubts)
-    if not complete:
+    if mask is not None:
+        doubts += require_centre(mask, f"{path}: {from_where}")
+    if not (complete := how.fully_sampled or bool(present.all())):
         if mask is None:
-            require_centre(present, f"{path}: `kspace` that is not zero")
             mask, from_where = present, "mask from its zeros"
+            doubts += doubts_of_samples(present)
+            doubts += require_centre(mask, f"{path}: {from_where}")
         else:
-            place = f"{path}: " + ("`mask`" if how.masks is None else "--mask")
-            marked, mask = mask, measured_mask(mask, present, place)
+            marked, mask = mask, measured_mask(mask, present, f"{path}: {from_where}")
             doubts += doubts_of_zeros(marked, mask)
         kspace = np.where(mask, kspace, 0)
     # On the host: files are read while the device is busy, and a compiled transform
@@ -212,6 +240,7 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
     largest = stored.largest * float(np.abs(images).max())
     doubts += _image_doubts(path, stored, images, largest, how.scale)
     scale = how.scale or largest
+    require_single_precision(scale, f"{path}: `kspace`")
     unit = scale / stored.largest  # the intensity that is to be 1, as `images` have it
     return Scan(
         subjects=(path.stem,) * len(numbers),
@@ -226,6 +255,16 @@ def _from_kspace(path: Path, stored: StoredKspace, how: Reading) -> Scan:
     )
 
 
+def _with_content(
+    kspace: Complex64[np.ndarray, "frame height width"],
+) -> Bool[np.ndarray, " frame"]:
+    """Return which frames are neither empty nor of a constant image."""
+    largest = np.abs(kspace).max(axis=(1, 2))
+    rest = np.abs(kspace)
+    rest[:, 0, 0] = 0
+    return rest.max(axis=(1, 2)) > 1e-6 * largest
+
+
 def _image_doubts(
     path: Path,
     stored: StoredKspace,
@@ -234,9 +273,8 @@ def _image_doubts(
     scale: float,
 ) -> list[str]:
     """Test the images that k-space gives; `largest` is their largest intensity."""
-    if scale:
-        require_scale(scale, largest, f"{path}: --scale")
     doubts = doubts_of_origin(images, stored.storage, f"{path}: `kspace`")
+    doubts += doubt_of_scale(scale, largest, "--scale") if scale else []
     pixels = images.shape[1] * images.shape[2]
     return doubts + doubt_of_norm(
         largest, pixels, stored.storage, from_scanner=stored.from_scanner
@@ -244,11 +282,23 @@ def _image_doubts(
 
 
 def _given_mask(
-    path: Path, stored: StoredKspace, present: Masks, how: Reading
+    path: Path,
+    stored: StoredKspace,
+    present: Masks,
+    filled: Bool[np.ndarray, " stored_frame"],
+    how: Reading,
 ) -> tuple[Masks | None, str]:
     """Return the mask of the user, or of the file, and in words where it is from.
 
-    The mask is None where it leaves nothing out.
+    Args:
+        path: the file.
+        stored: all its frames.
+        present: where the frames with content are not zero.
+        filled: which frames these are.
+        how: what the user says.
+
+    Returns:
+        masks of the frames with content, None where they leave nothing out.
     """
     count, *size = stored.kspace.shape
     if how.masks is not None:
@@ -266,8 +316,8 @@ def _given_mask(
             mask = line_masks(lines, size, present, how.phase_encode, place)
         else:
             mask = sized_masks(stored.mask, size, place)
-        require_centre(mask, place)
         mask = one_each(mask, count, place)
+    mask = mask[filled]
     return (None, "complete") if mask.all() else (mask, from_where)
 
 

@@ -152,6 +152,8 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror})") from error
     # Files cut or overwritten at random made the libraries raise sixteen types, an
     # UnboundLocalError among them. So only calls to a library stand inside.
     except Exception as error:

@@ -83,14 +83,14 @@ def reconstruct_kspace(
     Returns:
         images on the scale of `kspace`, or of the image that it was transformed from
         where `norm` is given: magnitudes, or complex images from a network that was
-        trained on them. They are rolled as `convention` has them.
+        trained on them.
 
     Raises:
         InputError: k-space and mask do not fit each other, cannot be used, or are
             certainly not stored as is said.
     """
-    if batch < 1:
-        raise InputError(f"batch: found {batch}; give at least 1")
+    if not isinstance(batch, int) or batch < 1:
+        raise InputError(f"batch: found {batch!r}; give a whole number from 1")
     model = model if isinstance(model, TrainedNetwork) else load_model(model)
     given = check_arguments(
         kspace, mask, scale, convention, norm, model.record.sampling["phase_encode"]

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from emrnas_jax.data.kspace_checks import (
     doubt_of_norm,
+    doubt_of_scale,
     doubts_of_origin,
     require_order,
-    require_scale,
+    require_single_precision,
 )
 from emrnas_jax.data.kspace_conventions import (
     CONVENTIONS,
@@ -77,23 +78,38 @@ def check_arguments(
         is_flag=False,
     )
     stored = _complex_frames(kspace)
-    doubts = require_order(stored, storage, "kspace")
     largest = float(np.abs(stored).max())  # may be beyond float32
-    frames = storage.convert(stored / largest)
+    frames = stored / largest
+    doubts = require_order(frames, storage, "kspace")
+    frames = storage.convert(frames)
     masks = _masks_of(mask, frames, storage, phase_encode)
     frames = np.where(masks, frames, 0)
-    if not frames.any():
+    if not (filled := frames.any(axis=(1, 2))).any():
         raise InputError("kspace: found only zeros where the mask is True")
+    doubts += require_centre(masks[filled], "mask")
     unit = largest / storage.factor(*frames.shape[1:])  # intensity of the value 1
     images = np.fft.ifft2(frames, norm="ortho")
     brightest = unit * float(np.abs(images).max())
-    if scale is not None:
-        require_scale(scale, brightest, "scale")
-    doubts += doubts_of_origin(images, storage, "kspace")
+    doubts += doubts_of_origin(images[filled], storage, "kspace")
     doubts += doubt_of_norm(brightest, images[0].size, storage)
-    scale = brightest if scale is None else scale
+    if scale is None:
+        scale = brightest
+    else:
+        scale = _number(scale)
+        doubts += doubt_of_scale(scale, brightest, "scale")
+    require_single_precision(scale, "kspace")
     scaled = (frames * (unit / scale)).astype(np.complex64)
     return GivenKspace(scaled, masks, scale, doubts)
+
+
+def _number(scale: float) -> float:
+    try:
+        number = float(scale)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"scale: expected a number, found {scale!r}") from error
+    if not 0 < number < float("inf"):
+        raise InputError(f"scale: found {scale!r}; give a number above 0")
+    return number
 
 
 def _complex_frames(kspace: ArrayLike) -> Complex[np.ndarray, "frame height width"]:
@@ -127,12 +143,16 @@ def _masks_of(
                 "mask: found None, and no sample of kspace is zero, so it is not known "
                 "which were measured; give the mask"
             )
-        require_centre(present, "kspace that is not zero")
         return present
     given = np.asarray(mask)
     if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
-        raise InputError(f"mask: expected only 0 and 1, found other {given.dtype}")
-    if not given.ndim or not given.any():
+        raise InputError(
+            f"mask: expected only 0 and 1, found {given.dtype} of other values; give "
+            "mask > 0.5"
+        )
+    if not given.ndim:
+        raise InputError("mask: expected an array, found one number")
+    if not given.any():
         raise InputError("mask: marks nothing as measured")
     given = given.astype(bool)
     if ORDERS[storage.convention.value] == "middle":
@@ -143,5 +163,4 @@ def _masks_of(
     else:
         # Of any number of leading axes, as `kspace` has them.
         found = sized_masks(given.reshape(-1, *given.shape[-2:]), size, "mask")
-    require_centre(found, "mask")
     return one_each(found, len(kspace), "mask")

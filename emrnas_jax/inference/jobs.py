@@ -13,7 +13,6 @@ the Fourier transform of the image's own size.
 
 import contextlib
 import json
-import logging
 import traceback
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
@@ -24,6 +23,7 @@ from emrnas_jax import processes
 from emrnas_jax.data.scans import Scan, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
+from emrnas_jax.files import write_text
 from emrnas_jax.inference.apply import (
     Reconstructed,
     one_by_one,
@@ -37,12 +37,11 @@ from emrnas_jax.inference.tally import Outcome, Tally
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.reporting.scan_files import (
     ReconstructedScan,
+    draw_preview,
     made_from,
     write_preview,
     write_scan,
 )
-
-LOG = logging.getLogger("emrnas_jax")
 
 WAITING = 4  # batches of frames that wait for more of their kind
 
@@ -183,29 +182,37 @@ def _frames(group: Group) -> int:
 
 def _failed(job: Job, error: Exception) -> Outcome:
     """Return the outcome of a file for which something was raised."""
-    if not isinstance(error, (InputError, OSError, MemoryError)):
-        LOG.debug("%s: %s", job.source, "".join(traceback.format_exception(error)))
-    return Outcome(job.source, job.result, failure=_reason(error))
+    reason = _reason(error)
+    if reason is None:
+        details = job.result.with_suffix(".traceback.txt")
+        text = "".join(traceback.format_exception(error))
+        first = str(error).strip().partition("\n")[0]
+        reason = f"an unexpected {type(error).__name__} ({first})"
+        if not isinstance(_attempt(lambda: write_text(details, text)), Exception):
+            reason += f"; please report it with {details}"
+    return Outcome(job.source, job.result, failure=reason)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> str | None:
+    """Return in words what can be expected to fail; None for all else."""
     first = str(error).strip().partition("\n")[0]
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, MemoryError):
         return "is too large for the memory of this machine"
     if isinstance(error, OSError):
-        return f"{error.filename or ''}: {error.strerror or first}".removeprefix(": ")
+        reason = error.strerror or first or type(error).__name__
+        return f"{error.filename}: {reason}" if error.filename else reason
     if isinstance(error, jax.errors.JaxRuntimeError):
         return f"the device failed ({first}); a lower --batch needs less memory"
-    return (
-        f"cannot be reconstructed, because of an unexpected {type(error).__name__} "
-        f"({first}); please report it, with this file if you may"
-    )
+    return None
 
 
 def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
-    scans = one_by_one(model, [scan for _, scan in found.group], found.together)
+    group = [scan for _, scan in found.group]
+    scans = _attempt(lambda: one_by_one(model, group, found.together))
+    if isinstance(scans, Exception):
+        return [_failed(job, scans) for job, _ in found.group]
     outcomes = []
     for (job, scan), done, doubtful in zip(
         found.group, scans, found.doubts, strict=True
@@ -226,16 +233,18 @@ def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
 def _finish(
     job: Job, scan: ReconstructedScan, model: TrainedNetwork, outcome: Outcome
 ) -> Outcome:
-    """Write a scan's files, the HDF5 last: where it is, the scan is done."""
+    """Write a scan's files; where the HDF5 is, the scan is done."""
 
     def write() -> Outcome:
-        write_preview(job.preview, scan, model.record.name, job.source.name)
+        preview = draw_preview(scan, model.record.name, job.source.name)
         write_scan(job.result, scan, _attributes(model, job, scan, outcome))
+        write_preview(job.preview, preview)
         return outcome
 
     written = _attempt(write)
     if isinstance(written, OSError):
-        reason = f"{job.result} cannot be written ({written.strerror or written})"
+        reason = f"{job.result}, or its .png, cannot be written "
+        reason += f"({written.strerror or written})"
         return Outcome(job.source, job.result, failure=reason)
     return _failed(job, written) if isinstance(written, Exception) else written
 
@@ -260,6 +269,6 @@ def _attributes(
             "images": record.images,
             "mask_order": "zero frequency in the middle",
             "warnings": "\n".join(outcome.doubts),
-            "made_from": json.dumps(job.made_from),
+            "made_from": json.dumps(job.made_from),  # any name of a file, as ASCII
         }
     )

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import hashlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,22 +52,38 @@ def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
     """
     files = find_scans(settings.input)
     output = settings.output
-    if output.resolve() == files[0].parent.resolve():
+    if output.absolute() == files[0].parent.absolute() or (
+        output.exists() and output.samefile(files[0].parent)
+    ):
         raise InputError(f"--output={output} is the folder of the input; give another")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output={output}: cannot be made ({error})") from error
+    _require_writable(output)
     # In lower case, because some file systems do not tell A.h5 from a.h5.
     stems = collections.Counter(_stem(file).lower() for file in files)
     return [_job(model, settings, file, stems) for file in files]
+
+
+def _require_writable(output: Path) -> None:
+    """Make the folder for the results, and see that files can be written there."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    # Python 3.11 raises RuntimeError for links that lead in a circle.
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"--output={output}: no folder that can be written to ({reason})"
+        ) from error
 
 
 def _job(
     model: TrainedNetwork, settings: Settings, file: Path, stems: collections.Counter
 ) -> Job:
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
-    status = file.stat()
+    try:
+        size, changed = (status := file.stat()).st_size, status.st_mtime_ns
+    except OSError:  # reading it will say so
+        size, changed = -1, -1
     reading = dataclasses.asdict(settings.reading)
     del reading["masks"]  # can be large
     return Job(
@@ -74,9 +91,9 @@ def _job(
         result=settings.output / f"{name}.h5",
         preview=settings.output / f"{name}.png",
         made_from={
-            "input": str(file.resolve()),
-            "bytes": status.st_size,
-            "changed": status.st_mtime_ns,
+            "input": str(file.absolute()),
+            "bytes": size,
+            "changed": changed,
             **model.origin(),
             "precision": model.record.settings.get("precision", "float32"),
             "mask": _fingerprint(settings.reading),

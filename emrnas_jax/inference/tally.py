@@ -1,6 +1,6 @@
 """Per-file outcomes and the final summary of `reconstruct`."""
 
-import collections
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +51,8 @@ class Tally:
         frames: of those done.
         seconds: that their reconstruction took, without compilation.
         scores: of those done that have a target.
-        doubtful: how many files there are for each doubt.
+        doubtful: for each doubt, apart from its numbers, the first and how many files
+            there are.
     """
 
     total: int = 0
@@ -61,21 +62,23 @@ class Tally:
     frames: int = 0
     seconds: float = 0.0
     scores: list[Scores] = field(default_factory=list)
-    doubtful: collections.Counter[str] = field(default_factory=collections.Counter)
+    doubtful: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Count a file, and print its line.
 
         A doubt is printed for the first file that it is about, and counted at the end.
         """
-        source, result = outcome.source, outcome.result
+        source, result = _printable(outcome.source), _printable(outcome.result)
         for doubt in outcome.doubts:
-            if not self.doubtful[doubt]:
+            kind = re.sub(r"\d+([.]\d+)?(e[+-]\d+)?", "0", doubt)
+            first, count = self.doubtful.get(kind, (doubt, 0))
+            if not count:
                 tqdm.write(f"warning: {source}: {doubt}", file=sys.stderr)
-            self.doubtful[doubt] += 1
+            self.doubtful[kind] = first, count + 1
         if outcome.failure is not None:
             self.failed += 1
-            reason = outcome.failure.replace(f"{source}: ", "")
+            reason = _printable(outcome.failure).removeprefix(f"{source}: ")
             tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
         elif not outcome.frames:
             self.skipped += 1
@@ -86,18 +89,24 @@ class Tally:
             self.seconds += outcome.seconds
             if outcome.scores:
                 self.scores.append(outcome.scores)
+            name = _printable(outcome.source.name)
             tqdm.write(
-                f"{source.name}: {_count(outcome.frames, 'frame')}, "
-                f"{outcome.stored_as}{'; ' * bool(outcome.stored_as)}"
-                f"{outcome.seconds:.1f} s{_means([outcome.scores])} -> {result}"
+                f"{name}: {_count(outcome.frames, 'frame')}, {outcome.stored_as}"
+                f"{'; ' * bool(outcome.stored_as)}{outcome.seconds:.1f} s"
+                f"{_means([outcome.scores])} -> {result}"
             )
+
+
+def _printable(text: object) -> str:
+    """Return text in which bytes that are no text, as in some names, are escaped."""
+    return str(text).encode(errors="backslashreplace").decode()
 
 
 def repeated_doubts(tally: Tally) -> list[str]:
     """Return a sentence for every doubt that is about several files."""
     return [
-        f"{count} of {tally.total} files: {doubt}"
-        for doubt, count in tally.doubtful.items()
+        f"{count} of {tally.total} files are doubtful in this way, the first: {doubt}"
+        for doubt, count in tally.doubtful.values()
         if count > 1
     ]
 

@@ -7,6 +7,7 @@ in the middle, at line `count // 2`; 1 or True means measured.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from jaxtyping import Bool
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.mask_checks import require_centre
+
+LOG = logging.getLogger("emrnas_jax")
 
 
 class StoredMask(NamedTuple):
@@ -46,8 +49,8 @@ def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
     if not file:
         raise InputError("sampling.file: kind 'file' needs a file of masks")
     values, variable, place = read_stored_mask(file)
-    if variable == "mask":
-        values = np.squeeze(values)  # MATLAB keeps a vector as a matrix
+    if variable == "mask" and 1 in values.shape:
+        values = values.ravel()
     if values.ndim > (1 if variable == "mask" else 2):
         raise InputError(f"{place}: expected shape [mask, line], found {values.shape}")
     lines = np.atleast_2d(values)
@@ -56,7 +59,8 @@ def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
             f"{place}: mask {np.argmin(lines.any(axis=1))} has no line; its axes must "
             "be [mask, line]"
         )
-    require_centre(np.fft.ifftshift(lines, 1)[:, :, None], place)
+    for doubt in require_centre(np.fft.ifftshift(lines, 1)[:, :, None], place):
+        LOG.warning("%s: %s", place, doubt)
     return lines
 
 
@@ -69,7 +73,8 @@ def read_stored_mask(file: str) -> StoredMask:
     """
     path = Path(file).expanduser()
     if not path.is_file():
-        raise InputError(f"{path}: no such file of masks; check the path")
+        found = "is a folder, no file of masks" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {found}; check the path of the masks")
     if path.suffix.lower() not in READERS:
         raise InputError(
             f"{path}: expected a file ending in {', '.join(READERS)}; "
@@ -80,7 +85,7 @@ def read_stored_mask(file: str) -> StoredMask:
     return _read(path, status.st_mtime_ns, status.st_size)
 
 
-def require_centre_somehow(stored: StoredMask) -> None:
+def require_centre_of(stored: StoredMask) -> None:
     """Refuse masks that miss the zero frequency whatever their axes are.
 
     Which axes a matrix has depends on the scan, [mask, line] or [row, column].
@@ -116,7 +121,10 @@ def _read(path: Path, _changed: int, _size: int) -> StoredMask:
         if array is not None:
             place = f"{path}: {name}".removesuffix(": ")
             variable = "masks" if name == "RAll" else name
-            return StoredMask(_checked(place, arrange(array)), variable, place)
+            masks = _checked(place, arrange(array))
+            if path.suffix.lower() == ".mat" and variable == "mask":
+                masks = np.squeeze(masks)  # MATLAB keeps a vector as a matrix
+            return StoredMask(masks, variable, place)
     raise InputError(
         f"{path}: expected one of the variables {', '.join(filter(None, VARIABLES))}; "
         f"found {', '.join(arrays) or 'none'}"
@@ -131,7 +139,9 @@ def _checked(place: str, masks: np.ndarray) -> Bool[np.ndarray, "..."]:
             "[row, column] or [frame, row, column]"
         )
     if masks.dtype.kind not in "biuf" or not np.isin(masks, (0, 1)).all():
-        raise InputError(f"{place}: expected only 0 and 1, found other values")
+        raise InputError(
+            f"{place}: expected only 0 and 1, found other values; store mask > 0.5"
+        )
     if not masks.any():
         raise InputError(f"{place}: marks nothing as measured")
     return masks.astype(bool)

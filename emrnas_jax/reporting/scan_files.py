@@ -68,7 +68,9 @@ def write_scan(
         file["reconstruction"] = scan.reconstruction
         file["zero_filled"] = scan.zero_filled
         file["mask"] = np.fft.fftshift(scan.mask, axes=(1, 2))
-        file["subject"] = list(scan.subjects)
+        # A file's name, the subject's, may hold bytes that are no text.
+        names = [name.encode(errors="replace").decode() for name in scan.subjects]
+        file["subject"] = names
         file["slice"] = scan.slices
         file["frame"] = scan.frames
         for name, values in scan.scores.items():
@@ -98,12 +100,10 @@ def made_from(path: Path) -> dict | None:
         return None
 
 
-def write_preview(
-    path: Path, scan: ReconstructedScan, network: str, source: str
-) -> None:
-    """Write the middle frame as PNG: `draw_preview`."""
+def write_preview(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:
+    """Write what `draw_preview` drew as PNG, whole or not at all."""
     stream = io.BytesIO()
-    Image.fromarray(draw_preview(scan, network, source)).save(stream, format="png")
+    Image.fromarray(picture).save(stream, format="png")
     write_bytes(path, stream.getvalue())
 
 
@@ -167,5 +167,6 @@ def _titled(
 def _strip(width: int, text: str) -> UInt8[np.ndarray, "title width 3"]:
     strip = Image.new("RGB", (width, TITLE), "white")
     font = ImageFont.load_default()
-    ImageDraw.Draw(strip).text((2, 1), text, fill="black", font=font)
+    printable = text.encode("latin-1", "replace").decode("latin-1")
+    ImageDraw.Draw(strip).text((2, 1), printable, fill="black", font=font)
     return np.asarray(strip)

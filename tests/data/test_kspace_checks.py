@@ -6,10 +6,11 @@ import pytest
 
 from emrnas_jax.data.kspace_checks import (
     doubt_of_norm,
+    doubt_of_scale,
     doubts_of_origin,
     middle_score,
     require_order,
-    require_scale,
+    require_single_precision,
 )
 from emrnas_jax.data.kspace_conventions import Stated, Storage
 from emrnas_jax.errors import InputError
@@ -59,7 +60,28 @@ def test_small_images_and_zeros_are_not_judged():
     assert middle_score(np.zeros((1, 16, 16))) == 0
 
 
-def test_a_rolled_image_is_refused_unless_the_user_says_so(images):
+@pytest.fixture
+def large(random):
+    """An image of 80 x 64 with an object in the middle, longer than it is wide."""
+    y, x = np.mgrid[-1:1:80j, -1:1:64j]
+    return ((y / 0.75) ** 2 + (x / 0.6) ** 2 < 1) + 0.02 * random.random((1, 80, 64))
+
+
+def test_images_rolled_along_one_axis_are_told_apart(large):
+    for axis, name in ((1, "rows"), (2, "columns")):
+        image = np.fft.fftshift(large, axes=axis)
+        [doubt] = doubts_of_origin(image, storage(by="given"), "file")
+        assert f"round the image's border along the {name}; look" in doubt
+        assert f"axes={axis - 3}) before their transform" in doubt
+
+
+def test_small_images_are_doubted_and_not_refused(images):
+    [doubt] = doubts_of_origin(rolled(images), storage(), "file")
+    assert "is wrapped round the image's border along the rows and the columns" in doubt
+
+
+def test_a_rolled_image_is_refused_unless_the_user_says_so(large):
+    images = large
     assert not doubts_of_origin(images, storage(), "file")
     for by in ("assumed", "from the file"):
         with pytest.raises(InputError, match=r"file: .*--kspace_convention=shifted"):
@@ -87,11 +109,19 @@ def test_the_zero_frequency_is_looked_for_along_both_axes(images):
         (plain, "centred", "at index 0, .*use --kspace_convention=plain"),
         (plain, "shifted", "at index 0, .*use --kspace_convention=plain"),
         (rolled(plain), "plain", "in the middle, .*=centred or .*=shifted"),
-        (np.fft.fftshift(plain, axes=1), "plain", "along the rows alone"),
-        (np.fft.fftshift(plain, axes=1), "centred", "along the columns alone"),
+        (np.fft.fftshift(plain, axes=1), "plain", r"rows alone.*ifftshift\(.*axes=-2"),
+        (np.fft.fftshift(plain, axes=1), "centred", r"columns al.*\.fftshift\(.*=-1"),
     ):
         with pytest.raises(InputError, match=f"file: .*{message}"):
             require_order(kspace, storage(convention, "given"), "file")
+
+
+def test_short_axes_are_not_judged(images):
+    short = images[:, 8:16]
+    assert not require_order(np.fft.fft2(short), storage("plain"), "file")
+    assert not require_order(rolled(np.fft.fft2(short[:, :, 6:14])), storage(), "file")
+    with pytest.raises(InputError, match="at index 0"):
+        require_order(np.fft.fft2(short), storage("centred"), "file")
 
 
 def test_an_axis_that_was_transformed_already_is_doubted(images):
@@ -115,13 +145,21 @@ def test_another_norm_is_named_where_it_fits_images_of_unit_intensity():
         assert bool(found) == bool(wanted)
         assert all(wanted in doubt for doubt in found)
     assert not doubt_of_norm(230.0, pixels, storage(), from_scanner=True)
+    assert not doubt_of_norm(8.0, 16 * 16, storage())
 
 
-def test_a_scale_far_from_the_intensities_is_refused():
-    require_scale(2.0, 3.0, "scale")
+def test_a_scale_far_from_the_intensities_is_doubted():
+    assert not doubt_of_scale(2.0, 3.0, "scale")
     for scale in (1e-3, 1e3):
-        with pytest.raises(InputError, match=f"scale={scale:g}, and .* reach 1"):
-            require_scale(scale, 1.0, "scale")
+        [doubt] = doubt_of_scale(scale, 1.0, "scale")
+        assert f"scale={scale:g}, and the zero-filled images reach 1;" in doubt
+
+
+@pytest.mark.parametrize("scale", [1e60, 1e-60, 0.0, np.nan, np.inf])
+def test_intensities_beyond_single_precision_are_refused(scale):
+    require_single_precision(1e-6, "file")
+    with pytest.raises(InputError, match=r"file: .*divide k-space by"):
+        require_single_precision(float(scale), "file")
 
 
 def test_on_real_images_wrong_flags_are_noticed_and_right_ones_are_not(shared_data):

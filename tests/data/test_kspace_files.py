@@ -56,7 +56,7 @@ def test_the_users_convention_counts_more_than_the_files(image, tmp_path):
 
 
 def test_kspace_that_is_visibly_not_centred_is_refused_unless_told(image, tmp_path):
-    path = tmp_path / "scan.npz"
+    path, image = tmp_path / "scan.npz", np.tile(image, (1, 2, 2))
     np.savez(path, kspace=stored(image, "plain"))
     with pytest.raises(InputError, match="--kspace_convention=plain"):
         load_kspace(path)

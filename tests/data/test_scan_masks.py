@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.scan_masks import (
+    doubts_of_samples,
     doubts_of_zeros,
     given_masks,
     line_masks,
@@ -72,7 +73,7 @@ def test_lines_of_complete_square_frames_lie_along_the_networks_axis(lines):
 
 
 def test_masks_of_the_wrong_size_are_refused(lines):
-    with pytest.raises(InputError, match=r"has 8 lines.*7 x 6"):
+    with pytest.raises(InputError, match=r"masks of 8 lines.*7 x 6"):
         line_masks(lines[None], (7, 6), None, "rows", "mask")
     with pytest.raises(InputError, match=r"\(7, 6\) for frames of 8 x 6"):
         sized_masks(np.ones((7, 6), bool), (8, 6), "mask")
@@ -117,6 +118,8 @@ def laid(values, shape=SQUARE, variable="mask", axis="rows"):
 def test_a_matrix_of_the_frames_size_is_one_mask_of_rows_or_columns():
     for variable in ("mask", "masks", ""):
         for shape in (SQUARE, (64, 64, 64)):
+            if variable == "masks" and shape[0] == 64:
+                continue  # may be a list
             rows = np.repeat(MEASURED[:, None], 64, axis=1)
             for matrix, wanted in (
                 (rows, MEASURED[:, None]),
@@ -146,18 +149,53 @@ def test_a_list_of_masks_is_one_for_each_frame():
     masks = np.stack([CENTRE, MEASURED, CENTRE | (np.arange(64) % 7 == 0)])
     np.testing.assert_array_equal(laid(masks), masks[:, :, None])
     np.testing.assert_array_equal(laid(masks, axis="columns"), masks[:, None])
-    np.testing.assert_array_equal(laid(masks[:1]), [masks[0, :, None]] * 3)
+    np.testing.assert_array_equal(laid(masks[:1], variable=""), [masks[0, :, None]] * 3)
+    np.testing.assert_array_equal(laid(masks[:1]), [masks[0, None]] * 3)
     with pytest.raises(InputError, match="2 masks for 3 frames"):
         laid(masks[:2])
-    with pytest.raises(InputError, match="has 64 lines, and the frames are 60 x 48"):
+    with pytest.raises(InputError, match="of 64 lines, and the frames are 60 x 48"):
         laid(masks, (3, 60, 48))
 
 
-def test_inverted_masks_of_every_form_are_refused():
-    rows = np.repeat(MEASURED[:, None], 64, axis=1)
-    for values in (MEASURED, MEASURED[None], rows, rows.T, rows[None], rows[:, :1]):
-        laid(values)
-        with pytest.raises(InputError, match="store 1 - mask"):
-            laid(~values)
-        with pytest.raises(InputError, match=r"np\.fft\.fftshift"):
-            laid(np.fft.ifftshift(values))
+def test_a_list_with_a_wrong_mask_is_asked_about_too():
+    random = np.random.default_rng(0)
+    masks = CENTRE | (random.random((64, 64)) < 0.2)
+    masks[3] = ~masks[3]
+    for values in (masks, masks.T):
+        with pytest.raises(InputError, match="may be one mask"):
+            laid(values, (64, 64, 64), "")
+    repeated = np.repeat(MEASURED[None], 64, axis=0)
+    with pytest.raises(InputError, match="may be one mask"):
+        laid(repeated, (64, 64, 64), "masks")
+
+
+def test_a_radial_mask_is_one_mask():
+    y, x = np.mgrid[-32:32, -32:32]
+    angles = np.arange(8) * np.pi / 8
+    spokes = [abs(x * np.sin(angle) - y * np.cos(angle)) < 0.6 for angle in angles]
+    radial = np.any(spokes, axis=0)
+    np.testing.assert_array_equal(laid(radial, variable=""), [radial] * 3)
+
+
+def test_a_transposed_mask_is_told_so():
+    samples = np.ones((48, 64), bool)
+    samples[5] = False
+    for values in (samples.T, samples.T[None]):
+        with pytest.raises(InputError, match="transpose it"):
+            laid(values, (3, 48, 64))
+
+
+def test_zeros_inside_measured_lines_are_measurements(random, lines):
+    kspace = random.integers(-20, 20, (2, 8, 64)) * (1 + 1j)
+    kspace = np.where(lines[:, None], kspace, 0)
+    assert np.any(kspace[:, lines] == 0)
+    present = nonzero_mask(kspace)
+    assert present.shape == (2, 8, 1)
+    mask = np.broadcast_to(lines[:, None], (2, 8, 1))
+    np.testing.assert_array_equal(measured_mask(mask, kspace != 0, "mask"), mask)
+
+
+def test_scattered_zeros_are_doubted(random):
+    assert not doubts_of_samples(np.ones((2, 8, 1), bool))
+    [doubt] = doubts_of_samples(random.random((2, 8, 8)) < 0.5)
+    assert "--fully_sampled" in doubt

@@ -167,7 +167,7 @@ def test_a_mask_of_the_wrong_size_is_refused(image, save):
 
 def test_unknown_hdf5_is_refused_with_what_it_holds(tmp_path, write):
     path = write.hdf5(tmp_path, scan_data=np.ones((2, 4, 4)))
-    with pytest.raises(InputError, match=r"scan_data.*none of `kspace`"):
+    with pytest.raises(InputError, match=r"no `kspace`, `images` or .*scan_data"):
         read_scan(path, MAGNITUDE)
 
 
@@ -189,7 +189,7 @@ def test_scans_of_a_folder_are_found_by_name(tmp_path, write_good, save):
 def test_a_missing_or_empty_input_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such file"):
         find_scans(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="nothing recognised in 0 files"):
+    with pytest.raises(InputError, match="holds no files"):
         find_scans(tmp_path)
     (tmp_path / "notes.txt").write_text("no scan")
     with pytest.raises(

@@ -113,19 +113,22 @@ def test_bad_kspace_is_refused(magnitude_model, image, mask):
         (kspace.real, mask, "expected complex values, found float64"),
         (kspace[0, 0], mask, r"found the shape \(16,\)"),
         (kspace, None, "no sample of kspace is zero"),
-        (kspace, np.ones(15), "has 15 lines, and the frames are 16 x 16"),
+        (kspace, np.ones(15), "masks of 15 lines, and the frames are 16 x 16"),
         (kspace, np.ones((15, 1)), r"found the shape \(1, 15, 1\)"),
         (kspace, mask * 0.5, "only 0 and 1"),
         (kspace, mask * 0, "marks nothing"),
         (kspace, np.asarray("rows"), "only 0 and 1"),
-        (kspace, np.arange(16) > 2, "1 or True must mean measured"),
+        (kspace, np.asarray(1), "found one number"),
+        (kspace, np.arange(16) > 2, "store 1 - mask"),
+        (kspace * 1e60, mask, "beyond single precision"),
     ):
         with pytest.raises(InputError, match=message):
             reconstruct_kspace(magnitude_model, bad, masks, batch=BATCH)
     with pytest.raises(InputError, match="batch: found 0"):
         reconstruct_kspace(magnitude_model, kspace, mask, batch=0)
-    with pytest.raises(InputError, match=r"scale=0\.001, and .* reach 1"):
-        reconstruct_kspace(magnitude_model, kspace, mask, scale=0.001)
+    for scale in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="scale: "):
+            reconstruct_kspace(magnitude_model, kspace, mask, scale, BATCH)
 
 
 def test_masks_of_every_form_give_the_same_images(magnitude_model, image, mask):
@@ -182,12 +185,26 @@ def test_kspace_in_another_convention_than_said_is_refused(
     for kspace, convention, message in (
         (shifted(plain), None, "lies in the middle.*convention='centred'"),
         (plain, "centred", "lies at index 0.*use convention='plain'"),
-        (kspace_of(shifted(object_in_air)), None, "wrapped round.*np.fft.fftshift"),
+        ((plain * 1e25).astype(np.complex64), "centred", "at index 0"),
+        ((plain * 1e-25).astype(np.complex64), "centred", "at index 0"),
     ):
         with pytest.raises(InputError, match=message):
             reconstruct_kspace(
                 complex_model, kspace, mask, batch=BATCH, convention=convention
             )
+
+
+def test_frames_without_samples_are_passed_over(complex_model, object_in_air, mask):
+    kspace = kspace_of(object_in_air) * mask
+    kspace[1] = 0
+    masks = np.stack([mask, mask & False, mask])
+    for given in (mask, masks, None):
+        found = reconstruct_kspace(complex_model, kspace, given, batch=BATCH)
+        assert np.isfinite(found).all()
+        alone = reconstruct_kspace(
+            complex_model, kspace[0], mask, float(abs(found).max()), BATCH
+        )
+        assert abs(alone - found[0]).max() < abs(alone).max()
 
 
 def test_what_the_user_says_is_doubted_but_not_refused(
@@ -197,11 +214,11 @@ def test_what_the_user_says_is_doubted_but_not_refused(
     reconstruct_kspace(complex_model, kspace, mask, batch=BATCH, convention="plain")
     assert "object is wrapped round the image's border" in caplog.text
     caplog.clear()
-    kspace = np.fft.fft2(object_in_air)
-    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH)
-    assert "use norm='backward', else norm='ortho'" in caplog.text
+    reconstruct_kspace(complex_model, kspace, mask, 1e4, BATCH, convention="plain")
+    assert "scale=10000, and the zero-filled images reach" in caplog.text
     caplog.clear()
-    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH, norm="backward")
+    kspace = kspace_of(object_in_air)
+    reconstruct_kspace(complex_model, kspace, mask, batch=BATCH, convention="plain")
     assert not caplog.text
 
 

@@ -1,4 +1,5 @@
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -13,7 +14,7 @@ from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.tally import repeated_doubts, summary
+from emrnas_jax.inference.tally import Outcome, Tally, repeated_doubts, summary
 from emrnas_jax.mri.mask_files import StoredMask
 
 BATCH = 4
@@ -193,7 +194,7 @@ def test_the_folder_of_the_input_is_no_output(scans, kspace, reconstruct):
     write_kspace(scans / "a.npz", kspace)
     with pytest.raises(InputError, match="folder of the input"):
         reconstruct(output=scans)
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="no folder that can"):
         reconstruct(output=scans / "a.npz" / "out")
 
 
@@ -356,7 +357,7 @@ def test_total_variation_reconstructs_files_and_knows_its_results_again(
 
 
 def test_no_error_of_any_type_ends_a_folder(
-    scans, kspace, reconstruct, monkeypatch, capsys
+    scans, kspace, reconstruct, tmp_path, monkeypatch, capsys
 ):
     errors = [KeyError("x"), ZeroDivisionError("division"), RecursionError(), OSError()]
     for name in "abcde":
@@ -375,6 +376,10 @@ def test_no_error_of_any_type_ends_a_folder(
         str(scans / f"{name}.npz") for name in "abcd"
     ]
     assert "unexpected ZeroDivisionError (division)" in lines[1]
+    details = tmp_path / "out" / "b.traceback.txt"
+    assert str(details) in lines[1]
+    assert "ZeroDivisionError: division" in details.read_text()
+    assert lines[3].endswith(": OSError")
 
 
 def test_files_of_a_group_that_fails_are_tried_alone(
@@ -403,9 +408,11 @@ def test_doubts_are_counted_and_kept_in_every_result(
     for name in "abc":
         write_kspace(scans / f"{name}.npz", kspace.swapaxes(1, 2))
     tally = reconstruct()
-    [(doubt, count)] = tally.doubtful.items()
+    [(doubt, count)] = tally.doubtful.values()
     assert count == 3
-    assert repeated_doubts(tally) == [f"3 of 3 files: {doubt}"]
+    [sentence] = repeated_doubts(tally)
+    assert sentence.startswith("3 of 3 files are doubtful")
+    assert sentence.endswith(doubt)
     assert capsys.readouterr().err.count("warning:") == 1
     for name in "abc":
         with h5py.File(tmp_path / "out" / f"{name}.h5") as file:
@@ -442,16 +449,53 @@ def test_masks_that_do_not_fit_fail_their_file_alone(
     scans, random, reconstruct, tmp_path, capsys
 ):
     lines = np.abs(np.arange(16) - 8) < 3
-    images = np.zeros((1, 16, 16))
-    images[:, 4:12, 4:12] = 1 + random.random((1, 8, 8))
-    for name, count in (("few", 1), ("many", 16)):
-        kspace = np.fft.fft2(np.repeat(images, count, 0), norm="ortho")
+    images = np.zeros((2, 16, 16))
+    images[:, 4:12, 4:12] = 1 + random.random((2, 8, 8))
+    for name, width in (("square", 16), ("wide", 20)):
+        kspace = np.fft.fft2(images, s=(16, width), norm="ortho")
         write_kspace(scans / f"{name}.npz", kspace)
-    masks = np.repeat(lines[:, None], 16, axis=1)
-    for values, done in ((masks, 2), (masks[:, :1], 2), (~masks, 0)):
-        reading = Reading("magnitude", "rows", masks=StoredMask(values, "", "m.npy"))
-        out = tmp_path / str(len(list(tmp_path.iterdir())))
-        tally = reconstruct(reading=reading, output=out)
-        assert (tally.done, tally.failed) == (done, 2 - done)
-    assert read(tmp_path / "1" / "many.h5", "mask").shape == (16, 16, 1)
-    assert "Traceback" not in capsys.readouterr().err
+    masks = StoredMask(np.repeat(lines[:, None], 16, axis=1), "", "m.npy")
+    tally = reconstruct(reading=Reading("magnitude", "rows", masks=masks))
+    assert (tally.done, tally.failed) == (1, 1)
+    assert read(tmp_path / "out" / "square.h5", "mask").shape == (2, 16, 1)
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {scans / 'wide.npz'}: --mask=m.npy: found 16 masks"
+    )
+    assert len(error.splitlines()) == 1
+
+
+def test_doubts_that_differ_in_numbers_are_counted_together():
+    tally = Tally(total=3)
+    for number in (1, 2.5, 3e-6):
+        tally.add(
+            Outcome(Path("a"), Path("b"), frames=1, doubts=(f"scale {number} is odd",))
+        )
+    [sentence] = repeated_doubts(tally)
+    assert sentence.startswith("3 of 3 files")
+
+
+def test_files_that_cannot_be_opened_are_reported(scans, kspace, reconstruct, capsys):
+    write_kspace(scans / "a.npz", kspace)
+    (scans / "gone.npz").symlink_to(scans / "nowhere.npz")
+    (scans / "loop.npz").symlink_to(scans / "loop.npz")
+    name = scans / "odd \udce4 name.npz"
+    write_kspace(name, kspace)
+    tally = reconstruct()
+    assert (tally.done, tally.failed) == (2, 2)
+    errors = capsys.readouterr().err.splitlines()
+    assert [error.count(".npz") for error in errors if error.startswith("error")] == [
+        1,
+        1,
+    ]
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
+    scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for output in (loop, tmp_path / "scans" / "a.npz", Path("/proc")):
+        with pytest.raises(InputError, match="no folder that can be written to"):
+            reconstruct(output=output)

@@ -89,7 +89,7 @@ def test_what_a_file_was_made_from_is_read_back(scan, tmp_path):
 
 
 def test_a_preview_has_four_panels_with_the_truth_and_two_without(scan, tmp_path):
-    write_preview(tmp_path / "a.png", scan, "emrnas", "a.h5")
+    write_preview(tmp_path / "a.png", draw_preview(scan, "emrnas", "a.h5"))
     with Image.open(tmp_path / "a.png") as picture:
         four = picture.size
     alone = replace(scan, target=None, scores={})
