@@ -1,5 +1,6 @@
 """Settings of every test: four CPU devices, and silent broadcasting is an error."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,12 +15,59 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from emrnas_jax import processes, progress
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=20
 )
 settings.load_profile("repeatable")
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged as lines."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the package says, line by line, where no progress bar is seen."""
+    monkeypatch.setattr(processes, "bars_are_seen", lambda: False)
+    own, kept = logging.getLogger("emrnas_jax"), Kept()
+    level = own.level
+    own.setLevel(logging.INFO)
+    own.addHandler(kept)
+    yield kept.lines
+    own.removeHandler(kept)
+    own.setLevel(level)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Make every line due at once, without the minute between two."""
+    monkeypatch.setattr(progress.Pace, "is_due", lambda *_, **__: True)
+
+
+class Hand:
+    """A clock that stands still until it is moved: its seconds are set by hand."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Hand()
 
 
 @pytest.fixture(scope="session")

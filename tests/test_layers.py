@@ -16,6 +16,7 @@ LAYERS = [
         "randomness",
         "devices",
         "processes",
+        "progress",
         "files",
         "host",
         "runlog",
