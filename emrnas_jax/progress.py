@@ -98,7 +98,7 @@ class Pace:
 def duration(seconds: float) -> str:
     """Return a duration as a person says it: 4.2 s, 75 s, 12 min, 2 h 5 min."""
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return f"{round(seconds, 1):g} s"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -37,7 +37,8 @@ def test_an_urgent_line_does_not_wait_and_the_next_waits_for_it(clock):
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0.04, "0.0 s"),
+        (0.04, "0 s"),
+        (3.0, "3 s"),
         (4.24, "4.2 s"),
         (9.96, "10 s"),
         (75.0, "75 s"),

@@ -88,7 +88,7 @@ class EpochLines:
         if not speeds or self._step == self._steps:
             return ""
         seconds = median(speeds) * (self._steps - self._step)
-        return f"about {duration(seconds)} left at this speed"
+        return f"about {duration(float(max(round(seconds), 1)))} left at this speed"
 
     def _say(self, *parts: str) -> None:
         say_without_bars("%s: %s", self._name, ", ".join(filter(None, parts)))

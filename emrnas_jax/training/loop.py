@@ -23,7 +23,6 @@ from emrnas_jax import processes
 from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.devices import put
 from emrnas_jax.errors import InputError
-from emrnas_jax.progress import say_without_bars
 from emrnas_jax.runlog import RunLog
 from emrnas_jax.training.epoch_lines import EpochLines
 from emrnas_jax.training.settings import require_rates
@@ -108,7 +107,7 @@ def run(
         restored = checkpoints.restore(state)
         if restored is not None:
             state = _placed_like(state, restored)
-        _say_beginning(training, None if restored is None else int(restored.step))
+            _say_continuation(training, int(state.step))
         with contextlib.ExitStack() as stack:
             if termination is None:
                 termination = stack.enter_context(TerminationRequest())
@@ -167,15 +166,10 @@ def _run_from(
     return state
 
 
-def _say_beginning(training: Training, restored: int | None) -> None:
+def _say_continuation(training: Training, step: int) -> None:
     name, steps = training.name, training.steps
-    if restored is None:
-        epochs = steps // training.steps_per_epoch
-        say_without_bars(
-            "%s: begins, %d epochs of %d steps", name, epochs, training.steps_per_epoch
-        )
-    elif restored < steps:
-        LOG.info("%s: continues at step %d of %d", name, restored, steps)
+    if step < steps:
+        LOG.info("%s: continues at step %d of %d", name, step, steps)
     else:
         LOG.info("%s: all %d steps were done before", name, steps)
 
