@@ -29,6 +29,7 @@ from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.plan import plan
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
@@ -280,6 +281,9 @@ def run_protocol(
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
     with locked(run):
+        if stage in ("all", "search", "retrain", "evaluate"):
+            for line in plan(experiment):
+                LOG.info(line)
         for name, work in STAGES.items():
             if stage in ("all", name):
                 work(experiment)

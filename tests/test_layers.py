@@ -32,7 +32,7 @@ LAYERS = [
     ("reporting",),
     ("systems", "sections", "paper"),
     ("experiment",),
-    ("scoring",),
+    ("scoring", "plan"),
     ("protocol", "inference", "across_runs"),
     ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]
