@@ -1,5 +1,6 @@
 """Settings of every test: four CPU devices, and silent broadcasting is an error."""
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -36,17 +37,30 @@ class Kept(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-@pytest.fixture
-def said(monkeypatch):
-    """What the package says, line by line, where no progress bar is seen."""
-    monkeypatch.setattr(processes, "bars_are_seen", lambda: False)
+@contextlib.contextmanager
+def listening():
     own, kept = logging.getLogger("emrnas_jax"), Kept()
     level = own.level
     own.setLevel(logging.INFO)
     own.addHandler(kept)
-    yield kept.lines
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "bars_are_seen", lambda: False)
+        yield kept.lines
     own.removeHandler(kept)
     own.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def listen():
+    """Listen, in a `with`, to what the package says where no progress bar is seen."""
+    return listening
+
+
+@pytest.fixture
+def said(listen):
+    """What the package says during a test, line by line."""
+    with listen() as lines:
+        yield lines
 
 
 @pytest.fixture

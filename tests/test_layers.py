@@ -33,6 +33,7 @@ LAYERS = [
     ("systems", "sections", "paper"),
     ("experiment",),
     ("scoring", "plan"),
+    ("fold_training",),
     ("protocol", "inference", "across_runs"),
     ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -31,10 +32,17 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(config, tmp_path_factory):
+def story(config, tmp_path_factory, listen):
+    """The folder of a run, and what it said."""
     run = tmp_path_factory.mktemp("runs") / "demo"
-    run_protocol(config, run)
-    return run
+    with listen() as lines:
+        run_protocol(config, run)
+    return run, lines
+
+
+@pytest.fixture(scope="module")
+def run(story):
+    return story[0]
 
 
 @pytest.fixture
@@ -102,11 +110,54 @@ def test_subjects_are_never_trained_and_tested_on(run):
         assert not set(fold["test"]) & (set(fold["train"]) | set(fold["validation"]))
 
 
-def test_a_finished_run_is_not_run_again(config, copy):
+def test_a_finished_run_is_not_run_again_and_says_so(config, copy, said):
     watched = [*copy.glob("fold_*/*/scores.csv"), *copy.glob("fold_*/*/metrics.jsonl")]
     before = {path: path.stat().st_mtime_ns for path in watched}
     run_protocol(config, copy)
     assert before == {path: path.stat().st_mtime_ns for path in watched}
+    assert "finished before: search and emrnas in every fold" in said
+    scores = json.loads((copy / "results.json").read_text())["networks"]
+    found = [
+        line for line in said if re.match(r"fold \d emrnas: finished before", line)
+    ]
+    assert len(found) == 3
+    means = [float(line.split(", ")[1].removesuffix(" dB")) for line in found]
+    assert np.mean(means) == pytest.approx(scores["emrnas"]["psnr_db_mean"], abs=0.01)
+    assert not [line for line in said if "training on" in line or "scoring" in line]
+
+
+def test_every_stage_of_a_finished_run_says_that_and_where_its_result_is(
+    config, copy, said
+):
+    run_protocol(config, copy, "search")
+    for k in (1, 2, 3):
+        path = copy / f"fold_{k}/search/architecture.json"
+        found = json.loads(path.read_text())["architecture"]
+        assert f"fold {k} search: finished before, {found}" in said
+    last = f"search: finished before, the folds' architectures are in {copy}/fold_*/"
+    assert said[-1] == f"{last}search"
+    run_protocol(config, copy, "ensemble")
+    assert said[-1].startswith("ensemble: took ")
+    assert said[-1].endswith(f"written to {copy}/architecture.json")
+    run_protocol(config, copy, "retrain")
+    assert [f"fold {k} emrnas: trained before" for k in (1, 2, 3)] == said[-4:-1]
+    assert said[-1] == f"retrain: finished before, the networks are in {copy}/fold_*"
+    run_protocol(config, copy, "evaluate")
+    last = f"evaluate: finished before, the results are in {copy}/results.json"
+    assert said[-1] == last
+    run_protocol(config, copy, "report")
+    assert said[-2] == "writing the report"
+    assert said[-1].startswith("report: took ")
+    assert said[-1].endswith(f"the report is {copy}/report/index.html")
+
+
+def test_a_run_without_a_search_says_so_when_it_is_asked_for_one(
+    config, tmp_path, said
+):
+    alone = config.copy_and_resolve_references()
+    paper.use(alone, ["tv"])
+    run_protocol(alone, tmp_path / "run", "search")
+    assert said[-1] == "search: no network of this run is searched"
 
 
 def test_changed_settings_are_refused_by_name(config, run):
@@ -275,3 +326,34 @@ def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
     run_protocol(config, run)
     assert (fitted / "scores.csv").read_text() == before
     assert watched.stat().st_mtime_ns == changed
+
+
+def place_of(lines: list[str], pattern: str) -> int:
+    return next(i for i, line in enumerate(lines) if re.fullmatch(pattern, line))
+
+
+def test_a_run_says_what_it_does_before_it_does_it(story):
+    run, told = story
+    assert told[0].startswith("building ")
+    assert told[1] == (
+        "data: 24 magnitude images of 6 subjects, 16 x 16 pixels, phantom_heart"
+    )
+    stages = [
+        rf"search: took .*, the folds' architectures are in {run}/fold_\*/search",
+        rf"ensemble: took .*, written to {run}/architecture\.json",
+        rf"retrain: took .*, the networks are in {run}/fold_\*",
+        rf"evaluate: took .*, the results are in {run}/results\.json",
+        rf"report: took .*, the report is {run}/report/index\.html",
+    ]
+    places = [place_of(told, pattern) for pattern in stages]
+    assert places == sorted(places)
+    for k in (1, 2, 3):
+        begun = place_of(
+            told, f"fold {k} search: searching with .* 3 epochs of 6 steps"
+        )
+        epoch = place_of(told, rf"fold {k} search: epoch 1 of 3 \(warm-up\), .*")
+        later = place_of(told, rf"fold {k} search: epoch 2 of 3 \(search\), .*")
+        found = place_of(told, rf"fold {k} search found \[.*\]")
+        assert begun < epoch < later < found
+    compiling = "search: compiling the steps of the warm-up, which can take minutes"
+    assert told.count(compiling) == 1
