@@ -4,6 +4,7 @@ Three folds by subject; one search per fold; the folds' p are summed and the lar
 each cell is the architecture; it is trained from scratch on S_train and S_val of each
 fold and scored on S_test. Every stage writes files of the run's folder; what takes
 long is skipped where it is there already, so the same command continues a stopped run.
+In a run of all stages a fold is scored as soon as its network is trained.
 """
 
 import logging
@@ -94,6 +95,21 @@ def evaluate_stage(experiment: Experiment) -> Outcome:
     return _results(experiment, any(worked))
 
 
+def retrain_and_evaluate(experiment: Experiment) -> Outcome:
+    """Train and score as the two stages do, each fold before the next is trained.
+
+    The first score is there after the first training, not after all of them.
+    """
+    folds = list(enumerate(experiment.folds, 1))
+    score = scorer(experiment, ZERO_FILLED)
+    worked = [score(k, fold) for k, fold in folds]
+    for name in experiment.systems:
+        train, score = trainer(experiment, name), scorer(experiment, name)
+        for k, fold in folds:
+            worked += [train(k, fold), score(k, fold)]
+    return _results(experiment, any(worked))
+
+
 def _results(experiment: Experiment, worked: bool) -> Outcome:
     path = experiment.run / "results.json"
     write_json(path, collect_results(experiment))
@@ -171,6 +187,13 @@ STAGES = {
     "evaluate": evaluate_stage,
     "report": report_stage,
 }
+# What "all" does: the files are the same, but no score waits for all trainings.
+IN_TURN = {
+    "search": search_stage,
+    "ensemble": ensemble_stage,
+    "retrain and evaluate": retrain_and_evaluate,
+    "report": report_stage,
+}
 
 
 def run_protocol(
@@ -193,7 +216,7 @@ def run_protocol(
         if stage in ("all", "search", "retrain", "evaluate"):
             for line in plan(experiment):
                 LOG.info(line)
-        stages = STAGES if stage == "all" else {stage: STAGES[stage]}
+        stages = IN_TURN if stage == "all" else {stage: STAGES[stage]}
         for name, work in stages.items():
             start = time.monotonic()
             outcome = work(experiment)
