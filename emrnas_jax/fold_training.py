@@ -36,6 +36,8 @@ from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
 
+COMPILING = "%s: compiling %s, which can take minutes"
+
 Result = TypeVar("Result")
 
 
@@ -84,8 +86,7 @@ def _dispatches(experiment: Experiment, search: Search, mesh: Mesh) -> Dispatche
 def _compiled(
     stage: str, what: str, program: Callable[..., Result]
 ) -> Callable[..., Result]:
-    message = f"{stage}: compiling {what}, which can take minutes"
-    return said_at_first_call(message, program)
+    return said_at_first_call(COMPILING % (stage, what), program)
 
 
 def _name_of(search: Search, k: int) -> str:
@@ -151,10 +152,10 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
 
     @once_for_like_folds
     def dispatch_of(record: NetworkRecord) -> Dispatch:
-        dispatch = make_dispatch(
+        say_without_bars(COMPILING, f"retrain {name}", "the training")
+        return make_dispatch(
             record.build(), system.training, experiment.sampling, experiment.seed
         )
-        return _compiled(f"retrain {name}", "the steps of the training", dispatch)
 
     def train(k: int, fold: Fold) -> bool:
         folder, label = experiment.folder(k, name), f"fold {k} {name}"
@@ -189,7 +190,8 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
                 k,
                 experiment.loop,
             )
-        say_without_bars("%s: trained in %s", label, duration(time.monotonic() - start))
+            seconds = time.monotonic() - start
+            say_without_bars("%s: trained in %s", label, duration(seconds))
         return True
 
     return train

@@ -397,10 +397,8 @@ def test_scoring_between_trainings_compiles_nothing_anew(story):
         compiled.append(lines[first:last].count(COMPILED))
     assert compiled[0] > 0
     assert compiled[1:] == [0, 0]
-    steps = (
-        "retrain emrnas: compiling the steps of the training, which can take minutes"
-    )
-    assert lines.count(steps) == 1
+    program = "retrain emrnas: compiling the training, which can take minutes"
+    assert lines.count(program) == 1
 
 
 def test_a_run_says_what_it_does_before_it_does_it(story):
