@@ -43,6 +43,7 @@ from emrnas_jax.systems import (
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.search import SearchSettings
+from emrnas_jax.training.side_by_side import meshes_apart
 
 
 class Experiment:
@@ -126,8 +127,8 @@ class Experiment:
         """Find now what would else end the run after hours.
 
         Raises:
-            InputError: a batch larger than its split, images too small to score, or
-                masks that cannot be drawn.
+            InputError: a batch larger than its split, images too small to score, masks
+                that cannot be drawn, or too few devices for folds side by side.
         """
         height, width = self.image_set.shape
         if min(height, width) < WINDOW:
@@ -139,6 +140,11 @@ class Experiment:
         jax.eval_shape(
             lambda: draw_mask(self.sampling, jax.random.key(0), (height, width))
         )
+        for search in self.searches:
+            if search.settings.folds_in_parallel:
+                meshes_apart(
+                    len(folds), search.settings.batch, "search.folds_in_parallel"
+                )
         for k, fold in enumerate(folds, 1):
             both = (*fold.train, *fold.validation)
             splits = [

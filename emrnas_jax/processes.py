@@ -87,5 +87,9 @@ def gathered(tree: PyTree) -> Any:
 
 def progress_bar(*arguments: Any, **options: Any) -> tqdm:
     """Return a progress bar; there is none where nobody would see it."""
-    seen = sys.stderr.isatty() or "ipykernel" in sys.modules  # a notebook
-    return tqdm(*arguments, disable=not (seen and is_first()), **options)
+    return tqdm(*arguments, disable=not (bars_are_seen() and is_first()), **options)
+
+
+def bars_are_seen() -> bool:
+    """Return whether a person watches: on a terminal, or in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -4,192 +4,116 @@ Three folds by subject; one search per fold; the folds' p are summed and the lar
 each cell is the architecture; it is trained from scratch on S_train and S_val of each
 fold and scored on S_test. Every stage writes files of the run's folder; what takes
 long is skipped where it is there already, so the same command continues a stopped run.
+In a run of all stages a fold is scored as soon as its network is trained.
 """
 
 import logging
-from functools import cache, partial
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-from jax.sharding import Mesh
 from jaxtyping import Array
 
-from emrnas_jax import processes
-from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import fixed_mask_key
-from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import in_words
 from emrnas_jax.evaluation.results import collect
-from emrnas_jax.evaluation.score_files import scores_path
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.fold_training import search_folds, trainer
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.plan import plan
+from emrnas_jax.progress import duration
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
-from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
-from emrnas_jax.systems import Search
+from emrnas_jax.scoring import ZERO_FILLED, scorer
 from emrnas_jax.training.ensemble import ensemble_of_folds
-from emrnas_jax.training.fit_strength import fit_strength, is_fitted
-from emrnas_jax.training.loop import TerminationRequest
-from emrnas_jax.training.retrain import (
-    has_trained,
-    make_dispatch,
-    retrain_fold,
-)
-from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
-from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
 
 
-def search_stage(experiment: Experiment) -> None:
+class Outcome(NamedTuple):
+    """What a stage did, for the line that it ends with.
+
+    Attributes:
+        worked: False where everything was finished before.
+        result: what it made, and where that is.
+    """
+
+    worked: bool
+    result: str
+
+
+def search_stage(experiment: Experiment) -> Outcome | None:
     """Search every fold, for each network that asks for a search of its own."""
-    for search in experiment.searches:
-        _search_folds(experiment, search)
+    if not experiment.searches:
+        return None
+    worked = [search_folds(experiment, search) for search in experiment.searches]
+    places = [f"{experiment.run}/fold_*/{s.place}" for s in experiment.searches]
+    return Outcome(any(worked), f"the folds' architectures are in {', '.join(places)}")
 
 
-def _search_folds(experiment: Experiment, search: Search) -> None:
-    network, settings = SearchNetwork(**search.network), search.settings
-    count = experiment.folds_settings.count
-    if settings.folds_in_parallel:
-        meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
-    else:
-        meshes = [mesh_for(settings.batch)] * count
-    _tell_devices(search.place, settings.batch, meshes[0])
-    dispatches_of = cache(
-        lambda mesh: make_dispatches(
-            network, settings, experiment.sampling, experiment.seed, mesh
-        )
-    )
-    tasks = [
-        partial(_search_fold, experiment, search, dispatches_of(mesh), k, fold, mesh)
-        for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1)
-        if not _is_there(experiment.folder(k, search.place) / "architecture.json")
-    ]
-    if settings.folds_in_parallel and tasks:
-        run_side_by_side(tasks)
-    else:
-        for task in tasks:
-            task(None)
-
-
-def _search_fold(
-    experiment: Experiment,
-    search: Search,
-    dispatches: Dispatches,
-    k: int,
-    fold: Fold,
-    mesh: Mesh,
-    termination: TerminationRequest | None,
-) -> None:
-    batch = search.settings.batch
-    name = f"fold {k} search" + ("" if search.place == "search" else f" {search.name}")
-    architecture, _ = search_fold(
-        name,
-        experiment.folder(k, search.place),
-        SearchNetwork(**search.network),
-        dispatches,
-        search.settings,
-        experiment.split("training", k, batch, fold.train, mesh=mesh),
-        experiment.split("validation", k, batch, fold.validation, mesh=mesh),
-        experiment.seed,
-        k,
-        experiment.loop,
-        termination,
-    )
-    LOG.info("%s found %s", name, architecture)
-
-
-def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
-    if jax.device_count() > 1:
-        LOG.info(
-            "%s: a batch of %d frames on %d of %d devices",
-            stage,
-            batch,
-            mesh.size,
-            jax.device_count(),
-        )
-
-
-def _is_there(path: Path) -> bool:
-    return processes.as_first_sees(path.exists())
-
-
-def ensemble_stage(experiment: Experiment) -> None:
+def ensemble_stage(experiment: Experiment) -> Outcome | None:
     """Find the architecture of the folds' searches together, for every search."""
+    if not experiment.searches:
+        return None
+    paths = []
     for search in experiment.searches:
         count = len(experiment.folds)
         folders = [experiment.folder(k, search.place) for k in range(1, count + 1)]
         cells = search.network["cells_per_block"]
         architecture, p = ensemble_of_folds(folders, search.settings, cells)
-        write_architecture(experiment.run / search.architecture_file, architecture, p)
+        paths.append(experiment.run / search.architecture_file)
+        write_architecture(paths[-1], architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)
+    return Outcome(True, f"written to {', '.join(map(str, paths))}")
 
 
-def retrain_stage(experiment: Experiment) -> None:
+def retrain_stage(experiment: Experiment) -> Outcome:
     """Train every network on S_train and S_val of every fold."""
-    for name, system in experiment.systems.items():
-        batch = system.training.batch
-        _tell_devices(f"retrain {name}", batch, mesh_for(batch))
-        trained, dispatch = None, None
+    worked = False
+    for name in experiment.systems:
+        train = trainer(experiment, name)
         for k, fold in enumerate(experiment.folds, 1):
-            folder = experiment.folder(k, name)
-            last = experiment.retrain_steps(name, fold)
-            scores = scores_path(folder, experiment.evaluation.convention)
-            if _is_there(scores) or processes.as_first_sees(has_trained(folder, last)):
-                continue
-            record = experiment.record(name, k)
-            if is_fitted(record.build()):
-                fit_strength(
-                    f"fold {k} {name}",
-                    folder,
-                    record,
-                    last,
-                    experiment.image_set,
-                    experiment.indices(fold.validation),
-                    experiment.evaluation.batch,
-                )
-                continue
-            if dispatch is None or record != trained:  # like folds share one program
-                trained = record
-                dispatch = make_dispatch(
-                    record.build(),
-                    system.training,
-                    experiment.sampling,
-                    experiment.seed,
-                )
-            retrain_fold(
-                f"fold {k} {name}",
-                folder,
-                record,
-                record.build(),
-                dispatch,
-                system.training,
-                experiment.split("retraining", k, batch, fold.train, fold.validation),
-                k,
-                experiment.loop,
-            )
+            if train(k, fold):
+                worked = True
+            else:
+                LOG.info("fold %d %s: trained before", k, name)
+    return Outcome(worked, f"the networks are in {experiment.run}/fold_*")
 
 
-def evaluate_stage(experiment: Experiment) -> None:
+def evaluate_stage(experiment: Experiment) -> Outcome:
     """Score every network and the zero-filled images; write `results.json`."""
+    worked = []
     for name in (ZERO_FILLED, *experiment.systems):
-        apply, scored = None, None
-        for k, fold in enumerate(experiment.folds, 1):
-            folder = experiment.folder(k, name)
-            if _is_there(scores_path(folder, experiment.evaluation.convention)):
-                continue
-            record = None if name == ZERO_FILLED else experiment.record(name, k)
-            if apply is None or record != scored:
-                apply, scored = compiled_network(record), record
-            scores = score_fold(experiment, fold, k, record, apply, folder)
-            LOG.info("fold %d %s: %.2f dB", k, name, scores.psnr_db.mean())
-    write_json(experiment.run / "results.json", collect_results(experiment))
+        score = scorer(experiment, name)
+        worked += [score(k, fold) for k, fold in enumerate(experiment.folds, 1)]
+    return _results(experiment, any(worked))
+
+
+def retrain_and_evaluate(experiment: Experiment) -> Outcome:
+    """Train and score as the two stages do, each fold before the next is trained.
+
+    The first score is there after the first training, not after all of them.
+    """
+    folds = list(enumerate(experiment.folds, 1))
+    score = scorer(experiment, ZERO_FILLED)
+    worked = [score(k, fold) for k, fold in folds]
+    for name in experiment.systems:
+        train, score = trainer(experiment, name), scorer(experiment, name)
+        for k, fold in folds:
+            worked += [train(k, fold), score(k, fold)]
+    return _results(experiment, any(worked))
+
+
+def _results(experiment: Experiment, worked: bool) -> Outcome:
+    path = experiment.run / "results.json"
+    write_json(path, collect_results(experiment))
+    return Outcome(worked, f"the results are in {path}")
 
 
 def collect_results(experiment: Experiment) -> dict:
@@ -249,9 +173,11 @@ def achieved_rate(experiment: Experiment) -> float:
     return float(rate(jnp.asarray(experiment.image_set.frame_ids)))
 
 
-def report_stage(experiment: Experiment) -> None:
+def report_stage(experiment: Experiment) -> Outcome:
     """Write the report from the files of the run."""
-    LOG.info("the report is %s", write_report(experiment.run, experiment.report))
+    LOG.info("writing the report")
+    page = write_report(experiment.run, experiment.report)
+    return Outcome(True, f"the report is {page}")
 
 
 STAGES = {
@@ -259,6 +185,13 @@ STAGES = {
     "ensemble": ensemble_stage,
     "retrain": retrain_stage,
     "evaluate": evaluate_stage,
+    "report": report_stage,
+}
+# What "all" does: the files are the same, but no score waits for all trainings.
+IN_TURN = {
+    "search": search_stage,
+    "ensemble": ensemble_stage,
+    "retrain and evaluate": retrain_and_evaluate,
     "report": report_stage,
 }
 
@@ -280,6 +213,18 @@ def run_protocol(
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
     with locked(run):
-        for name, work in STAGES.items():
-            if stage in ("all", name):
-                work(experiment)
+        if stage in ("all", "search", "retrain", "evaluate"):
+            for line in plan(experiment):
+                LOG.info(line)
+        stages = IN_TURN if stage == "all" else {stage: STAGES[stage]}
+        for name, work in stages.items():
+            start = time.monotonic()
+            outcome = work(experiment)
+            seconds = time.monotonic() - start
+            if outcome is not None:
+                did = (
+                    f"took {duration(seconds)}" if outcome.worked else "finished before"
+                )
+                LOG.info("%s: %s, %s", name, did, outcome.result)
+            elif stage != "all":
+                LOG.info("%s: no network of this run is searched", name)

@@ -1,9 +1,13 @@
 """A fold's network on its test frames: scores, examples and cost, written as files."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jaxtyping import Array, Float
 
+from emrnas_jax import processes
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key
 from emrnas_jax.devices import device_name, over_batch
@@ -13,6 +17,7 @@ from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.evaluation.score_files import (
     Scores,
     examples_path,
+    read_scores,
     scores_path,
     write_examples,
     write_scores,
@@ -20,8 +25,13 @@ from emrnas_jax.evaluation.score_files import (
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord, parameter_count
+from emrnas_jax.progress import say_without_bars
 from emrnas_jax.training.fit_strength import is_fitted
 from emrnas_jax.training.retrain import has_trained, load_trained
+
+LOG = logging.getLogger("emrnas_jax")
+
+Program = TypeVar("Program")
 
 ZERO_FILLED = "zero_filled"  # the images that networks start from, scored like one
 
@@ -106,3 +116,42 @@ def score_fold(
     write_examples(examples_path(folder, settings.convention), examples)
     write_scores(scores_path(folder, settings.convention), scores)
     return scores
+
+
+def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
+    """Return what scores a network in a fold, unless it was scored before.
+
+    It returns whether it scored.
+    """
+    network_of = once_for_like_folds(compiled_network)
+
+    def score(k: int, fold: Fold) -> bool:
+        folder, label = experiment.folder(k, name), f"fold {k} {name}"
+        path = scores_path(folder, experiment.evaluation.convention)
+        if processes.as_first_sees(path.exists()):
+            before = read_scores(path).psnr_db.mean()
+            LOG.info("%s: finished before, %.2f dB", label, before)
+            return False
+        record = None if name == ZERO_FILLED else experiment.record(name, k)
+        frames = len(experiment.indices(fold.test))
+        say_without_bars("%s: scoring %d test frames", label, frames)
+        scores = score_fold(experiment, fold, k, record, network_of(record), folder)
+        LOG.info("%s: %.2f dB", label, scores.psnr_db.mean())
+        return True
+
+    return score
+
+
+def once_for_like_folds(make: Callable[[Any], Program]) -> Callable[[Any], Program]:
+    """Return `make`, which makes anew only what differs from the fold before.
+
+    Folds of one network share a compiled program so.
+    """
+    made: list[tuple[Any, Program]] = []
+
+    def get(record: Any) -> Program:
+        if not made or made[0][0] != record:
+            made[:] = [(record, make(record))]
+        return made[0][1]
+
+    return get

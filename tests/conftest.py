@@ -4,6 +4,8 @@ Compiled programs are kept in `.jax_cache`, for the other worker, for the progra
 tests start, and for the next time.
 """
 
+import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -22,12 +24,72 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from emrnas_jax import processes, progress
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=20
 )
 settings.load_profile("repeatable")
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged as lines."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def listening():
+    own, kept = logging.getLogger("emrnas_jax"), Kept()
+    level = own.level
+    own.setLevel(logging.INFO)
+    own.addHandler(kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "bars_are_seen", lambda: False)
+        yield kept.lines
+    own.removeHandler(kept)
+    own.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def listen():
+    """Listen, in a `with`, to what the package says where no progress bar is seen."""
+    return listening
+
+
+@pytest.fixture
+def said(listen):
+    """What the package says during a test, line by line."""
+    with listen() as lines:
+        yield lines
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Make every line due at once, without the minute between two."""
+    monkeypatch.setattr(progress.Pace, "is_due", lambda *_, **__: True)
+
+
+class Hand:
+    """A clock that stands still until it is moved: its seconds are set by hand."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Hand()
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,16 @@ def test_images_smaller_than_the_window_of_ssim_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_folds_side_by_side_on_too_few_devices_are_refused(tmp_path):
+    config = get_config("demo", "tiny")
+    config.data.cache = str(tmp_path / "cache")
+    config.folds.count = 5
+    config.search.folds_in_parallel = True
+    with pytest.raises(InputError, match=r"folds_in_parallel needs a device for each"):
+        run_protocol(config, tmp_path / "run", "search")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_in_use_is_refused(tmp_path):
     config = get_config("demo", "tiny")
     config.data.cache = str(tmp_path / "cache")

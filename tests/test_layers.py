@@ -16,6 +16,7 @@ LAYERS = [
         "randomness",
         "devices",
         "processes",
+        "progress",
         "files",
         "host",
         "runlog",
@@ -31,7 +32,8 @@ LAYERS = [
     ("reporting",),
     ("systems", "sections", "paper"),
     ("experiment",),
-    ("scoring",),
+    ("scoring", "plan"),
+    ("fold_training",),
     ("protocol", "inference", "across_runs"),
     ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path):
     assert not run.exists()
 
 
+@pytest.mark.slow
+def test_a_log_file_gets_its_lines_at_once(tmp_path):
+    run = tmp_path / "run"
+    process = start(command(run, tmp_path / "cache"))
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if line.startswith("fold 1 search: epoch 1 of 3 (warm-up), training loss"):
+                break
+        else:
+            pytest.fail("the first epoch was not said")
+        # A line that waits in a buffer would come when all is over.
+        assert not (run / "fold_3" / "search" / "architecture.json").exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def wait_for(condition, process: subprocess.Popen) -> bool:
     """Wait until the condition holds; False when the process ends before."""
     while not condition():
@@ -146,6 +165,7 @@ def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
     process = start(command(killed, cache, often))
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
+    assert re.search(r"^finished before: |: continues at step \d+ of \d+$", err, re.M)
     names = ["architecture.json", "folds.json"]
     names += [f"fold_{k}/search/architecture.json" for k in (1, 2, 3)]
     names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2, 3)]

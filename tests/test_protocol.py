@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -30,11 +32,28 @@ def config(tmp_path_factory):
     return config
 
 
+COMPILED = "a program was compiled"
+
+
 @pytest.fixture(scope="module")
-def run(config, tmp_path_factory):
+def story(config, tmp_path_factory, listen):
+    """The folder of a run, and what it said, with the programs that it compiled."""
     run = tmp_path_factory.mktemp("runs") / "demo"
-    run_protocol(config, run)
-    return run
+    with listen() as lines:
+
+        def note(event: str, duration_secs: float, **kwargs: str | int) -> None:  # noqa: ARG001
+            if event.endswith("backend_compile_duration"):
+                lines.append(COMPILED)
+
+        jax.monitoring.register_event_duration_secs_listener(note)
+        run_protocol(config, run)
+        jax.monitoring.unregister_event_duration_listener(note)
+    return run, lines
+
+
+@pytest.fixture(scope="module")
+def run(story):
+    return story[0]
 
 
 @pytest.fixture
@@ -102,11 +121,65 @@ def test_subjects_are_never_trained_and_tested_on(run):
         assert not set(fold["test"]) & (set(fold["train"]) | set(fold["validation"]))
 
 
-def test_a_finished_run_is_not_run_again(config, copy):
+def test_a_finished_run_is_not_run_again_and_says_so(config, copy, said):
     watched = [*copy.glob("fold_*/*/scores.csv"), *copy.glob("fold_*/*/metrics.jsonl")]
     before = {path: path.stat().st_mtime_ns for path in watched}
     run_protocol(config, copy)
     assert before == {path: path.stat().st_mtime_ns for path in watched}
+    assert "finished before: search and emrnas in every fold" in said
+    scores = json.loads((copy / "results.json").read_text())["networks"]
+    found = [
+        line for line in said if re.match(r"fold \d emrnas: finished before", line)
+    ]
+    assert len(found) == 3
+    means = [float(line.split(", ")[1].removesuffix(" dB")) for line in found]
+    assert np.mean(means) == pytest.approx(scores["emrnas"]["psnr_db_mean"], abs=0.01)
+    assert not [line for line in said if "training on" in line or "scoring" in line]
+
+
+def test_every_stage_of_a_finished_run_says_that_and_where_its_result_is(
+    config, copy, said
+):
+    run_protocol(config, copy, "search")
+    for k in (1, 2, 3):
+        path = copy / f"fold_{k}/search/architecture.json"
+        found = json.loads(path.read_text())["architecture"]
+        assert f"fold {k} search: finished before, {found}" in said
+    last = f"search: finished before, the folds' architectures are in {copy}/fold_*/"
+    assert said[-1] == f"{last}search"
+    run_protocol(config, copy, "ensemble")
+    assert said[-1].startswith("ensemble: took ")
+    assert said[-1].endswith(f"written to {copy}/architecture.json")
+    run_protocol(config, copy, "retrain")
+    assert [f"fold {k} emrnas: trained before" for k in (1, 2, 3)] == said[-4:-1]
+    assert said[-1] == f"retrain: finished before, the networks are in {copy}/fold_*"
+    run_protocol(config, copy, "evaluate")
+    last = f"evaluate: finished before, the results are in {copy}/results.json"
+    assert said[-1] == last
+    run_protocol(config, copy, "report")
+    assert said[-2] == "writing the report"
+    assert said[-1].startswith("report: took ")
+    assert said[-1].endswith(f"the report is {copy}/report/index.html")
+
+
+def test_a_network_that_was_trained_before_is_only_scored(config, run, copy, said):
+    (copy / "fold_2/emrnas/scores.csv").unlink()
+    run_protocol(config, copy)
+    assert "finished before: search in every fold; emrnas in folds 1 and 3" in said
+    (before, scored) = (line for line in said if line.startswith("fold 2 emrnas: "))
+    assert before == "fold 2 emrnas: scoring 8 test frames"
+    assert re.fullmatch(r"fold 2 emrnas: \d\d\.\d\d dB", scored)
+    name = "fold_2/emrnas/scores.csv"
+    assert (copy / name).read_text() == (run / name).read_text()
+
+
+def test_a_run_without_a_search_says_so_when_it_is_asked_for_one(
+    config, tmp_path, said
+):
+    alone = config.copy_and_resolve_references()
+    paper.use(alone, ["tv"])
+    run_protocol(alone, tmp_path / "run", "search")
+    assert said[-1] == "search: no network of this run is searched"
 
 
 def test_changed_settings_are_refused_by_name(config, run):
@@ -275,3 +348,93 @@ def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
     run_protocol(config, run)
     assert (fitted / "scores.csv").read_text() == before
     assert watched.stat().st_mtime_ns == changed
+
+
+def files_of(run: Path) -> dict[str, object]:
+    """What a run wrote, but for times, ceilings and the report."""
+    found = {}
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.suffix in (".json", ".jsonl") and "checkpoints" not in name:
+            found[name] = [
+                json.loads(text, object_hook=without_times)
+                for text in (
+                    path.read_text().splitlines()
+                    if path.suffix == ".jsonl"
+                    else [path.read_text()]
+                )
+            ]
+        elif path.suffix == ".csv":
+            found[name] = path.read_text()
+    return found
+
+
+def without_times(record: dict) -> dict:
+    timed = ("seconds", "ceiling", "fraction")
+    return {k: v for k, v in record.items() if not any(word in k for word in timed)}
+
+
+def place_of(lines: list[str], pattern: str) -> int:
+    return next(i for i, line in enumerate(lines) if re.fullmatch(pattern, line))
+
+
+def test_a_fold_is_scored_as_soon_as_it_is_trained(story):
+    _, lines = story
+    score = r"\d\d\.\d\d dB"
+    wanted = [f"fold {k} zero_filled: {score}" for k in (1, 2, 3)]
+    for k in (1, 2, 3):
+        wanted += [f"fold {k} emrnas: training on .*", f"fold {k} emrnas: {score}"]
+    places = [place_of(lines, pattern) for pattern in wanted]
+    assert places == sorted(places)
+
+
+def test_scoring_between_trainings_compiles_nothing_anew(story):
+    _, lines = story
+    compiled = []
+    for k in (1, 2, 3):
+        first = place_of(lines, f"fold {k} emrnas: scoring .*")
+        last = place_of(lines, rf"fold {k} emrnas: \d.* dB")
+        compiled.append(lines[first:last].count(COMPILED))
+    assert compiled[0] > 0
+    assert compiled[1:] == [0, 0]
+    program = "retrain emrnas: compiling the training, which can take minutes"
+    assert lines.count(program) == 1
+
+
+def test_a_run_says_what_it_does_before_it_does_it(story):
+    run, lines = story
+    told = [line for line in lines if line != COMPILED]
+    assert told[0].startswith("building ")
+    assert told[1] == (
+        "data: 24 magnitude images of 6 subjects, 16 x 16 pixels, phantom_heart"
+    )
+    stages = [
+        rf"search: took .*, the folds' architectures are in {run}/fold_\*/search",
+        rf"ensemble: took .*, written to {run}/architecture\.json",
+        rf"retrain and evaluate: took .*, the results are in {run}/results\.json",
+        rf"report: took .*, the report is {run}/report/index\.html",
+    ]
+    places = [place_of(told, pattern) for pattern in stages]
+    assert places == sorted(places)
+    for k in (1, 2, 3):
+        begun = place_of(
+            told, f"fold {k} search: searching with .* 3 epochs of 6 steps"
+        )
+        epoch = place_of(told, rf"fold {k} search: epoch 1 of 3 \(warm-up\), .*")
+        later = place_of(told, rf"fold {k} search: epoch 2 of 3 \(search\), .*")
+        found = place_of(told, rf"fold {k} search found \[.*\]")
+        assert begun < epoch < later < found
+    compiling = "search: compiling the steps of the warm-up, which can take minutes"
+    assert told.count(compiling) == 1
+
+
+def test_stage_by_stage_a_run_is_the_same(config, run, copy):
+    for folder in [*copy.glob("fold_*/emrnas"), *copy.glob("fold_*/zero_filled")]:
+        shutil.rmtree(folder)
+    (copy / "results.json").unlink()
+    run_protocol(config, copy, "retrain")
+    assert not list(copy.rglob("scores.csv"))
+    assert not list(copy.rglob("cost.json"))
+    run_protocol(config, copy, "evaluate")
+    run_protocol(config, copy, "report")
+    assert files_of(copy) == files_of(run)

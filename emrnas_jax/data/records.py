@@ -25,9 +25,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float32, Int32, UInt8
 
-from emrnas_jax import processes
 from emrnas_jax.data.source import NamedImage
 from emrnas_jax.errors import InputError
+from emrnas_jax.progress import counted
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -104,7 +104,8 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
         recipe = self._recipe
         names: dict[tuple[str, int, int], Any] = {}
         sizes = []
-        for part in processes.progress_bar(recipe.parts, f"building {recipe.label}"):
+        name = f"building {recipe.label}"
+        for part in counted(recipe.parts, len(recipe.parts), name, "parts read"):
             for named in recipe.read(part):
                 name = named[:3]
                 if name in names:

@@ -22,6 +22,7 @@ from emrnas_jax.evaluation.volumes import scores_of_volumes, volume_peaks
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.progress import counted
 
 READ_AHEAD = 2  # batches
 
@@ -136,7 +137,7 @@ def evaluate(
     """Reconstruct and score test frames.
 
     Args:
-        name: what the progress bar says.
+        name: what the progress bar says, or a line a minute where none is seen.
         network: compiled, maps variables and a batch to reconstructions.
         variables: of the network.
         image_set: where the frames come from.
@@ -165,8 +166,8 @@ def evaluate(
     batches = list(padded_batches(len(indices), batch))
     read = _read_ahead(image_set, [indices[positions[own]] for positions, _ in batches])
     steps = zip(batches, read, strict=True)
-    for (positions, real), images in processes.progress_bar(
-        steps, total=len(batches), desc=name
+    for (positions, real), images in counted(
+        steps, len(batches), name, "batches scored"
     ):
         chosen = positions[own]
         numbers = devices.put(ids[chosen], divided)

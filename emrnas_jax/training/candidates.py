@@ -9,6 +9,7 @@ Source: Li & Talwalkar, Random Search and Reproducibility for Neural Architectur
 Search, UAI 2019, section 3.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -33,9 +34,12 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import uniform_choices
 from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.progress import counted, say_without_bars
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.steps import jit, path_loss
+
+LOG = logging.getLogger("emrnas_jax")
 
 CANDIDATES = "candidates.jsonl"  # a row for each: its architecture and its loss
 
@@ -57,7 +61,7 @@ def best_candidate(
     """Return the candidate of the lowest loss; continue where it was stopped.
 
     Args:
-        name: what the progress bar says.
+        name: what the progress bar says, or lines where none is seen.
         folder: where `candidates.jsonl` is kept.
         candidates: what to judge.
         loss_of: mean loss of one on S_val.
@@ -70,17 +74,24 @@ def best_candidate(
     runlog.truncate(path, len(candidates))  # drops a line that a kill cut
     losses = [row["validation_loss"] for row in runlog.read(path)]
     left = candidates[len(losses) :]
-    with processes.progress_bar(
-        total=len(candidates), initial=len(losses), desc=f"{name} candidates"
-    ) as bar:
-        for number, candidate in enumerate(left, len(losses) + 1):
-            if termination is not None and termination.requested:
-                raise SystemExit(128 + int(termination.requested))
-            losses.append(loss_of(candidate))
-            if processes.is_first():
-                runlog.append(path, _row(number, candidate, losses[-1]))
-            bar.update()
+    done = len(losses)
+    _say_beginning(name, done, len(candidates))
+    judged = counted(left, len(candidates), f"{name} candidates", "judged", done)
+    for number, candidate in enumerate(judged, done + 1):
+        if termination is not None and termination.requested:
+            raise SystemExit(128 + int(termination.requested))
+        losses.append(loss_of(candidate))
+        if processes.is_first():
+            runlog.append(path, _row(number, candidate, losses[-1]))
     return candidates[int(np.argmin(losses))]
+
+
+def _say_beginning(name: str, done: int, count: int) -> None:
+    if done:
+        LOG.info("%s: %d of %d candidates were judged before", name, done, count)
+    if done < count:
+        message = "%s: judging %d candidates on the validation frames"
+        say_without_bars(message, name, count - done)
 
 
 def _row(number: int, candidate: Architecture, loss: float) -> dict:

@@ -8,6 +8,7 @@ goes on where it was.
 """
 
 import json
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -29,13 +30,17 @@ from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.models.tv import TotalVariation
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.progress import Pace, say_without_bars
 from emrnas_jax.training.retrain import identity, initial_state, keep_record
 from emrnas_jax.training.settings import RetrainSettings
+
+LOG = logging.getLogger("emrnas_jax")
 
 FITTED = "strength.json"
 MOST_FRAMES = 100  # of S_val, evenly spread
 GRID = tuple(10.0**exponent for exponent in np.arange(-4, -0.9, 0.5))
 AROUND = tuple(10.0**exponent for exponent in (-1 / 3, -1 / 6, 1 / 6, 1 / 3))
+STRENGTHS = len(GRID) + len(AROUND)  # that a fit tries
 # A frame without content is restored exactly at every strength.
 HIGHEST_DB = 100.0
 
@@ -57,7 +62,7 @@ def fit_strength(
     """Choose the strength of a fold's total variation; continue if it was stopped.
 
     Args:
-        name: what progress bars say.
+        name: what progress bars and lines say.
         folder: of the network; gets what a trained one has, and `strength.json`.
         record: of the network.
         step: the number of its checkpoint.
@@ -90,7 +95,8 @@ def fit_strength(
         )
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 
-    tried = _read_tried(folder / FITTED)
+    tried, pace = _read_tried(folder / FITTED), Pace()
+    _say_beginning(name, len(tried), len(frames))
 
     def tell() -> None:
         found = {
@@ -101,8 +107,14 @@ def fit_strength(
             "metrics": in_words(PAPER),
         }
         write_json(folder / FITTED, found)
+        if pace.is_due(urgent=len(tried) == 1):
+            strength, db = list(tried.items())[-1]
+            message = "%s: strength %.3g gives %.2f dB, %d of %d tried"
+            say_without_bars(message, name, strength, db, len(tried), STRENGTHS)
 
     strength = choose_strength(score, tried, tell)
+    message = "%s: strength %.3g is the best on the validation frames, %.2f dB"
+    LOG.info(message, name, strength, tried[strength])
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
@@ -112,6 +124,14 @@ def fit_strength(
     )
     with closing(Checkpoints(folder / "checkpoints", identity(record))) as checkpoints:
         checkpoints.save(step, replicate(state, mesh_for(divisible(batch))))
+
+
+def _say_beginning(name: str, tried: int, frames: int) -> None:
+    if tried:
+        LOG.info("%s: %d of %d strengths were tried before", name, tried, STRENGTHS)
+    if tried < STRENGTHS:
+        message = "%s: trying %d strengths on %d validation frames"
+        say_without_bars(message, name, STRENGTHS - tried, frames)
 
 
 def choose_strength(

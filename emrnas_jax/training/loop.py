@@ -24,6 +24,7 @@ from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.devices import put
 from emrnas_jax.errors import InputError
 from emrnas_jax.runlog import RunLog
+from emrnas_jax.training.epoch_lines import EpochLines
 from emrnas_jax.training.settings import require_rates
 
 LOG = logging.getLogger("emrnas_jax")
@@ -37,7 +38,7 @@ class Training(NamedTuple):
     """One training, as the loop sees it.
 
     Attributes:
-        name: what the progress bar says.
+        name: what the progress bar and every line say.
         folder: where `metrics.jsonl` and `checkpoints/` are kept.
         identity: what a checkpoint must be of to be continued.
         steps: in all.
@@ -106,6 +107,7 @@ def run(
         restored = checkpoints.restore(state)
         if restored is not None:
             state = _placed_like(state, restored)
+            _say_continuation(training, int(state.step))
         with contextlib.ExitStack() as stack:
             if termination is None:
                 termination = stack.enter_context(TerminationRequest())
@@ -122,6 +124,7 @@ def _run_from(
     step = int(state.step)
     saved_at = epoch_start = time.monotonic()
     bar = processes.progress_bar(total=training.steps, initial=step, desc=training.name)
+    lines = EpochLines(training.name, training.steps, training.steps_per_epoch, step)
     with RunLog(training.folder, step) as log, bar:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
@@ -132,11 +135,14 @@ def _run_from(
                 raise DivergedError(_diverged(training, step, count, checkpoints))
             step += count
             bar.update(count)
+            lines.step_done(step)
             if step % training.steps_per_epoch == 0:
                 now = time.monotonic()
                 seconds, epoch_start = now - epoch_start, now
-                row = training.row(state, step // training.steps_per_epoch)
+                epoch = step // training.steps_per_epoch
+                row = training.row(state, epoch)
                 log.write({**row, "step": step, "seconds": round(seconds, 3)})
+                lines.epoch_done(epoch, row)
                 sums = {name: getattr(state, name) for name in training.sums}
                 zeros = jax.tree.map(np.zeros_like, totals)
                 state = state._replace(**_placed_like(sums, zeros))
@@ -158,6 +164,14 @@ def _run_from(
                 LOG.warning("%s: saved step %d of %s", reason, step, training.name)
                 raise SystemExit(128 + int(requested))
     return state
+
+
+def _say_continuation(training: Training, step: int) -> None:
+    name, steps = training.name, training.steps
+    if step < steps:
+        LOG.info("%s: continues at step %d of %d", name, step, steps)
+    else:
+        LOG.info("%s: all %d steps were done before", name, steps)
 
 
 def _placed_like(old: PyTree, new: PyTree) -> Any:

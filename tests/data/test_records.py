@@ -158,6 +158,14 @@ def test_a_terminal_sees_a_bar(phantom, monkeypatch):
     assert "building phantom_heart" in terminal.getvalue()
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_long_build_says_how_far_it_is(phantom, said):
+    open_dataset(phantom())
+    counts = [line.split(",")[0].split(": ")[1] for line in said if " of " in line]
+    assert counts == [f"{n} of 4 parts read" for n in (1, 2, 3)]
+    assert all(line.startswith("building ") for line in said)
+
+
 def test_a_killed_build_is_not_taken_for_complete(phantom, tmp_path):
     process = start_slow_build(tmp_path / "cache")
     assert process.stderr is not None

@@ -96,6 +96,14 @@ def test_scores_name_their_frames(result, phantoms):
     assert 0 < seconds < 10
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_long_evaluation_says_how_far_it_is(phantoms, said):
+    arguments = (phantoms, INDICES, SAMPLING, KEY)
+    evaluate("fold 1 dccnn", network, VARIABLES, *arguments, batch=4, examples=1)
+    counts = [line.split(",")[0] for line in said]
+    assert counts == ["fold 1 dccnn: 1 of 2 batches scored"]
+
+
 @pytest.mark.parametrize("batch", [1, 7, 16])
 def test_the_batch_and_its_padding_change_nothing(batch, result, phantoms):
     scores, shown, _ = evaluate(

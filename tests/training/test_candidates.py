@@ -203,3 +203,24 @@ def test_the_folds_choose_together_and_hard_subjects_count_no_more(tmp_path):
     write_fold(tmp_path / "d", {"[O7]": 1.0})
     with pytest.raises(InputError, match=re.escape(str(folders[0]))):
         ensemble_of_folds([*folders, tmp_path / "d"], SETTINGS, 1)
+
+
+def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, said):
+    candidates = [Architecture(((number,),)) for number in range(4)]
+    losses = iter([0.4, 0.1])
+
+    def stop_after_two(_):
+        try:
+            return next(losses)
+        except StopIteration:
+            raise Stop from None
+
+    with pytest.raises(Stop):
+        best_candidate("x", tmp_path, candidates, stop_after_two)
+    assert said == ["x: judging 4 candidates on the validation frames"]
+    said.clear()
+    assert best_candidate("x", tmp_path, candidates, lambda _: 1.0) == candidates[1]
+    assert said == [
+        "x: 2 of 4 candidates were judged before",
+        "x: judging 2 candidates on the validation frames",
+    ]

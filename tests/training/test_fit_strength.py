@@ -60,12 +60,15 @@ def record(sampling):
 
 @pytest.mark.slow
 def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
-    phantoms, record, tmp_path, monkeypatch
+    phantoms, record, tmp_path, monkeypatch, said
 ):
     monkeypatch.setattr(module, "MOST_FRAMES", 4)
     arguments = (record, 12, phantoms, np.arange(12), 4)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     fit_strength("whole", whole, *arguments)
+    assert said[0] == "whole: trying 11 strengths on 4 validation frames"
+    assert said[1].endswith("dB, 1 of 11 tried")
+    assert said[-1].startswith("whole: strength ")
     assert has_trained(whole, 12)
     found, _, variables = load_trained(whole, 12)
     told = json.loads((whole / FITTED).read_text())
@@ -90,7 +93,12 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
     assert not has_trained(stopped, 12)
     assert len(json.loads((stopped / FITTED).read_text())["psnr_db"]) == 3
     monkeypatch.setattr(module, "evaluate", original)
+    said.clear()
     fit_strength("stopped", stopped, *arguments)
+    assert said[:2] == [
+        "stopped: 3 of 11 strengths were tried before",
+        "stopped: trying 8 strengths on 4 validation frames",
+    ]
     assert (stopped / FITTED).read_text() == (whole / FITTED).read_text()
     restored = load_trained(stopped, 12)[2]
     assert jax.tree.all(jax.tree.map(lambda a, b: a == b, restored, variables))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from emrnas_jax import runlog
+from emrnas_jax import processes, runlog
 from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.devices import mesh_for, replicate
 from emrnas_jax.errors import InputError
@@ -291,3 +291,31 @@ def test_a_log_with_a_cut_line_is_continued(training, start, uninterrupted):
 def test_a_dispatch_of_no_steps_is_refused():
     with pytest.raises(InputError, match=r"loop\.steps_per_dispatch"):
         LoopSettings(steps_per_dispatch=0)
+
+
+def test_a_training_says_its_first_epoch(training, start, said):
+    run(training(), start, NEVER)
+    assert said[0].startswith("toy: epoch 1 of 3, ")
+    assert all(line.startswith("toy: ") for line in said)
+
+
+def test_a_continued_training_says_where(training, start, said):
+    with pytest.raises(Stop):
+        run(training(stop_at(7)), start, ALWAYS)
+    said.clear()
+    run(training(), start, ALWAYS)
+    assert said[0] == "toy: continues at step 7 of 12"
+    said.clear()
+    run(training(), start, ALWAYS)
+    assert said == ["toy: all 12 steps were done before"]
+
+
+def test_where_bars_are_seen_a_continuation_alone_is_said(
+    training, start, said, monkeypatch
+):
+    monkeypatch.setattr(processes, "bars_are_seen", lambda: True)
+    with pytest.raises(Stop):
+        run(training(stop_at(7)), start, ALWAYS)
+    assert said == []
+    run(training(), start, ALWAYS)
+    assert said == ["toy: continues at step 7 of 12"]
