@@ -26,7 +26,8 @@ from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling, draw_mask
-from emrnas_jax.nas.space import Architecture, architecture_named, read_architecture
+from emrnas_jax.nas.records import read_architecture
+from emrnas_jax.nas.space import Architecture, architecture_named
 from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.zoom import read_zoom
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
@@ -228,9 +229,11 @@ class Experiment:
     def record(self, name: str, fold: int) -> NetworkRecord:
         """Return all that a network of a fold is, except its weights."""
         system = self.systems[name]
-        settings = dict(system.settings)
+        settings, operations = dict(system.settings), ()
         if system.source:
-            settings["architecture"] = str(self.architecture(name, fold))
+            architecture = self.architecture(name, fold)
+            settings["architecture"] = str(architecture)
+            operations = architecture.used
         return NetworkRecord(
             name=name,
             kind=system.kind,
@@ -239,6 +242,7 @@ class Experiment:
             images=self.data.images,
             shape=self.image_set.shape,
             seed=self.seed,
+            operations=operations,
         )
 
 

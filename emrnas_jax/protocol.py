@@ -28,7 +28,7 @@ from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.nas.records import read_architecture, write_architecture
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold

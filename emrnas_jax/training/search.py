@@ -28,7 +28,8 @@ from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import GATE_RULES, fixed_gates
-from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
+from emrnas_jax.nas.records import write_architecture
+from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.candidates import (
     Validate,

@@ -8,7 +8,7 @@ import pytest
 from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.nas.space import read_architecture
+from emrnas_jax.nas.records import read_architecture
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.search import (
     SearchSettings,
