@@ -6,6 +6,7 @@ be written where the data are not.
 
 import dataclasses
 import json
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,34 @@ from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling, draw_mask
-from emrnas_jax.nas.records import read_architecture
-from emrnas_jax.nas.space import Architecture, architecture_named
+from emrnas_jax.nas.records import (
+    changes,
+    in_words,
+    operations_of_run,
+    read_architecture,
+    with_newer,
+    write_operations_of_run,
+)
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    Architecture,
+    Operation,
+    architecture_named,
+)
 from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.zoom import read_zoom
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
-from emrnas_jax.sections import EvaluationSettings, FoldSettings, read_section
+from emrnas_jax.sections import (
+    EvaluationSettings,
+    FoldSettings,
+    read_section,
+    with_every_path,
+)
 from emrnas_jax.systems import (
     FOLD,
     RANDOM,
     SEARCHED,
+    Search,
     System,
     random_architecture,
     read_systems,
@@ -43,7 +62,9 @@ from emrnas_jax.systems import (
 )
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
-from emrnas_jax.training.search import SearchSettings
+from emrnas_jax.training.settings import SearchSettings, require_paths
+
+LOG = logging.getLogger("emrnas_jax")
 
 
 class Experiment:
@@ -56,6 +77,10 @@ class Experiment:
             InputError: a setting cannot be used, or the folder is another run's.
         """
         self.run = run
+        self.operations = operations_of_run(run)
+        if self.operations != OPERATIONS:
+            _tell_operations(run, self.operations)
+            config = with_every_path(config, len(self.operations))
         settings: dict[str, Any] = config.to_dict()
         for key in ("seed", "networks"):
             if key not in settings:
@@ -66,8 +91,9 @@ class Experiment:
         self.data = read_section(settings, "data", DataSettings)
         self.sampling = read_section(settings, "sampling", Sampling)
         self.folds_settings = read_section(settings, "folds", FoldSettings)
-        for name, kind in (("search", SearchSettings), ("retrain", RetrainSettings)):
-            read_section(settings, name, kind)
+        search = read_section(settings, "search", SearchSettings)
+        require_paths(search, len(self.operations))
+        read_section(settings, "retrain", RetrainSettings)
         self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
         self.loop = read_section(settings, "loop", LoopSettings)
         self.report: dict[str, Any] = settings.get("report", {})
@@ -77,7 +103,10 @@ class Experiment:
         self._config["networks"] = self._begun_with | self._config["networks"]
         # The order of all that the run ever had: a search keeps its place in the run.
         ever = read_systems(
-            self._config["networks"], settings["retrain"], settings["search"]
+            self._config["networks"],
+            settings["retrain"],
+            settings["search"],
+            self.operations,
         )
         # Networks that the run has already tested stay in its results.
         self.systems = {
@@ -119,6 +148,7 @@ class Experiment:
             write_json(self.run / "config.json", self._config)
         if not begun:
             write_json(self.run / "data.json", self.image_set.summary())
+            write_operations_of_run(self.run)
             write_folds(path, folds)
         refuse_other_data(self.run / "data.json", self.image_set.summary())
         return read_folds(path)
@@ -196,6 +226,11 @@ class Experiment:
         """Return where a fold keeps its search or one of its networks."""
         return self.run / f"fold_{fold}" / part
 
+    def search_folders(self, search: Search) -> list[Path]:
+        """Return where each fold keeps a search."""
+        folds = range(1, self.folds_settings.count + 1)
+        return [self.folder(k, search.place) for k in folds]
+
     def architecture(self, name: str, fold: int) -> Architecture:
         """Return the architecture of a network that has one, in a fold.
 
@@ -204,9 +239,10 @@ class Experiment:
         """
         system = self.systems[name]
         if system.source == RANDOM:
-            return random_architecture(system, self.seed)
+            return random_architecture(system, self.seed, self.operations)
         if system.source not in SEARCHED:
-            return architecture_named(system.settings["architecture"])
+            known = with_newer(self.operations)
+            return architecture_named(system.settings["architecture"], known)
         search = next(s for s in self.searches if name in s.networks)
         if system.source == FOLD:
             path = self.folder(fold, search.place) / "architecture.json"
@@ -244,6 +280,16 @@ class Experiment:
             seed=self.seed,
             operations=operations,
         )
+
+
+def _tell_operations(run: Path, operations: tuple[Operation, ...]) -> None:
+    LOG.info(
+        "%s keeps the %s that it was begun with; there are %d now: %s",
+        run,
+        in_words(operations),
+        len(OPERATIONS),
+        changes(operations, OPERATIONS),
+    )
 
 
 def _check_consistency(system: System, images: str) -> None:

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import NETWORKS, complete_settings, takes_architecture
+from emrnas_jax.nas.space import OPERATIONS
 
 Variants = dict[str, Callable[[ConfigDict], None]]
 
@@ -38,7 +39,7 @@ VARIANTS_OF_SEARCH: dict[str, dict[str, Any]] = {
     # The paper's decay outweighs the gradients of alphas and holds p near uniform.
     "no_decay": {"search": {"alpha_weight_decay": 0.0}},
     "two_paths": {"search": {"paths_per_cell": 2}},
-    "darts": {"search": {"paths_per_cell": 8}},
+    "darts": {"search": {"paths_per_cell": len(OPERATIONS)}},
     "argmax": {"search": {"gate_rule": "argmax"}},
     "random_search": {"search": {"gate_rule": "uniform"}},
     **{f"random_{n}": {"architecture": "random"} for n in (1, 2)},

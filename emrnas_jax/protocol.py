@@ -28,7 +28,11 @@ from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.records import read_architecture, write_architecture
+from emrnas_jax.nas.records import (
+    read_architecture,
+    refuse_other_operations,
+    write_architecture,
+)
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
@@ -123,8 +127,7 @@ def _is_there(path: Path) -> bool:
 def ensemble_stage(experiment: Experiment) -> None:
     """Find the architecture of the folds' searches together, for every search."""
     for search in experiment.searches:
-        count = len(experiment.folds)
-        folders = [experiment.folder(k, search.place) for k in range(1, count + 1)]
+        folders = experiment.search_folders(search)
         cells = search.network["cells_per_block"]
         architecture, p = ensemble_of_folds(folders, search.settings, cells)
         write_architecture(experiment.run / search.architecture_file, architecture, p)
@@ -279,6 +282,10 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
+    if stage not in ("evaluate", "report"):
+        for search in experiment.searches:
+            folders = experiment.search_folders(search)
+            refuse_other_operations(folders, run, experiment.operations)
     with locked(run):
         for name, work in STAGES.items():
             if stage in ("all", name):

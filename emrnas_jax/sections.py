@@ -1,10 +1,13 @@
 """The config sections `folds` and `evaluation`, and how a section is read."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
+from emrnas_jax.nas.space import OPERATIONS
 
 Section = TypeVar("Section")
 
@@ -21,6 +24,23 @@ def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
         raise InputError(f"the config has no section {name!r}") from error
     except TypeError as error:
         raise InputError(f"config section {name!r}: {error}") from error
+
+
+def with_every_path(config: ConfigDict, operations: int) -> ConfigDict:
+    """Return a config in which a path for every operation has those of a run.
+
+    Args:
+        config: as a file of `configs/` returns it, whose `paths_per_cell` may be the
+            number of operations that there are now.
+        operations: how many the run was begun with.
+    """
+    config = config.copy_and_resolve_references()
+    networks: Any = config.get("networks", {})
+    for section in (config, *networks.values()):
+        search: Any = section.get("search", {})
+        if search.get("paths_per_cell") == len(OPERATIONS):
+            search.paths_per_cell = operations
+    return config
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,16 @@ from emrnas_jax.models.networks import (
     takes_architecture,
 )
 from emrnas_jax.nas.gates import uniform_choices
-from emrnas_jax.nas.space import OPERATIONS, Architecture, choosing_rows
+from emrnas_jax.nas.records import with_newer
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    Architecture,
+    Operation,
+    architecture_named,
+    choosing_rows,
+)
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
 
 Section = TypeVar("Section")
 
@@ -87,7 +94,10 @@ class Search:
 
 
 def read_systems(
-    networks: dict[str, dict], training: dict, search: dict
+    networks: dict[str, dict],
+    training: dict,
+    search: dict,
+    operations: tuple[Operation, ...] = OPERATIONS,
 ) -> dict[str, System]:
     """Check the config's section `networks`.
 
@@ -96,14 +106,24 @@ def read_systems(
             the run for one network.
         training: the config's section `retrain`.
         search: the config's section `search`.
+        operations: those that the run was begun with, if it was.
 
     Raises:
         InputError: a label, kind, setting or architecture cannot be used.
     """
-    return {name: _read(name, own, training, search) for name, own in networks.items()}
+    return {
+        name: _read(name, own, training, search, operations)
+        for name, own in networks.items()
+    }
 
 
-def _read(name: str, given: dict, training: dict, search: dict) -> System:
+def _read(
+    name: str,
+    given: dict,
+    training: dict,
+    search: dict,
+    operations: tuple[Operation, ...],
+) -> System:
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
         raise InputError(
             f"networks.{name}: not a network's label, which names its folder; use "
@@ -113,6 +133,7 @@ def _read(name: str, given: dict, training: dict, search: dict) -> System:
     kind = own.pop("kind", "") or name
     trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
+    require_paths(searched, len(operations))
     if not takes_architecture(kind, name):
         if given.get("search"):
             raise InputError(f"networks.{name}.search: a {kind} is not searched")
@@ -123,7 +144,9 @@ def _read(name: str, given: dict, training: dict, search: dict) -> System:
     check_settings(kind, own, name)
     system = System(name, kind, complete_settings(kind, own, name), trained)
     if system.source == "given":
-        build_network(kind, system.settings, name)
+        text, known = system.settings["architecture"], with_newer(operations)
+        named = {"architecture": architecture_named(text, known)}
+        build_network(kind, system.settings | named, name)
     return replace(system, search=searched) if system.source in SEARCHED else system
 
 
@@ -153,13 +176,21 @@ def searches_of(systems: dict[str, System]) -> list[Search]:
     return found
 
 
-def random_architecture(system: System, seed: int) -> Architecture:
-    """Draw every choice uniformly; the same for all folds (Table 3, D)."""
+def random_architecture(
+    system: System, seed: int, operations: tuple[Operation, ...]
+) -> Architecture:
+    """Draw every choice uniformly; the same for all folds (Table 3, D).
+
+    Args:
+        system: the network; its label is part of the draw.
+        seed: of the run.
+        operations: the candidates. Another number of them draws other ones.
+    """
     cells = system.settings["cells_per_block"]
     rows = choosing_rows(
         system.settings["components"], cells, system.settings["shared"]
     )
     key = key_for(seed, "architecture", system.name)
-    undecided = jnp.zeros((max(rows) + 1, len(OPERATIONS)))
+    undecided = jnp.zeros((max(rows) + 1, len(operations)))
     drawn = uniform_choices(key, undecided).tolist()
-    return Architecture.from_cells([drawn[row] for row in rows], cells)
+    return Architecture.from_cells([drawn[row] for row in rows], cells, operations)

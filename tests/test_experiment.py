@@ -1,5 +1,6 @@
 """Settings that cannot work are refused before anything is written."""
 
+import json
 import runpy
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
+from emrnas_jax.nas.records import operations_record
+from emrnas_jax.nas.space import TABLE_1, Operation
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.run_folder import locked
 from emrnas_jax.training.retrain import initial_variables
@@ -205,6 +208,25 @@ def test_a_search_keeps_its_place_when_the_network_before_it_is_given_up(tmp_pat
     assert list(experiment.systems) == ["ablation_b"]
     # `search` holds what was searched for emrnas.
     assert [search.place for search in experiment.searches] == ["search_ablation_b"]
+
+
+def test_a_run_of_other_operations_has_a_path_for_each_of_its_own(tmp_path):
+    """It was searched with all nine, which here mean all eight."""
+    config = get_config("demo", "tiny")
+    paper.use(config, ["darts"])
+    begun = config.copy_and_resolve_references()
+    begun.networks.darts.search.paths_per_cell = 9
+    (tmp_path / "config.json").write_text(begun.to_json())
+    (tmp_path / "folds.json").write_text("{}")
+    nine = (*TABLE_1, Operation("O9", (1, 2, 1, 1), (1,)))
+    (tmp_path / "operations.json").write_text(json.dumps(operations_record(nine)))
+    assert config.networks.darts.search.paths_per_cell == 8
+    experiment = Experiment(config, tmp_path)
+    assert experiment.operations == nine
+    assert [search.settings.paths_per_cell for search in experiment.searches] == [9]
+    config.search.paths_per_cell = 7
+    with pytest.raises(InputError, match=r"choose one of 1, 2, 9"):
+        Experiment(config, tmp_path)
 
 
 def test_a_damaged_config_of_a_run_is_named(tmp_path):

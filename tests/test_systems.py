@@ -6,6 +6,7 @@ import pytest
 
 from emrnas_jax import paper
 from emrnas_jax.errors import InputError
+from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.systems import random_architecture, read_systems, searches_of
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -67,16 +68,16 @@ def test_a_drawn_architecture_follows_seed_and_label():
         one={"kind": "emrnas", "architecture": "random"},
         other={"kind": "emrnas", "architecture": "random"},
     )
-    first = random_architecture(found["one"], 3)
-    assert first == random_architecture(found["one"], 3)
-    assert first != random_architecture(found["one"], 4)
-    assert first != random_architecture(found["other"], 3)
+    first = random_architecture(found["one"], 3, OPERATIONS)
+    assert first == random_architecture(found["one"], 3, OPERATIONS)
+    assert first != random_architecture(found["one"], 4, OPERATIONS)
+    assert first != random_architecture(found["other"], 3, OPERATIONS)
     assert [len(block) for block in first.blocks] == [3] * 5
 
 
 def test_cells_that_share_a_choice_are_drawn_alike():
     found = systems(emrnas={"architecture": "random", "shared": "block"})
-    blocks = random_architecture(found["emrnas"], 0).blocks
+    blocks = random_architecture(found["emrnas"], 0, OPERATIONS).blocks
     assert len(set(blocks)) == 1
     assert len(set(blocks[0])) > 1
 
