@@ -8,10 +8,12 @@ The files of `configs/` come with the package. One of the user's own at the same
 used in place of the package's.
 """
 
+import ast
 import inspect
+import re
 import runpy
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,15 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.setting_types import wrong_type
 
 FOLDER = "configs"
+
+# What a ConfigDict says of a value whose type is not that of the setting.
+WRONG_TYPE = re.compile(
+    r"Could not override field '(.*?)' \(reference\)\. (.*) is of original type "
+    r"<class '(.*)'> and cannot be casted to type <class '(.*)'>"
+)
 
 
 class ConfigParser(flags.ArgumentParser):
@@ -129,4 +138,22 @@ def _line(path: Path, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    """Return what a config file raised, for a message."""
+    text = " ".join(str(error).split())
+    refused = WRONG_TYPE.match(text)
+    if isinstance(error, TypeError) and refused:
+        key, value, found, expected = refused.groups()
+        kind = {"int": int, "float": float, "bool": bool, "str": str}
+        read = value if found == "str" else _literal(value)
+        return wrong_type(key, kind.get(expected, Mapping), read)
+    missing = error.args[0] if error.args else None
+    if isinstance(error, AttributeError) and isinstance(missing, KeyError):
+        return f"the config has no {' '.join(str(missing.args[0]).split())}"
+    return f"{type(error).__name__}: {text}"
+
+
+def _literal(text: str) -> object:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -7,6 +7,7 @@ be written where the data are not.
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ from emrnas_jax.sections import (
     read_section,
     with_every_path,
 )
+from emrnas_jax.setting_types import require_types
 from emrnas_jax.systems import (
     FOLD,
     RANDOM,
@@ -65,6 +67,9 @@ from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.settings import SearchSettings, require_paths
 
 LOG = logging.getLogger("emrnas_jax")
+
+# What the config has beside the sections that are dataclasses.
+TYPES = {"seed": int, "reduced": bool, "networks": Mapping, "report": Mapping}
 
 
 class Experiment:
@@ -82,32 +87,12 @@ class Experiment:
             _tell_operations(run, self.operations)
             config = with_every_path(config, len(self.operations))
         settings: dict[str, Any] = config.to_dict()
-        for key in ("seed", "networks"):
-            if key not in settings:
-                raise InputError(f"the config has no {key!r}")
-        self.seed: int = settings["seed"]
-        if self.seed < 0:
-            raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
-        self.data = read_section(settings, "data", DataSettings)
-        self.sampling = read_section(settings, "sampling", Sampling)
-        self.folds_settings = read_section(settings, "folds", FoldSettings)
-        search = read_section(settings, "search", SearchSettings)
-        require_paths(search, len(self.operations))
-        read_section(settings, "retrain", RetrainSettings)
-        self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
-        self.loop = read_section(settings, "loop", LoopSettings)
-        self.report: dict[str, Any] = settings.get("report", {})
-        read_zoom(self.report.get("zoom", ""))  # refuses what is none
+        self._read_sections(settings)
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(run / "config.json", self._config)
         self._config["networks"] = self._begun_with | self._config["networks"]
         # The order of all that the run ever had: a search keeps its place in the run.
-        ever = read_systems(
-            self._config["networks"],
-            settings["retrain"],
-            settings["search"],
-            self.operations,
-        )
+        ever = self._read_networks(self._config["networks"], settings)
         # Networks that the run has already tested stay in its results.
         self.systems = {
             name: system
@@ -121,6 +106,34 @@ class Experiment:
         ]
         for system in self.systems.values():
             _check_consistency(system, self.data.images)
+
+    def _read_sections(self, settings: dict[str, Any]) -> None:
+        """Read all that a config holds, and refuse what cannot be used."""
+        for key in ("seed", "networks"):
+            if key not in settings:
+                raise InputError(f"the config has no {key!r}")
+        require_types("", TYPES, settings)
+        self.seed: int = settings["seed"]
+        if self.seed < 0:
+            raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
+        self.data = read_section(settings, "data", DataSettings)
+        self.sampling = read_section(settings, "sampling", Sampling)
+        self.folds_settings = read_section(settings, "folds", FoldSettings)
+        search = read_section(settings, "search", SearchSettings)
+        require_paths(search, len(self.operations))
+        read_section(settings, "retrain", RetrainSettings)
+        self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
+        self.loop = read_section(settings, "loop", LoopSettings)
+        self.report: dict[str, Any] = settings.get("report", {})
+        require_types("report", {"zoom": str}, self.report)
+        read_zoom(self.report.get("zoom", ""))  # refuses what is none
+        self._read_networks(settings["networks"], settings)
+
+    def _read_networks(
+        self, networks: dict[str, Any], settings: dict[str, Any]
+    ) -> dict[str, System]:
+        training, search = settings["retrain"], settings["search"]
+        return read_systems(networks, training, search, self.operations)
 
     def _is_tested(self, name: str) -> bool:
         folds = range(1, self.folds_settings.count + 1)

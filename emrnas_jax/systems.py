@@ -6,8 +6,9 @@ one.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -28,9 +29,8 @@ from emrnas_jax.nas.space import (
     choosing_rows,
 )
 from emrnas_jax.randomness import key_for
+from emrnas_jax.setting_types import Section, require_types, section_of
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
-
-Section = TypeVar("Section")
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
@@ -94,7 +94,7 @@ class Search:
 
 
 def read_systems(
-    networks: dict[str, dict],
+    networks: dict[str, Any],
     training: dict,
     search: dict,
     operations: tuple[Operation, ...] = OPERATIONS,
@@ -119,7 +119,7 @@ def read_systems(
 
 def _read(
     name: str,
-    given: dict,
+    given: Any,
     training: dict,
     search: dict,
     operations: tuple[Operation, ...],
@@ -129,7 +129,9 @@ def _read(
             f"networks.{name}: not a network's label, which names its folder; use "
             "letters, digits and _, but neither search nor zero_filled"
         )
+    require_types("networks", {name: Mapping}, {name: given})
     own = dict(given)
+    require_types(f"networks.{name}", {"kind": str}, own)
     kind = own.pop("kind", "") or name
     trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
@@ -152,11 +154,10 @@ def _read(
 
 def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:
     """Take a network's changes out of `own`, and return its section of settings."""
-    changes = own.pop(place.rpartition(".")[2], {})
-    try:
-        return kind(**common | changes)
-    except TypeError as error:
-        raise InputError(f"networks.{place}: {error}") from error
+    name = place.rpartition(".")[2]
+    changes = own.pop(name, {})
+    require_types("networks", {place: Mapping}, {place: changes})
+    return section_of(common | changes, f"networks.{place}", kind)
 
 
 def searches_of(systems: dict[str, System]) -> list[Search]:

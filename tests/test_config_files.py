@@ -114,6 +114,40 @@ def test_what_is_no_config_is_told_in_one_line(text, message, elsewhere):
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "config.networks.emrnas.architecture = ['O1', 'O8']",
+            "architecture: expected text, found ['O1', 'O8']; write it as [O1 O8]",
+        ),
+        (
+            "config.networks.emrnas.architecture = (('O1', 'O8'), ('O2', 'O3'))",
+            "architecture: expected text, found (('O1', 'O8'), ('O2', 'O3')); write it "
+            "as [O1 O8|O2 O3]",
+        ),
+        ("config.search.batch = '8'", "batch: expected a whole number, found '8'"),
+        (
+            "config.search.update(batch=8.0)",
+            "batch: expected a whole number, found 8.0",
+        ),
+        ("config.reduced = 'no'", "reduced: expected True or False, found 'no'"),
+        ("config.data.path = __import__('pathlib').Path('x')", "path: expected text, "),
+        ("config.networks = 'dccnn'", "networks: expected a section, found 'dccnn'"),
+        ("config.networks.dccnn.kind", "the config has no 'dccnn'"),
+        ("config.search.bach", "the config has no 'bach' Did you mean \"batch\""),
+    ],
+)
+def test_a_wrong_setting_of_ones_own_config_is_told_with_its_line(
+    line, told, elsewhere
+):
+    (elsewhere / "own.py").write_text(OWN.replace("config.data.height = 24", line))
+    with pytest.raises(InputError) as raised:
+        load_config("own.py")
+    assert str(raised.value).startswith(f"own.py, line 6: {told}")
+    assert len(str(raised.value).splitlines()) == 1
+
+
 def test_a_variant_that_does_not_exist_is_told():
     with pytest.raises(InputError, match="no variant 'huge'"):
         load_config(f"{CONFIGS}/demo.py:huge")

@@ -1,5 +1,6 @@
 """Settings that cannot work are refused before anything is written."""
 
+import dataclasses
 import json
 import runpy
 from functools import partial
@@ -7,8 +8,11 @@ from pathlib import Path
 
 import jax
 import pytest
+from ml_collections import ConfigDict
 
 from emrnas_jax import paper
+from emrnas_jax.data.dataset import open_dataset
+from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.models.dccnn import dccnn
@@ -122,6 +126,43 @@ def test_a_setting_that_cannot_work_is_named(key, value, message, tmp_path):
     with pytest.raises(InputError, match=message):
         Experiment(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def keys_and_values(config, place=""):
+    """All settings of a config with their whole keys, sections and values alike."""
+    for name, value in config.items():
+        yield place + name, value
+        if isinstance(value, ConfigDict):
+            yield from keys_and_values(value, f"{place}{name}.")
+
+
+WRONG = [None, ["O1", "O8"], "text", 1.5, True, 7, Path("x"), {"a": 1}]
+
+
+def may_hold(right, wrong):
+    """Whether a value has the type of another, as far as a config tells types apart."""
+    kinds = {int: float, dict: ConfigDict}
+    return type(right) in (type(wrong), kinds.get(type(wrong)))
+
+
+@pytest.mark.parametrize("name", ["demo", "cardiac"])
+def test_any_value_of_the_wrong_type_is_told_with_its_key(name, tmp_path):
+    config = get_config(name, None if name == "demo" else "table2")
+    config.data.path = "phantom"
+    config.data.phantom = ConfigDict(dataclasses.asdict(PhantomSettings(size=16)))
+    for key, right in keys_and_values(config):
+        for wrong in (value for value in WRONG if not may_hold(right, value)):
+            inside = settings = config.to_dict()
+            *sections, last = key.split(".")
+            for section in sections:
+                inside = inside[section]
+            inside[last] = wrong
+            with pytest.raises(InputError) as raised:
+                open_dataset(Experiment(ConfigDict(settings), tmp_path / "run").data)
+            message = str(raised.value)
+            assert message.startswith(f"{key}: expected "), (key, wrong)
+            assert repr(wrong) in message
+            assert len(message.splitlines()) == 1
 
 
 def test_an_unknown_key_of_a_section_is_refused(tmp_path):

@@ -109,7 +109,7 @@ def test_an_installed_wheel_searches_trains_reports_and_reconstructs(python, sta
     )
     assert "scan.npz: 2 frames" in done.stdout
     with h5py.File(folder / "out" / "scan.h5") as file:
-        assert file["reconstruction"].shape == (2, 16, 16)
+        assert np.asarray(file["reconstruction"]).shape == (2, 16, 16)
 
 
 def test_an_own_config_builds_on_one_of_the_wheel(python, start):

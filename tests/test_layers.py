@@ -13,6 +13,7 @@ LAYERS = [
     (
         "errors",
         "config_files",
+        "setting_types",
         "randomness",
         "devices",
         "processes",

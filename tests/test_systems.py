@@ -93,9 +93,17 @@ def test_cells_that_share_a_choice_are_drawn_alike():
         ("mine", {"kind": "emrnas", "widht": 3}, "network mine has no setting 'widht'"),
         ("mine", {"kind": "emrnas", "width": 0}, r"networks\.mine\.width: found 0"),
         ("emrnas", {"architecture": "best"}, "architecture 'best'"),
-        ("emrnas", {"search": {"paths": 1}}, r"networks\.emrnas\.search: .*paths"),
+        (
+            "emrnas",
+            {"search": {"paths": 1}},
+            r"networks\.emrnas\.search\.paths: .*no 'p",
+        ),
         ("emrnas", {"search": {"paths_per_cell": 3}}, "choose one of 1, 2, 8"),
-        ("emrnas", {"retrain": {"epoch": 1}}, r"networks\.emrnas\.retrain: .*epoch"),
+        (
+            "emrnas",
+            {"retrain": {"epoch": 1}},
+            r"networks\.emrnas\.retrain\.epoch: .* epochs",
+        ),
     ],
 )
 def test_what_cannot_be_a_network_is_named(name, own, message):

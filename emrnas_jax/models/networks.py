@@ -24,6 +24,7 @@ from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.records import read_operations, with_newer
 from emrnas_jax.nas.space import SHARED, TABLE_1, Operation, architecture_named
+from emrnas_jax.setting_types import require_types, types_of
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "emrnas": emrnas,
@@ -158,7 +159,8 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
         name: its label in messages; the kind unless given.
 
     Raises:
-        InputError: there is no such kind, setting or kind of consistency.
+        InputError: there is no such kind or setting, or it has a value of another type
+            or kind of consistency.
     """
     name = name or kind
     known = _parameters(kind, name)
@@ -167,6 +169,7 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
             raise InputError(
                 f"network {name} has no setting {key!r}; it has {', '.join(known)}"
             )
+    require_types(f"networks.{name}", types_of(NETWORKS[kind]), settings)
     for key, choices in (
         ("consistency", CONSISTENCY),
         ("shared", SHARED),

@@ -138,7 +138,7 @@ class Architecture:
             if name not in numbers:
                 raise InputError(
                     f"architecture {text!r}: no operation {name!r}; there are "
-                    f"{', '.join(numbers)}"
+                    f"{', '.join(numbers)}, to be separated by spaces"
                 )
         if not blocks[0] or len({len(block) for block in blocks}) != 1:
             raise InputError(
