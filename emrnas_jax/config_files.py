@@ -12,6 +12,7 @@ import ast
 import inspect
 import re
 import runpy
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.overrides import require_overrides
 from emrnas_jax.setting_types import wrong_type
 
 FOLDER = "configs"
@@ -42,15 +44,17 @@ class ConfigParser(flags.ArgumentParser):
     packaged: Path | None = None
 
     def parse(self, argument: str) -> ConfigDict:
-        """Return the config, locked, so that a misspelt key is refused.
+        """Return the config, locked, before the command line changes it.
 
         Args:
             argument: the value of the flag.
 
         Raises:
-            InputError: there is no such file or variant, or it is no config.
+            InputError: there is no such file or variant, it is no config, or a setting
+                of the command line cannot be used.
         """
         config = load_config(argument)
+        require_overrides(config, sys.argv[1:])
         path, given = config_path(argument), Path(argument.partition(":")[0])
         self.packaged = None if path == given.expanduser() else path
         return config.lock()

@@ -14,6 +14,7 @@ LAYERS = [
         "errors",
         "config_files",
         "setting_types",
+        "overrides",
         "randomness",
         "devices",
         "processes",
