@@ -13,6 +13,7 @@ and those of `SYSTEMS`, which are one of these with other settings.
 # (a ConfigDict declares its values as anything JSON can hold)
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -220,7 +221,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     NAME_small is NAME at reduced size.
 
     Raises:
-        InputError: there is no such variant.
+        InputError: there is no such variant; the message has those that there are.
     """
     if not name:
         return
@@ -234,7 +235,23 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
         if len(config.networks.keys()) > 1:
             reduce_comparison(config)
     else:
-        raise InputError(
-            f"--config: no variant {name!r}; there are "
-            f"{', '.join([*variants, *NETWORKS, *SYSTEMS])}, and each with _small"
-        )
+        raise InputError(f"--config: no variant {name!r}; {_known(name, variants)}")
+
+
+def _known(name: str, variants: Variants) -> str:
+    """Return the variants that there are, the nearest to `name` first."""
+    every = [*variants, *NETWORKS, *SYSTEMS]
+    near = get_close_matches(name, [*every, *(f"{own}_small" for own in every)], n=2)
+    groups = {
+        "": variants,
+        "one network: ": NETWORKS,
+        "one ablation: ": ABLATIONS,
+        "one kind of search: ": VARIANTS_OF_SEARCH,
+    }
+    listed = [f"{title}{', '.join(own)}" for title, own in groups.items()]
+    return (
+        (f"did you mean {' or '.join(near)}? There are " if near else "there are ")
+        + "; ".join(listed)
+        + f"; one data consistency: NAME_{', NAME_'.join(CONSISTENCIES)}, where NAME "
+        + f"is {', '.join((*CASCADES, 'unet'))}; each of them also with _small behind"
+    )

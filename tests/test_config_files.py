@@ -148,6 +148,16 @@ def test_a_wrong_setting_of_ones_own_config_is_told_with_its_line(
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_variant_that_does_not_exist_is_told():
-    with pytest.raises(InputError, match="no variant 'huge'"):
+def test_a_variant_that_does_not_exist_is_told_with_the_nearest():
+    with pytest.raises(InputError) as raised:
+        load_config(f"{CONFIGS}/cardiac.py:dcnn_real_small")
+    message = str(raised.value)
+    assert message.startswith(
+        "--config: no variant 'dcnn_real'; did you mean dccnn_real or rdn_real? "
+        "There are small, table2, table3, search_variants, consistency; one network: "
+        "emrnas, unet, dccnn, rdn, "
+    )
+    assert message.endswith("each of them also with _small behind")
+    assert len(message.splitlines()) == 1
+    with pytest.raises(InputError, match="no variant 'huge'; there are tiny, head; "):
         load_config(f"{CONFIGS}/demo.py:huge")
