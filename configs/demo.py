@@ -9,6 +9,8 @@ were chosen so that it is over in minutes.
 Variants, after a colon:
     tiny   a few steps of everything, for tests
     head   head-like phantoms
+    NAME   one network at full size, as in configs/cardiac.py: dccnn, for example, or
+           one of your own; NAME_small at reduced size
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false

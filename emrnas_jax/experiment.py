@@ -6,6 +6,8 @@ be written where the data are not.
 
 import dataclasses
 import json
+import logging
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,15 +28,35 @@ from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.files import write_json
 from emrnas_jax.models.networks import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling, draw_mask
-from emrnas_jax.nas.space import Architecture, architecture_named, read_architecture
+from emrnas_jax.nas.records import (
+    changes,
+    in_words,
+    operations_of_run,
+    read_architecture,
+    with_newer,
+    write_operations_of_run,
+)
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    Architecture,
+    Operation,
+    architecture_named,
+)
 from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.zoom import read_zoom
 from emrnas_jax.run_folder import refuse_other_config, refuse_other_data
-from emrnas_jax.sections import EvaluationSettings, FoldSettings, read_section
+from emrnas_jax.sections import (
+    EvaluationSettings,
+    FoldSettings,
+    read_section,
+    with_every_path,
+)
+from emrnas_jax.setting_types import require_types
 from emrnas_jax.systems import (
     FOLD,
     RANDOM,
     SEARCHED,
+    Search,
     System,
     random_architecture,
     read_systems,
@@ -42,8 +64,13 @@ from emrnas_jax.systems import (
 )
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
-from emrnas_jax.training.search import SearchSettings
+from emrnas_jax.training.settings import SearchSettings, require_paths
 from emrnas_jax.training.side_by_side import meshes_apart
+
+LOG = logging.getLogger("emrnas_jax")
+
+# What the config has beside the sections that are dataclasses.
+TYPES = {"seed": int, "reduced": bool, "networks": Mapping, "report": Mapping}
 
 
 class Experiment:
@@ -56,29 +83,17 @@ class Experiment:
             InputError: a setting cannot be used, or the folder is another run's.
         """
         self.run = run
+        self.operations = operations_of_run(run)
+        if self.operations != OPERATIONS:
+            _tell_operations(run, self.operations)
+            config = with_every_path(config, len(self.operations))
         settings: dict[str, Any] = config.to_dict()
-        for key in ("seed", "networks"):
-            if key not in settings:
-                raise InputError(f"the config has no {key!r}")
-        self.seed: int = settings["seed"]
-        if self.seed < 0:
-            raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
-        self.data = read_section(settings, "data", DataSettings)
-        self.sampling = read_section(settings, "sampling", Sampling)
-        self.folds_settings = read_section(settings, "folds", FoldSettings)
-        for name, kind in (("search", SearchSettings), ("retrain", RetrainSettings)):
-            read_section(settings, name, kind)
-        self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
-        self.loop = read_section(settings, "loop", LoopSettings)
-        self.report: dict[str, Any] = settings.get("report", {})
-        read_zoom(self.report.get("zoom", ""))  # refuses what is none
+        self._read_sections(settings)
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(run / "config.json", self._config)
         self._config["networks"] = self._begun_with | self._config["networks"]
         # The order of all that the run ever had: a search keeps its place in the run.
-        ever = read_systems(
-            self._config["networks"], settings["retrain"], settings["search"]
-        )
+        ever = self._read_networks(self._config["networks"], settings)
         # Networks that the run has already tested stay in its results.
         self.systems = {
             name: system
@@ -92,6 +107,34 @@ class Experiment:
         ]
         for system in self.systems.values():
             _check_consistency(system, self.data.images)
+
+    def _read_sections(self, settings: dict[str, Any]) -> None:
+        """Read all that a config holds, and refuse what cannot be used."""
+        for key in ("seed", "networks"):
+            if key not in settings:
+                raise InputError(f"the config has no {key!r}")
+        require_types("", TYPES, settings)
+        self.seed: int = settings["seed"]
+        if self.seed < 0:
+            raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
+        self.data = read_section(settings, "data", DataSettings)
+        self.sampling = read_section(settings, "sampling", Sampling)
+        self.folds_settings = read_section(settings, "folds", FoldSettings)
+        search = read_section(settings, "search", SearchSettings)
+        require_paths(search, len(self.operations))
+        read_section(settings, "retrain", RetrainSettings)
+        self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
+        self.loop = read_section(settings, "loop", LoopSettings)
+        self.report: dict[str, Any] = settings.get("report", {})
+        require_types("report", {"zoom": str}, self.report)
+        read_zoom(self.report.get("zoom", ""))  # refuses what is none
+        self._read_networks(settings["networks"], settings)
+
+    def _read_networks(
+        self, networks: dict[str, Any], settings: dict[str, Any]
+    ) -> dict[str, System]:
+        training, search = settings["retrain"], settings["search"]
+        return read_systems(networks, training, search, self.operations)
 
     def _is_tested(self, name: str) -> bool:
         folds = range(1, self.folds_settings.count + 1)
@@ -119,6 +162,7 @@ class Experiment:
             write_json(self.run / "config.json", self._config)
         if not begun:
             write_json(self.run / "data.json", self.image_set.summary())
+            write_operations_of_run(self.run)
             write_folds(path, folds)
         refuse_other_data(self.run / "data.json", self.image_set.summary())
         return read_folds(path)
@@ -201,6 +245,11 @@ class Experiment:
         """Return where a fold keeps its search or one of its networks."""
         return self.run / f"fold_{fold}" / part
 
+    def search_folders(self, search: Search) -> list[Path]:
+        """Return where each fold keeps a search."""
+        folds = range(1, self.folds_settings.count + 1)
+        return [self.folder(k, search.place) for k in folds]
+
     def architecture(self, name: str, fold: int) -> Architecture:
         """Return the architecture of a network that has one, in a fold.
 
@@ -209,9 +258,10 @@ class Experiment:
         """
         system = self.systems[name]
         if system.source == RANDOM:
-            return random_architecture(system, self.seed)
+            return random_architecture(system, self.seed, self.operations)
         if system.source not in SEARCHED:
-            return architecture_named(system.settings["architecture"])
+            known = with_newer(self.operations)
+            return architecture_named(system.settings["architecture"], known)
         search = next(s for s in self.searches if name in s.networks)
         if system.source == FOLD:
             path = self.folder(fold, search.place) / "architecture.json"
@@ -234,9 +284,11 @@ class Experiment:
     def record(self, name: str, fold: int) -> NetworkRecord:
         """Return all that a network of a fold is, except its weights."""
         system = self.systems[name]
-        settings = dict(system.settings)
+        settings, operations = dict(system.settings), ()
         if system.source:
-            settings["architecture"] = str(self.architecture(name, fold))
+            architecture = self.architecture(name, fold)
+            settings["architecture"] = str(architecture)
+            operations = architecture.used
         return NetworkRecord(
             name=name,
             kind=system.kind,
@@ -245,7 +297,18 @@ class Experiment:
             images=self.data.images,
             shape=self.image_set.shape,
             seed=self.seed,
+            operations=operations,
         )
+
+
+def _tell_operations(run: Path, operations: tuple[Operation, ...]) -> None:
+    LOG.info(
+        "%s keeps the %s that it was begun with; there are %d now: %s",
+        run,
+        in_words(operations),
+        len(OPERATIONS),
+        changes(operations, OPERATIONS),
+    )
 
 
 def _check_consistency(system: System, images: str) -> None:

@@ -19,7 +19,7 @@ from emrnas_jax.evaluation.score_files import scores_path
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.networks import NetworkRecord
-from emrnas_jax.nas.space import read_architecture
+from emrnas_jax.nas.records import read_architecture
 from emrnas_jax.progress import duration, said_at_first_call, say_without_bars
 from emrnas_jax.scoring import once_for_like_folds
 from emrnas_jax.systems import Search

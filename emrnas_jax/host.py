@@ -5,7 +5,7 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -87,31 +87,26 @@ def clear_errors() -> Iterator[None]:
     raise SystemExit(1) from None
 
 
-def parse_or_exit(
-    argv: Sequence[str], check: Callable[[], None] = lambda: None
-) -> list[str]:
+def parse_or_exit(argv: Sequence[str]) -> list[str]:
     """Parse the command line; print what is wrong with it, if so, and exit.
 
     Args:
         argv: the command line.
-        check: called after parsing; raises what makes the values unusable.
     """
     if any(word.lstrip("-").startswith("help") for word in argv[1:]):
         return app.parse_flags_with_usage(list(argv))
     with clear_errors():
-        return _parse(argv, check)
+        return _parse(argv)
 
 
-def _parse(argv: Sequence[str], check: Callable[[], None]) -> list[str]:
+def _parse(argv: Sequence[str]) -> list[str]:
     try:
-        rest = flags.FLAGS(list(argv))
-        check()
-    except InputError:
-        raise
+        return flags.FLAGS(list(argv))
     except flags.Error as error:
-        # The flag's error quotes the traceback of the config file, if that failed.
-        raise InputError(str(error).split("InputError: ")[-1].strip()) from error
-    except Exception as error:  # a config file is a program: it may raise anything
+        # A flag's own error hides that of its parser, and puts its value before it.
+        if isinstance(error.__context__, InputError):
+            raise error.__context__ from error
+        raise InputError(str(error)) from error
+    except Exception as error:  # of a setting within a config: it may raise anything
         words = str(error.args[0] if len(error.args) == 1 else error)
         raise InputError(f"--config: {' '.join(words.split())}") from error
-    return rest

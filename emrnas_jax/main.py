@@ -6,20 +6,26 @@ The same command continues a run that was stopped.
 """
 
 import json
+import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from emrnas_jax import host, processes
+from emrnas_jax.config_files import ConfigParser
 from emrnas_jax.errors import InputError
 from emrnas_jax.protocol import STAGES, run_protocol
 
+LOG = logging.getLogger("emrnas_jax")
+
 CONFIG = config_flags.DEFINE_config_file(
-    "config", help_string="File of configs/, with a variant after a colon."
+    "config",
+    help_string="A file of configs/ or of your own, with a variant after a colon.",
 )
+PARSER = ConfigParser()
+flags.FLAGS["config"].parser = PARSER
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, new or continued.")
 STAGE = flags.DEFINE_enum(
     "stage",
@@ -43,6 +49,8 @@ def main(argv: Sequence[str]) -> None:
         if DISTRIBUTED.value:
             processes.join()
         host.prepare(Path(CONFIG.value.data.cache).expanduser())
+        if PARSER.packaged:
+            LOG.info("the config is that of the package, %s", PARSER.packaged)
         if not WORKDIR.value:
             raise InputError("--workdir is empty; name a folder for the run")
         run = Path(WORKDIR.value)
@@ -70,12 +78,6 @@ def summary(run: Path) -> str:
     return "\n".join(lines)
 
 
-def load_config() -> None:
-    """Notice now that the config's file is missing, not when it is first used."""
-    if CONFIG.value is not None:
-        _ = CONFIG.value.seed
-
-
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main, flags_parser=partial(host.parse_or_exit, check=load_config))
+    app.run(main, flags_parser=host.parse_or_exit)

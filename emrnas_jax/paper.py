@@ -13,12 +13,14 @@ and those of `SYSTEMS`, which are one of these with other settings.
 # (a ConfigDict declares its values as anything JSON can hold)
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import NETWORKS, complete_settings, takes_architecture
+from emrnas_jax.nas.space import OPERATIONS
 
 Variants = dict[str, Callable[[ConfigDict], None]]
 
@@ -38,7 +40,7 @@ VARIANTS_OF_SEARCH: dict[str, dict[str, Any]] = {
     # The paper's decay outweighs the gradients of alphas and holds p near uniform.
     "no_decay": {"search": {"alpha_weight_decay": 0.0}},
     "two_paths": {"search": {"paths_per_cell": 2}},
-    "darts": {"search": {"paths_per_cell": 8}},
+    "darts": {"search": {"paths_per_cell": len(OPERATIONS)}},
     "argmax": {"search": {"gate_rule": "argmax"}},
     "random_search": {"search": {"gate_rule": "uniform"}},
     **{f"random_{n}": {"architecture": "random"} for n in (1, 2)},
@@ -219,7 +221,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     NAME_small is NAME at reduced size.
 
     Raises:
-        InputError: there is no such variant.
+        InputError: there is no such variant; the message has those that there are.
     """
     if not name:
         return
@@ -233,7 +235,23 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
         if len(config.networks.keys()) > 1:
             reduce_comparison(config)
     else:
-        raise InputError(
-            f"--config: no variant {name!r}; there are "
-            f"{', '.join([*variants, *NETWORKS, *SYSTEMS])}, and each with _small"
-        )
+        raise InputError(f"--config: no variant {name!r}; {_known(name, variants)}")
+
+
+def _known(name: str, variants: Variants) -> str:
+    """Return the variants that there are, the nearest to `name` first."""
+    every = [*variants, *NETWORKS, *SYSTEMS]
+    near = get_close_matches(name, [*every, *(f"{own}_small" for own in every)], n=2)
+    groups = {
+        "": variants,
+        "one network: ": NETWORKS,
+        "one ablation: ": ABLATIONS,
+        "one kind of search: ": VARIANTS_OF_SEARCH,
+    }
+    listed = [f"{title}{', '.join(own)}" for title, own in groups.items()]
+    return (
+        (f"did you mean {' or '.join(near)}? There are " if near else "there are ")
+        + "; ".join(listed)
+        + f"; one data consistency: NAME_{', NAME_'.join(CONSISTENCIES)}, where NAME "
+        + f"is {', '.join((*CASCADES, 'unet'))}; each of them also with _small behind"
+    )

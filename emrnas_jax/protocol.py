@@ -25,7 +25,11 @@ from emrnas_jax.experiment import Experiment
 from emrnas_jax.files import write_json
 from emrnas_jax.fold_training import search_folds, trainer
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.nas.records import (
+    read_architecture,
+    refuse_other_operations,
+    write_architecture,
+)
 from emrnas_jax.plan import plan
 from emrnas_jax.progress import duration
 from emrnas_jax.reporting.page import write_report
@@ -63,8 +67,7 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
         return None
     paths = []
     for search in experiment.searches:
-        count = len(experiment.folds)
-        folders = [experiment.folder(k, search.place) for k in range(1, count + 1)]
+        folders = experiment.search_folders(search)
         cells = search.network["cells_per_block"]
         architecture, p = ensemble_of_folds(folders, search.settings, cells)
         paths.append(experiment.run / search.architecture_file)
@@ -212,6 +215,10 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
+    if stage not in ("evaluate", "report"):
+        for search in experiment.searches:
+            folders = experiment.search_folders(search)
+            refuse_other_operations(folders, run, experiment.operations)
     with locked(run):
         if stage in ("all", "search", "retrain", "evaluate"):
             for line in plan(experiment):

@@ -1,12 +1,14 @@
 """The config sections `folds` and `evaluation`, and how a section is read."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
+
+from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
-
-Section = TypeVar("Section")
+from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.setting_types import Section, section_of
 
 
 def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
@@ -15,12 +17,30 @@ def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
     Raises:
         InputError: it is missing, or has a key or value that cannot be used.
     """
-    try:
-        return kind(**settings[name])
-    except KeyError as error:
-        raise InputError(f"the config has no section {name!r}") from error
-    except TypeError as error:
-        raise InputError(f"config section {name!r}: {error}") from error
+    if name not in settings:
+        raise InputError(f"the config has no section {name!r}")
+    return section_of(settings[name], name, kind)
+
+
+def with_every_path(config: ConfigDict, operations: int) -> ConfigDict:
+    """Return a config in which a path for every operation has those of a run.
+
+    Args:
+        config: as a file of `configs/` returns it, whose `paths_per_cell` may be the
+            number of operations that there are now.
+        operations: how many the run was begun with.
+    """
+    config = config.copy_and_resolve_references()
+    networks: Any = config.get("networks")
+    # What is no section is refused later, with its key.
+    own = networks.values() if isinstance(networks, ConfigDict) else ()
+    for section in (config, *own):
+        search = section.get("search") if isinstance(section, ConfigDict) else None
+        if not isinstance(search, ConfigDict):
+            continue
+        if search.get("paths_per_cell") == len(OPERATIONS):
+            search.paths_per_cell = operations
+    return config
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ one.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -19,11 +20,17 @@ from emrnas_jax.models.networks import (
     takes_architecture,
 )
 from emrnas_jax.nas.gates import uniform_choices
-from emrnas_jax.nas.space import OPERATIONS, Architecture, choosing_rows
+from emrnas_jax.nas.records import with_newer
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    Architecture,
+    Operation,
+    architecture_named,
+    choosing_rows,
+)
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
-
-Section = TypeVar("Section")
+from emrnas_jax.setting_types import Section, require_types, section_of
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
@@ -87,7 +94,10 @@ class Search:
 
 
 def read_systems(
-    networks: dict[str, dict], training: dict, search: dict
+    networks: dict[str, Any],
+    training: dict,
+    search: dict,
+    operations: tuple[Operation, ...] = OPERATIONS,
 ) -> dict[str, System]:
     """Check the config's section `networks`.
 
@@ -96,23 +106,36 @@ def read_systems(
             the run for one network.
         training: the config's section `retrain`.
         search: the config's section `search`.
+        operations: those that the run was begun with, if it was.
 
     Raises:
         InputError: a label, kind, setting or architecture cannot be used.
     """
-    return {name: _read(name, own, training, search) for name, own in networks.items()}
+    return {
+        name: _read(name, own, training, search, operations)
+        for name, own in networks.items()
+    }
 
 
-def _read(name: str, given: dict, training: dict, search: dict) -> System:
+def _read(
+    name: str,
+    given: Any,
+    training: dict,
+    search: dict,
+    operations: tuple[Operation, ...],
+) -> System:
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
         raise InputError(
             f"networks.{name}: not a network's label, which names its folder; use "
             "letters, digits and _, but neither search nor zero_filled"
         )
+    require_types("networks", {name: Mapping}, {name: given})
     own = dict(given)
+    require_types(f"networks.{name}", {"kind": str}, own)
     kind = own.pop("kind", "") or name
     trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
+    require_paths(searched, len(operations))
     if not takes_architecture(kind, name):
         if given.get("search"):
             raise InputError(f"networks.{name}.search: a {kind} is not searched")
@@ -123,17 +146,18 @@ def _read(name: str, given: dict, training: dict, search: dict) -> System:
     check_settings(kind, own, name)
     system = System(name, kind, complete_settings(kind, own, name), trained)
     if system.source == "given":
-        build_network(kind, system.settings, name)
+        text, known = system.settings["architecture"], with_newer(operations)
+        named = {"architecture": architecture_named(text, known)}
+        build_network(kind, system.settings | named, name)
     return replace(system, search=searched) if system.source in SEARCHED else system
 
 
 def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:
     """Take a network's changes out of `own`, and return its section of settings."""
-    changes = own.pop(place.rpartition(".")[2], {})
-    try:
-        return kind(**common | changes)
-    except TypeError as error:
-        raise InputError(f"networks.{place}: {error}") from error
+    name = place.rpartition(".")[2]
+    changes = own.pop(name, {})
+    require_types("networks", {place: Mapping}, {place: changes})
+    return section_of(common | changes, f"networks.{place}", kind)
 
 
 def searches_of(systems: dict[str, System]) -> list[Search]:
@@ -153,13 +177,21 @@ def searches_of(systems: dict[str, System]) -> list[Search]:
     return found
 
 
-def random_architecture(system: System, seed: int) -> Architecture:
-    """Draw every choice uniformly; the same for all folds (Table 3, D)."""
+def random_architecture(
+    system: System, seed: int, operations: tuple[Operation, ...]
+) -> Architecture:
+    """Draw every choice uniformly; the same for all folds (Table 3, D).
+
+    Args:
+        system: the network; its label is part of the draw.
+        seed: of the run.
+        operations: the candidates. Another number of them draws other ones.
+    """
     cells = system.settings["cells_per_block"]
     rows = choosing_rows(
         system.settings["components"], cells, system.settings["shared"]
     )
     key = key_for(seed, "architecture", system.name)
-    undecided = jnp.zeros((max(rows) + 1, len(OPERATIONS)))
+    undecided = jnp.zeros((max(rows) + 1, len(operations)))
     drawn = uniform_choices(key, undecided).tolist()
-    return Architecture.from_cells([drawn[row] for row in rows], cells)
+    return Architecture.from_cells([drawn[row] for row in rows], cells, operations)

@@ -1,17 +1,24 @@
 """Settings that cannot work are refused before anything is written."""
 
+import dataclasses
+import json
 import runpy
 from functools import partial
 from pathlib import Path
 
 import jax
 import pytest
+from ml_collections import ConfigDict
 
 from emrnas_jax import paper
+from emrnas_jax.data.dataset import open_dataset
+from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import Experiment
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
+from emrnas_jax.nas.records import operations_record
+from emrnas_jax.nas.space import TABLE_1, Operation
 from emrnas_jax.protocol import run_protocol
 from emrnas_jax.run_folder import locked
 from emrnas_jax.training.retrain import initial_variables
@@ -121,6 +128,43 @@ def test_a_setting_that_cannot_work_is_named(key, value, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def keys_and_values(config, place=""):
+    """All settings of a config with their whole keys, sections and values alike."""
+    for name, value in config.items():
+        yield place + name, value
+        if isinstance(value, ConfigDict):
+            yield from keys_and_values(value, f"{place}{name}.")
+
+
+WRONG = [None, ["O1", "O8"], "text", 1.5, True, 7, Path("x"), {"a": 1}]
+
+
+def may_hold(right, wrong):
+    """Whether a value has the type of another, as far as a config tells types apart."""
+    kinds = {int: float, dict: ConfigDict}
+    return type(right) in (type(wrong), kinds.get(type(wrong)))
+
+
+@pytest.mark.parametrize("name", ["demo", "cardiac"])
+def test_any_value_of_the_wrong_type_is_told_with_its_key(name, tmp_path):
+    config = get_config(name, None if name == "demo" else "table2")
+    config.data.path = "phantom"
+    config.data.phantom = ConfigDict(dataclasses.asdict(PhantomSettings(size=16)))
+    for key, right in keys_and_values(config):
+        for wrong in (value for value in WRONG if not may_hold(right, value)):
+            inside = settings = config.to_dict()
+            *sections, last = key.split(".")
+            for section in sections:
+                inside = inside[section]
+            inside[last] = wrong
+            with pytest.raises(InputError) as raised:
+                open_dataset(Experiment(ConfigDict(settings), tmp_path / "run").data)
+            message = str(raised.value)
+            assert message.startswith(f"{key}: expected "), (key, wrong)
+            assert repr(wrong) in message
+            assert len(message.splitlines()) == 1
+
+
 def test_an_unknown_key_of_a_section_is_refused(tmp_path):
     config = get_config("demo", "tiny")
     with config.unlocked():
@@ -215,6 +259,25 @@ def test_a_search_keeps_its_place_when_the_network_before_it_is_given_up(tmp_pat
     assert list(experiment.systems) == ["ablation_b"]
     # `search` holds what was searched for emrnas.
     assert [search.place for search in experiment.searches] == ["search_ablation_b"]
+
+
+def test_a_run_of_other_operations_has_a_path_for_each_of_its_own(tmp_path):
+    """It was searched with all nine, which here mean all eight."""
+    config = get_config("demo", "tiny")
+    paper.use(config, ["darts"])
+    begun = config.copy_and_resolve_references()
+    begun.networks.darts.search.paths_per_cell = 9
+    (tmp_path / "config.json").write_text(begun.to_json())
+    (tmp_path / "folds.json").write_text("{}")
+    nine = (*TABLE_1, Operation("O9", (1, 2, 1, 1), (1,)))
+    (tmp_path / "operations.json").write_text(json.dumps(operations_record(nine)))
+    assert config.networks.darts.search.paths_per_cell == 8
+    experiment = Experiment(config, tmp_path)
+    assert experiment.operations == nine
+    assert [search.settings.paths_per_cell for search in experiment.searches] == [9]
+    config.search.paths_per_cell = 7
+    with pytest.raises(InputError, match=r"choose one of 1, 2, 9"):
+        Experiment(config, tmp_path)
 
 
 def test_a_damaged_config_of_a_run_is_named(tmp_path):

@@ -13,6 +13,8 @@ LAYERS = [
     (
         "errors",
         "config_files",
+        "setting_types",
+        "overrides",
         "randomness",
         "devices",
         "processes",

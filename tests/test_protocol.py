@@ -66,6 +66,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_run_leaves_the_promised_files(run):
     expected = ["config.json", "folds.json", "architecture.json", "results.json"]
+    expected += ["operations.json"]
     expected += ["report/index.html", "report/tables.md"]
     for fold in (1, 2, 3):
         expected += [f"fold_{fold}/search/architecture.json"]

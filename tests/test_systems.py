@@ -6,6 +6,7 @@ import pytest
 
 from emrnas_jax import paper
 from emrnas_jax.errors import InputError
+from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.systems import random_architecture, read_systems, searches_of
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -67,16 +68,16 @@ def test_a_drawn_architecture_follows_seed_and_label():
         one={"kind": "emrnas", "architecture": "random"},
         other={"kind": "emrnas", "architecture": "random"},
     )
-    first = random_architecture(found["one"], 3)
-    assert first == random_architecture(found["one"], 3)
-    assert first != random_architecture(found["one"], 4)
-    assert first != random_architecture(found["other"], 3)
+    first = random_architecture(found["one"], 3, OPERATIONS)
+    assert first == random_architecture(found["one"], 3, OPERATIONS)
+    assert first != random_architecture(found["one"], 4, OPERATIONS)
+    assert first != random_architecture(found["other"], 3, OPERATIONS)
     assert [len(block) for block in first.blocks] == [3] * 5
 
 
 def test_cells_that_share_a_choice_are_drawn_alike():
     found = systems(emrnas={"architecture": "random", "shared": "block"})
-    blocks = random_architecture(found["emrnas"], 0).blocks
+    blocks = random_architecture(found["emrnas"], 0, OPERATIONS).blocks
     assert len(set(blocks)) == 1
     assert len(set(blocks[0])) > 1
 
@@ -92,9 +93,17 @@ def test_cells_that_share_a_choice_are_drawn_alike():
         ("mine", {"kind": "emrnas", "widht": 3}, "network mine has no setting 'widht'"),
         ("mine", {"kind": "emrnas", "width": 0}, r"networks\.mine\.width: found 0"),
         ("emrnas", {"architecture": "best"}, "architecture 'best'"),
-        ("emrnas", {"search": {"paths": 1}}, r"networks\.emrnas\.search: .*paths"),
+        (
+            "emrnas",
+            {"search": {"paths": 1}},
+            r"networks\.emrnas\.search\.paths: .*no 'p",
+        ),
         ("emrnas", {"search": {"paths_per_cell": 3}}, "choose one of 1, 2, 8"),
-        ("emrnas", {"retrain": {"epoch": 1}}, r"networks\.emrnas\.retrain: .*epoch"),
+        (
+            "emrnas",
+            {"retrain": {"epoch": 1}},
+            r"networks\.emrnas\.retrain\.epoch: .* epochs",
+        ),
     ],
 )
 def test_what_cannot_be_a_network_is_named(name, own, message):

@@ -28,6 +28,7 @@ from emrnas_jax.data.records import (
 )
 from emrnas_jax.data.source import read_file, require_whole
 from emrnas_jax.errors import InputError
+from emrnas_jax.setting_types import section_of
 
 Image = (
     UInt8[np.ndarray, "height width"]
@@ -84,6 +85,7 @@ class DataSettings:
             raise InputError(
                 f"data.images: found {self.images!r}; use magnitude or complex"
             )
+        section_of(self.phantom, "data.phantom", PhantomSettings)
         for name, least in LEAST.items():
             require_whole(f"data.{name}", getattr(self, name), least)
         if self.height % self.downsample or self.width % self.downsample:
@@ -125,11 +127,7 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
 
 
 def _phantom_recipe(settings: DataSettings) -> tuple[str, Recipe]:
-    try:
-        phantom = PhantomSettings(**settings.phantom)
-    except TypeError as error:  # a misspelt key
-        known = ", ".join(f.name for f in dataclasses.fields(PhantomSettings))
-        raise InputError(f"data.phantom: {error}; known are {known}") from error
+    phantom = section_of(settings.phantom, "data.phantom", PhantomSettings)
     is_complex = settings.images == "complex"
     name = f"phantom_{phantom.kind}"
     made_from = hash_of([dataclasses.astuple(phantom), is_complex])

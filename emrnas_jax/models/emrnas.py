@@ -21,6 +21,7 @@ from emrnas_jax.nas.space import (
     OPERATIONS,
     SHARED,
     Architecture,
+    Operation,
     architecture_named,
     choosing_rows,
 )
@@ -36,7 +37,7 @@ def residual(x: Map, change: Map, enabled: bool) -> Map:
 class FixedBlock(nn.Module):
     """A residual-in-residual block of chosen operations."""
 
-    choices: tuple[int, ...]
+    operations: tuple[Operation, ...]
     width: int
     batch_norm: bool = False
     residual: bool = True
@@ -46,9 +47,9 @@ class FixedBlock(nn.Module):
     def __call__(self, x: Map, train: bool) -> Map:
         """Return the block's features."""
         h = x
-        for n, choice in enumerate(self.choices, 1):
+        for n, operation in enumerate(self.operations, 1):
             cell = FixedCell(
-                OPERATIONS[choice],
+                operation,
                 self.width,
                 self.batch_norm,
                 self.precision,
@@ -170,14 +171,14 @@ def fixed_network(
 ) -> Cascade:
     """Return the network of an architecture, without switches."""
     blocks = (
-        partial(FixedBlock, choices, width, batch_norm, residual, precision)
-        for choices in architecture.blocks
+        partial(FixedBlock, operations, width, batch_norm, residual, precision)
+        for operations in architecture.chosen
     )
     return Cascade(tuple(blocks), width, consistency, precision)
 
 
 def emrnas(
-    architecture: str,
+    architecture: str | Architecture,
     components: int = 5,  # N, section 3
     cells_per_block: int = 3,  # T = 3 N, section 3
     width: int = 16,  # 324,186 parameters; section 3.3 has 0.33 M
@@ -187,13 +188,20 @@ def emrnas(
     shared: str = "none",  # Table 3: heterogeneous blocks
     precision: str = "float32",
 ) -> Cascade:
-    """Return the network of an architecture given as text or by a preset's name.
+    """Return the network of an architecture, or of its text, or of a preset's name.
 
     Raises:
         InputError: the text is no architecture, or has other than `components` blocks
             of `cells_per_block` cells, or cells that differ where they share a choice.
     """
     parsed = architecture_named(architecture)
+    for operation in parsed.used:
+        if not operation.dilations:
+            raise InputError(
+                f"architecture {parsed}: a file of an older version names "
+                f"{operation.name} without its dilations; add {operation.name} to "
+                "OPERATIONS in emrnas_jax/nas/space.py"
+            )
     found = (len(parsed.blocks), len(parsed.blocks[0]))
     if found != (components, cells_per_block):
         raise InputError(
@@ -232,10 +240,11 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
         )
     width = stacked["first"]["bias"].shape[-1]
     params = {}
-    for n, choices in enumerate(architecture.blocks):
+    for n, operations in enumerate(architecture.chosen):
         block = {}
-        for c, choice in enumerate(choices):
-            weights = unpack(OPERATIONS[choice], rows[n, c, choice], width, False)
+        for c, operation in enumerate(operations):
+            row = rows[n, c, OPERATIONS.index(operation)]
+            weights = unpack(operation, row, width, False)
             block[f"cell_{c + 1}"] = {
                 f"conv_{j + 1}": own for j, own in enumerate(weights)
             }

@@ -22,7 +22,9 @@ from emrnas_jax.models.tv import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.space import SHARED
+from emrnas_jax.nas.records import read_operations, with_newer
+from emrnas_jax.nas.space import SHARED, TABLE_1, Operation, architecture_named
+from emrnas_jax.setting_types import require_types, types_of
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "emrnas": emrnas,
@@ -50,6 +52,8 @@ class NetworkRecord:
         shape: height and width of the training images, pixels.
         seed: of the run.
         kind: key of `NETWORKS`; its name unless given.
+        operations: those of its architecture, if it has one. Records of older versions
+            name them alone; then they are those of Table 1, or of now.
     """
 
     name: str
@@ -59,14 +63,23 @@ class NetworkRecord:
     shape: tuple[int, int]
     seed: int
     kind: str = ""
+    operations: tuple[Operation, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.kind:
             object.__setattr__(self, "kind", self.name)
+        if not self.operations and "architecture" in self.settings:
+            text, known = self.settings["architecture"], with_newer(TABLE_1)
+            used = architecture_named(text, known).used
+            object.__setattr__(self, "operations", used)
 
     def build(self) -> nn.Module:
-        """Return the network."""
-        return build_network(self.kind, self.settings, self.name)
+        """Return the network, of the operations that the record has."""
+        settings = dict(self.settings)
+        if self.operations:
+            text = settings["architecture"]
+            settings["architecture"] = architecture_named(text, self.operations)
+        return build_network(self.kind, settings, self.name)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
@@ -85,6 +98,8 @@ class NetworkRecord:
             fields["shape"] = (int(height), int(width))
             defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
             fields["sampling"] = defaults | fields["sampling"]
+            own = fields.get("operations")
+            fields["operations"] = read_operations(own) if own else ()
             record = NetworkRecord(**fields)
             if record.sampling.get("kind") != "file":
                 # A file of masks may be elsewhere by now; not every use needs it.
@@ -144,7 +159,8 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
         name: its label in messages; the kind unless given.
 
     Raises:
-        InputError: there is no such kind, setting or kind of consistency.
+        InputError: there is no such kind or setting, or it has a value of another type
+            or kind of consistency.
     """
     name = name or kind
     known = _parameters(kind, name)
@@ -153,6 +169,7 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
             raise InputError(
                 f"network {name} has no setting {key!r}; it has {', '.join(known)}"
             )
+    require_types(f"networks.{name}", types_of(NETWORKS[kind]), settings)
     for key, choices in (
         ("consistency", CONSISTENCY),
         ("shared", SHARED),

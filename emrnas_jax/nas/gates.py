@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.space import OPERATIONS, Architecture, Operation
 
 
 class Gates(NamedTuple):
@@ -133,9 +133,16 @@ def entropy(alphas: Float[Array, "*cell op"]) -> Float[Array, "*cell"]:
 
 
 def ensemble(
-    probabilities: Sequence[Float[np.ndarray, "cell op"]], cells_per_block: int
+    probabilities: Sequence[Float[np.ndarray, "cell op"]],
+    cells_per_block: int,
+    operations: tuple[Operation, ...] | None = None,
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
     """Sum p over folds and take the largest of each cell (section 3).
+
+    Args:
+        probabilities: p of each fold.
+        cells_per_block: cells of each block of the network.
+        operations: the candidates that p is of; `OPERATIONS` unless given.
 
     Returns:
         the architecture, and the mean p over folds.
@@ -147,4 +154,5 @@ def ensemble(
     if len(shapes) != 1:
         raise InputError(f"the folds' searches differ in their cells: {shapes}")
     mean = np.mean(np.asarray(probabilities, float), axis=0)
-    return Architecture.from_cells(mean.argmax(axis=-1).tolist(), cells_per_block), mean
+    cells = mean.argmax(axis=-1).tolist()
+    return Architecture.from_cells(cells, cells_per_block, operations), mean

@@ -4,17 +4,13 @@ Operation o = 0..7 is the paper's O1..O8. Feature map 0 is the cell's input, map
 output of the j-th convolution. Source: EMR-NAS, section 2.2, Table 1 and Figure 2.
 """
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.files import write_json
 
 CELLS_PER_BLOCK = (
     3  # section 2.1: "the RIR BasicBlock is made of three operation units"
@@ -23,14 +19,39 @@ CELLS_PER_BLOCK = (
 
 @dataclass(frozen=True)
 class Operation:
-    """One candidate: four 3x3 convolutions, their dilations and dense connections."""
+    """One candidate: four 3x3 convolutions, their dilations and dense connections.
+
+    Attributes:
+        name: its name in architectures, without white space.
+        dilations: one for each convolution; none where a file of an older version
+            tells the name alone.
+        connections: of Table 1, out of 1, 2, 3.
+    """
 
     name: str
-    dilations: tuple[int, int, int, int]
+    dilations: tuple[int, ...]
     connections: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
 
-OPERATIONS = (
+        Raises:
+            InputError: the dilations or connections are of another form.
+        """
+        known = len(self.dilations) == 4 or not self.dilations
+        if not known or min(self.dilations, default=1) < 1:
+            raise InputError(
+                f"operation {self.name}: expected four dilations of at least 1, found "
+                f"{self.dilations}"
+            )
+        if not set(self.connections) <= {1, 2, 3}:
+            raise InputError(
+                f"operation {self.name}: expected connections out of 1, 2, 3, found "
+                f"{self.connections}"
+            )
+
+
+TABLE_1 = (
     Operation("O1", (1, 2, 4, 1), (1, 2, 3)),
     Operation("O2", (1, 2, 4, 1), (2, 3)),
     Operation("O3", (1, 2, 4, 1), (1, 3)),
@@ -40,6 +61,10 @@ OPERATIONS = (
     Operation("O7", (1, 2, 4, 1), (3,)),
     Operation("O8", (1, 1, 1, 1), (1, 2, 3)),
 )
+
+# The candidates of a search: add your own here. Leave TABLE_1 as it is, because runs of
+# older versions, which do not name their operations, are read by it.
+OPERATIONS: tuple[Operation, ...] = (*TABLE_1,)
 
 
 def sources(operation: Operation, convolution: int) -> tuple[int, ...]:
@@ -58,23 +83,43 @@ class Architecture:
     """One operation for every cell, block by block.
 
     Attributes:
-        blocks: operations counted from 0, a tuple per RIR block.
+        blocks: positions in `operations`, counted from 0, a tuple per RIR block.
+        operations: the candidates that it was chosen from.
     """
 
     blocks: tuple[tuple[int, ...], ...]
+    operations: tuple[Operation, ...] = field(default_factory=lambda: OPERATIONS)
 
     @property
     def cells(self) -> tuple[int, ...]:
         """All choices in network order."""
         return tuple(choice for block in self.blocks for choice in block)
 
+    @property
+    def chosen(self) -> tuple[tuple[Operation, ...], ...]:
+        """The operations themselves, block by block."""
+        return tuple(tuple(self.operations[c] for c in block) for block in self.blocks)
+
+    @property
+    def used(self) -> tuple[Operation, ...]:
+        """The operations that some cell has, each once, in the order of candidates."""
+        cells = set(self.cells)
+        return tuple(own for i, own in enumerate(self.operations) if i in cells)
+
     def __str__(self) -> str:
         """Return the paper's notation, `[O5 O8 O8|O4 O1 O2]`."""
-        return "[" + "|".join(" ".join(_names(block)) for block in self.blocks) + "]"
+        blocks = (" ".join(own.name for own in block) for block in self.chosen)
+        return f"[{'|'.join(blocks)}]"
 
     @staticmethod
-    def parse(text: str) -> "Architecture":
+    def parse(
+        text: str, operations: tuple[Operation, ...] | None = None
+    ) -> "Architecture":
         """Return the architecture written as `[O5 O8 O8|O4 O1 O2]`.
+
+        Args:
+            text: the paper's notation.
+            operations: the candidates; `OPERATIONS` unless given.
 
         Raises:
             InputError: the text has another form, an operation that does not exist or
@@ -86,36 +131,48 @@ class Architecture:
                 f"architecture {text!r}: expected blocks in brackets, such as "
                 "[O5 O8 O8|O4 O1 O2]"
             )
-        numbers = {operation.name: i for i, operation in enumerate(OPERATIONS)}
+        operations = OPERATIONS if operations is None else operations
+        numbers = {operation.name: i for i, operation in enumerate(operations)}
         blocks = [block.split() for block in match[1].split("|")]
         for name in (name for block in blocks for name in block):
             if name not in numbers:
                 raise InputError(
                     f"architecture {text!r}: no operation {name!r}; there are "
-                    f"{', '.join(numbers)}"
+                    f"{', '.join(numbers)}, to be separated by spaces"
                 )
         if not blocks[0] or len({len(block) for block in blocks}) != 1:
             raise InputError(
                 f"architecture {text!r}: every block needs the same number of cells, "
                 f"found {[len(block) for block in blocks]}"
             )
-        return Architecture(tuple(tuple(numbers[n] for n in b) for b in blocks))
+        parsed = tuple(tuple(numbers[n] for n in block) for block in blocks)
+        return Architecture(parsed, operations)
 
     @staticmethod
-    def from_cells(cells: Sequence[int], cells_per_block: int) -> "Architecture":
-        """Return the architecture with these choices, cut into blocks."""
-        rows = np.asarray(cells, int).reshape(-1, cells_per_block)
-        return Architecture(tuple(tuple(int(c) for c in row) for row in rows))
+    def from_cells(
+        cells: Sequence[int],
+        cells_per_block: int,
+        operations: tuple[Operation, ...] | None = None,
+    ) -> "Architecture":
+        """Return the architecture with these choices, cut into blocks.
 
-
-def _names(block: tuple[int, ...]) -> list[str]:
-    return [OPERATIONS[choice].name for choice in block]
+        Args:
+            cells: positions in `operations`, counted from 0.
+            cells_per_block: cells of each block.
+            operations: the candidates; `OPERATIONS` unless given.
+        """
+        operations = OPERATIONS if operations is None else operations
+        rows = np.asarray(cells, int).reshape(-1, cells_per_block).tolist()
+        return Architecture(tuple(map(tuple, rows)), operations)
 
 
 # Section 3.1: the architectures the paper found.
 PRESETS = {
-    "cardiac": Architecture.parse("[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"),
-    "brain": Architecture.parse("[O6 O6 O2|O4 O1 O2|O3 O8 O1|O3 O6 O3|O3 O1 O3]"),
+    name: Architecture.parse(text, TABLE_1)
+    for name, text in {
+        "cardiac": "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]",
+        "brain": "[O6 O6 O2|O4 O1 O2|O3 O8 O1|O3 O6 O3|O3 O1 O3]",
+    }.items()
 }
 
 
@@ -142,44 +199,18 @@ def choosing_rows(components: int, cells_per_block: int, shared: str) -> list[in
     return list(range(components * cells_per_block))
 
 
-def architecture_named(text: str) -> Architecture:
-    """Return a preset by its name, or the architecture that the text spells out."""
-    return PRESETS[text] if text in PRESETS else Architecture.parse(text)
+def architecture_named(
+    named: str | Architecture, operations: tuple[Operation, ...] | None = None
+) -> Architecture:
+    """Return a preset by its name, or the architecture that the text spells out.
 
-
-def write_architecture(
-    path: Path,
-    architecture: Architecture,
-    probabilities: Float[np.ndarray, "cell op"] | None = None,
-) -> None:
-    """Write an architecture and, where it was searched, its p as JSON, atomically."""
-    record: dict = {"architecture": str(architecture)}
-    if probabilities is not None:
-        record["probabilities"] = np.asarray(probabilities, float).tolist()
-    write_json(path, record)
-
-
-def read_architecture(
-    path: Path,
-) -> tuple[Architecture, Float[np.ndarray, "cell op"] | None]:
-    """Read what `write_architecture` wrote: the architecture and p (None if absent).
+    Args:
+        named: the name or the paper's notation; an architecture is returned as it is.
+        operations: the candidates; `OPERATIONS` unless given.
 
     Raises:
-        InputError: the file is missing or is not an architecture.
+        InputError: the text is neither.
     """
-    try:
-        record = json.loads(path.read_text())
-        architecture = Architecture.parse(record["architecture"])
-        if record.get("probabilities") is None:
-            return architecture, None
-        probabilities = np.asarray(record["probabilities"], float)
-        expected = (len(architecture.cells), len(OPERATIONS))
-        if probabilities.shape != expected:
-            raise InputError(
-                f"probabilities of shape {probabilities.shape}, expected {expected}"
-            )
-        return architecture, probabilities
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: no readable architecture ({error}); run --stage=search again"
-        ) from error
+    if isinstance(named, Architecture):
+        return named
+    return PRESETS[named] if named in PRESETS else Architecture.parse(named, operations)

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from emrnas_jax.nas.records import unnamed_operations
 from emrnas_jax.nas.space import CELLS_PER_BLOCK
 from emrnas_jax.reporting.names import (
     display_name,
     in_order,
     operation_colour,
-    operation_name,
     series_colour,
 )
 from emrnas_jax.reporting.picture import FAINT, Picture, picture
@@ -50,9 +50,11 @@ def draw_probabilities(fold: FoldRun) -> Figure:
     assert fold.search is not None
     epoch, p = fold.search.search_epoch, fold.search.probabilities
     _, cells, operations = p.shape
-    per_block = (
-        len(fold.searched.architecture.blocks[0]) if fold.searched else CELLS_PER_BLOCK
-    )
+    per_block, names = CELLS_PER_BLOCK, unnamed_operations(operations)
+    if fold.searched:
+        per_block = len(fold.searched.architecture.blocks[0])
+        named = fold.searched.architecture.operations
+        names = named if len(named) == operations else names
     blocks = -(-cells // per_block)
     figure = Figure(
         figsize=(max(2.1 * blocks, 4.5), 1.45 * per_block + 0.9), layout="constrained"
@@ -75,7 +77,7 @@ def draw_probabilities(fold: FoldRun) -> Figure:
                 marker="." if len(epoch) < 3 else "",
             )
         axes.annotate(
-            operation_name(best),
+            names[best].name,
             (float(epoch[-1]), float(p[-1, cell, best])),
             xytext=(3, 0),
             textcoords="offset points",
@@ -93,8 +95,8 @@ def draw_probabilities(fold: FoldRun) -> Figure:
         axes.set_xlabel("epoch")
     figure.legend(
         handles=[
-            Line2D([], [], color=operation_colour(index), label=operation_name(index))
-            for index in range(operations)
+            Line2D([], [], color=operation_colour(index), label=operation.name)
+            for index, operation in enumerate(names)
         ],
         loc="outside lower center",
         ncols=min(operations, 8),

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
-from emrnas_jax.nas.space import OPERATIONS, Architecture, Operation, sources
-from emrnas_jax.reporting.names import operation_colour, operation_name
+from emrnas_jax.nas.space import Architecture, Operation, sources
+from emrnas_jax.reporting.names import operation_colour
 from emrnas_jax.reporting.picture import FAINT, INK, blank
 
 # Sizes in units of the drawing; one unit is SCALE inches.
@@ -49,7 +49,8 @@ def draw_architecture(
         top = _bar(axes, left, top - 0.4, "3×3 convolution")
         for choice in block:
             p = None if probabilities is None else float(probabilities[cell, choice])
-            _cell(axes, left, top - CELL[1], OPERATIONS[choice], choice, p)
+            operation = architecture.operations[choice]
+            _cell(axes, left, top - CELL[1], operation, choice, p)
             _arrow(axes, _below(left, top + GAP), _below(left, top))
             top -= CELL[1] + GAP
             cell += 1
@@ -63,18 +64,19 @@ def draw_architecture(
     return _figure(axes)
 
 
-def draw_operations() -> Figure:
-    """Draw all operations of the search space, with the words of Table 1."""
+def draw_operations(operations: Sequence[Operation]) -> Figure:
+    """Draw all operations of a search space, with the words of Table 1."""
     columns = 4
-    rows = -(-len(OPERATIONS) // columns)
+    rows = -(-len(operations) // columns)
     axes = _canvas(columns * (CELL[0] + GAP), rows * (CELL[1] + 0.55))
-    for index, operation in enumerate(OPERATIONS):
+    for index, operation in enumerate(operations):
         left = GAP / 2 + (index % columns) * (CELL[0] + GAP)
         bottom = (rows - 1 - index // columns) * (CELL[1] + 0.55) + 0.45
         _cell(axes, left, bottom, operation, index, None)
         dilations = "-".join(str(dilation) for dilation in operation.dilations)
         connections = ", ".join(str(k) for k in operation.connections)
         text = f"dilation {dilations}, connection {connections}"
+        text = text if dilations else "dilation and connection unknown"
         _words(axes, left + CELL[0] / 2, bottom - 0.19, text, size=7.0)
     return _figure(axes)
 
@@ -111,7 +113,7 @@ def draw_choices(named: Sequence[tuple[str, Architecture]]) -> Figure:
             axes.text(
                 left + side / 2,
                 bottom + side / 2,
-                operation_name(choice),
+                architecture.operations[choice].name,
                 ha="center",
                 va="center_baseline",
                 color=_readable_on(colour),

@@ -118,7 +118,7 @@ def architecture_pictures(run: Run) -> list[Picture]:
         *searched_pictures(run),
         picture(
             "operations",
-            draw_operations(),
+            draw_operations(run.searched.architecture.operations),
             "The operations a cell can choose from (Table 1 of the paper).",
             "The operations with their dilations and connections.",
         ),
@@ -178,5 +178,8 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
 
 def cells_agreed(architectures: list[Architecture]) -> int:
     """In how many cells all the architectures choose the same operation."""
-    choices = zip(*(one.cells for one in architectures), strict=True)
-    return sum(len(set(cell)) == 1 for cell in choices)
+    names = (
+        [operation.name for block in one.chosen for operation in block]
+        for one in architectures
+    )
+    return sum(len(set(cell)) == 1 for cell in zip(*names, strict=True))

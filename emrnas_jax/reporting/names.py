@@ -4,8 +4,6 @@ import math
 import re
 from collections.abc import Iterable
 
-from emrnas_jax.nas.space import OPERATIONS
-
 # Also the order of the rows, as in Table 2 of the paper, whose own network comes last.
 _NETWORKS = {
     "zero_filled": "Zero-filled",
@@ -99,11 +97,6 @@ def _split(network: str) -> tuple[str, str]:
         if base != network and base in _NETWORKS | _LAST:
             return base, form
     return network, ""
-
-
-def operation_name(index: int) -> str:
-    """Name of operation `index`, counted from 0."""
-    return OPERATIONS[index].name if index < len(OPERATIONS) else f"O{index + 1}"
 
 
 def operation_colour(index: int) -> str:

@@ -26,7 +26,8 @@ from emrnas_jax.evaluation.score_files import (
     read_scores,
     scores_path,
 )
-from emrnas_jax.nas.space import Architecture, read_architecture
+from emrnas_jax.nas.records import operations_of_run, read_architecture, with_newer
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.history import Retraining, Search
 from emrnas_jax.reporting.results import Results, read_json, read_results
 
@@ -128,7 +129,7 @@ def read_run(path: Path) -> Run:
         config=read_json(config) if config.is_file() else {},
         results=results,
         searched=(_read_searched(path / "architecture.json") if first else None)
-        or _given_architecture(results, path / "results.json"),
+        or _given_architecture(results, path),
         splits=list(read_folds(folds)) if folds.is_file() else [],
         folds=tuple(
             _read_fold(folder, number, results, first, others)
@@ -238,10 +239,15 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path}: damaged ({error}); delete it") from error
 
 
-def _given_architecture(results: Results, path: Path) -> Searched | None:
+def _given_architecture(results: Results, run: Path) -> Searched | None:
     if not results.architecture:
         return None
+    begun_with = operations_of_run(run)
+    known = with_newer(begun_with)
     try:
-        return Searched(Architecture.parse(results.architecture), None)
+        given = Architecture.parse(results.architecture, known)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{run / 'results.json'}: {error}") from error
+    # The run could not choose from newer ones, but may have been given one.
+    end = max(len(begun_with), 1 + max(given.cells))
+    return Searched(Architecture(given.blocks, known[:end]), None)

@@ -104,7 +104,7 @@ def _row(number: int, candidate: Architecture, loss: float) -> dict:
 
 def certain(architecture: Architecture) -> Float[np.ndarray, "cell op"]:
     """Return p of a choice without alternatives: 1 for the operation of each cell."""
-    return np.eye(len(OPERATIONS))[list(architecture.cells)]
+    return np.eye(len(architecture.operations))[list(architecture.cells)]
 
 
 def draw_candidates(

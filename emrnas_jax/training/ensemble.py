@@ -9,7 +9,8 @@ from jaxtyping import Float
 from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import ensemble
-from emrnas_jax.nas.space import Architecture, read_architecture
+from emrnas_jax.nas.records import read_architecture, refuse_mixed_operations
+from emrnas_jax.nas.space import Architecture, Operation
 from emrnas_jax.training.candidates import CANDIDATES, certain
 from emrnas_jax.training.settings import SearchSettings
 
@@ -31,22 +32,27 @@ def ensemble_of_folds(
     Raises:
         InputError: a search did not end, or they have nothing in common.
     """
-    found = [read_architecture(folder / "architecture.json") for folder in folders]
+    found = {f: read_architecture(f / "architecture.json") for f in folders}
+    among = {folder: own.operations for folder, (own, _) in found.items()}
+    refuse_mixed_operations(among)
+    operations = among[folders[0]]
     if settings.gate_rule == "uniform":
-        architecture = common_candidate(folders)
+        architecture = common_candidate(folders, operations)
         return architecture, certain(architecture)
     probabilities = []
-    for folder, (_, p) in zip(folders, found, strict=True):
+    for folder, (_, p) in found.items():
         if p is None:
             raise InputError(
                 f"{folder / 'architecture.json'} has no probabilities; run "
                 "--stage=search again"
             )
         probabilities.append(p)
-    return ensemble(probabilities, cells_per_block)
+    return ensemble(probabilities, cells_per_block, operations)
 
 
-def common_candidate(folders: Sequence[Path]) -> Architecture:
+def common_candidate(
+    folders: Sequence[Path], operations: tuple[Operation, ...]
+) -> Architecture:
     """Return the candidate of a random search that is best for all folds together.
 
     It has the lowest geometric mean of the folds' losses: a fold whose subjects are
@@ -55,6 +61,7 @@ def common_candidate(folders: Sequence[Path]) -> Architecture:
 
     Args:
         folders: of the folds' searches.
+        operations: the candidates of every cell.
 
     Raises:
         InputError: the folds have no candidate in common.
@@ -70,4 +77,4 @@ def common_candidate(folders: Sequence[Path]) -> Architecture:
             "architecture in common; run --stage=search again"
         )
     means = [np.mean([np.log(losses[text]) for losses in folds]) for text in common]
-    return Architecture.parse(common[int(np.argmin(means))])
+    return Architecture.parse(common[int(np.argmin(means))], operations)

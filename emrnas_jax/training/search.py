@@ -28,7 +28,8 @@ from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import GATE_RULES, fixed_gates
-from emrnas_jax.nas.space import OPERATIONS, Architecture, write_architecture
+from emrnas_jax.nas.records import write_architecture
+from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.training.candidates import (
     Validate,
@@ -45,7 +46,7 @@ from emrnas_jax.training.optimizers import (
     search_weight_optimizer,
 )
 from emrnas_jax.training.search_log import log_row, probabilities
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.settings import SearchSettings, require_paths
 from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
 
 Dispatch = Callable[..., SearchState]
@@ -115,7 +116,11 @@ def make_dispatches(
     The first two take (state, training frames, validation frames, steps per epoch of
     both, key of the paths, count) and run `count` steps, on the devices of `mesh`: as
     many as divide the batch unless given. The third is that of `make_validate`.
+
+    Raises:
+        InputError: a step of alphas cannot have that many paths.
     """
+    require_paths(settings, len(OPERATIONS))
     mesh = mesh_for(settings.batch) if mesh is None else mesh
     weight_tx, alpha_tx = _optimizers(settings)
     rows = jnp.array(network.choosing_rows)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.nas.gates import GATE_RULES, GATES
+from emrnas_jax.nas.gates import GATE_RULES
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,6 @@ class SearchSettings:
         Raises:
             InputError: a value is outside its range.
         """
-        if self.paths_per_cell not in GATES:
-            raise InputError(
-                f"search.paths_per_cell: found {self.paths_per_cell}; choose one of "
-                f"{', '.join(map(str, GATES))}"
-            )
         if self.gate_rule not in GATE_RULES:
             raise InputError(
                 f"search.gate_rule: found {self.gate_rule!r}; choose one of "
@@ -105,6 +100,24 @@ class RetrainSettings:
             raise InputError("retrain: needs at least one epoch and a batch of one")
         require_rates("retrain", self, "learning_rate", "weight_decay")
         require_momenta("retrain", self, "momentum")
+
+
+def require_paths(settings: SearchSettings, operations: int) -> None:
+    """Check the paths of a step of alphas: one, two, or one for each operation.
+
+    Args:
+        settings: of a search.
+        operations: how many candidates the search has. A finished search may have had
+            more or fewer than there are now.
+
+    Raises:
+        InputError: it is another number.
+    """
+    if settings.paths_per_cell not in (1, 2, operations):
+        raise InputError(
+            f"search.paths_per_cell: found {settings.paths_per_cell}; choose one of "
+            f"1, 2, {operations}"
+        )
 
 
 def require_rates(section: str, settings: object, *names: str) -> None:

@@ -15,6 +15,7 @@ from emrnas_jax.models.networks import (
     parameter_count,
 )
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.space import TABLE_1
 
 SETTINGS = {
     "architecture": "[O1|O8]",
@@ -25,6 +26,7 @@ SETTINGS = {
     "batch_norm": False,
     "residual": True,
 }
+NINTH = [{"name": "O9", "dilations": [1, 2, 1, 1], "connections": [1]}]
 RECORD = NetworkRecord(
     name="emrnas",
     settings=SETTINGS,
@@ -45,6 +47,42 @@ def test_a_record_reads_back_and_builds_the_same_network(tmp_path, small_batch):
     again = jax.eval_shape(built.init, jax.random.key(0), *small_batch[:3])
     assert shapes == again
     assert parameter_count(shapes["params"]) > 0
+
+
+def program(network, batch):
+    """What is compiled of a network, as text."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), *batch[:3])
+    return jax.jit(network.apply).lower(shapes, *batch[:3]).as_text()
+
+
+def test_a_record_keeps_what_its_operations_were(tmp_path, small_batch):
+    """Of O8 with other dilations, and of one that the package does not have."""
+    path, record = tmp_path / "network.json", dataclasses.asdict(RECORD)
+    kept = {"name": "O8", "dilations": [1, 2, 4, 1], "connections": [1, 2, 3]}
+    given = record | {"operations": [kept]}
+    given["settings"] = SETTINGS | {"architecture": "[O8|O8]"}
+    path.write_text(json.dumps(given))
+    found = program(NetworkRecord.read(path).build(), small_batch)
+    dilated, plain = (
+        build_network("emrnas", SETTINGS | {"architecture": text})
+        for text in ("[O1|O1]", "[O8|O8]")
+    )
+    assert found == program(dilated, small_batch)
+    assert found != program(plain, small_batch)
+    given["operations"] = NINTH
+    given["settings"] = SETTINGS | {"architecture": "[O9|O9]"}
+    path.write_text(json.dumps(given))
+    assert NetworkRecord.read(path).operations[0].dilations == (1, 2, 1, 1)
+
+
+def test_a_record_of_an_older_version_has_the_operations_of_table_1(tmp_path):
+    path = tmp_path / "network.json"
+    old = dataclasses.asdict(RECORD)
+    del old["operations"]
+    path.write_text(json.dumps(old))
+    found = NetworkRecord.read(path)
+    assert found == RECORD
+    assert found.operations == (TABLE_1[0], TABLE_1[7])
 
 
 def test_a_record_from_before_there_was_a_precision_is_of_float32(tmp_path):
@@ -78,7 +116,7 @@ def test_a_setting_without_default_must_be_given():
 
 
 def damaged_records():
-    good = json.loads(json.dumps(RECORD.__dict__))
+    good = json.loads(json.dumps(dataclasses.asdict(RECORD)))
     yield "empty", ""
     yield "not an object", "[]"
     yield "cut", json.dumps(good)[:40]
@@ -89,6 +127,8 @@ def damaged_records():
     yield "settings of another kind", json.dumps(good | {"settings": 5})
     yield "shape of another kind", json.dumps(good | {"shape": ["a", "b"]})
     yield "name of another kind", json.dumps(good | {"name": ["emrnas"]})
+    yield "operations of another kind", json.dumps(good | {"operations": 5})
+    yield "without its operations", json.dumps(good | {"operations": NINTH})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +13,7 @@ from emrnas_jax.nas.space import (
     Architecture,
     architecture_named,
     choosing_rows,
-    read_architecture,
     sources,
-    write_architecture,
 )
 
 CARDIAC = "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"
@@ -117,48 +114,6 @@ def test_any_text_is_an_architecture_or_an_input_error(text):
     except InputError:
         return
     assert Architecture.parse(str(architecture)) == architecture
-
-
-def test_written_architecture_reads_back(tmp_path):
-    path = tmp_path / "deep" / "architecture.json"
-    architecture = PRESETS["brain"]
-    write_architecture(path, architecture)
-    assert read_architecture(path) == (architecture, None)
-    p = np.random.default_rng(0).dirichlet(np.ones(8), 15)
-    write_architecture(path, architecture, p)
-    found, probabilities = read_architecture(path)
-    assert found == architecture
-    np.testing.assert_array_equal(probabilities, p)
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\xff\x00",
-        b"[]",
-        b"5",
-        b"{}",
-        b'{"architecture": 5}',
-        b'{"architecture": "[O1 O9]"}',
-        b'{"architecture": "[O1]", "probabilities": [[0.1, 0.9]]}',
-        b'{"architecture": "[O1]", "probabilities": [0.5]}',
-        b'{"architecture": "[O1]", "probabilities": [[1, 2], [3]]}',
-        b'{"architecture": "[O1]", "probabilities": "high"}',
-        b'{"architecture": "[O1 O2]", "probabilities": [[1,0,0,0,0,0,0,0]]}',
-    ],
-)
-def test_a_damaged_file_is_an_input_error_that_names_it(tmp_path, content):
-    path = tmp_path / "architecture.json"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"architecture\.json"):
-        read_architecture(path)
-
-
-def test_a_missing_file_is_an_input_error_that_names_it(tmp_path):
-    with pytest.raises(InputError, match=r"none\.json.*--stage=search"):
-        read_architecture(tmp_path / "none.json")
 
 
 def test_cells_that_share_a_choice_follow_one_row():

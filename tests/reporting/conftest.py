@@ -10,7 +10,8 @@ import pytest
 
 from emrnas_jax import runlog
 from emrnas_jax.data.folds import Fold, write_folds
-from emrnas_jax.nas.space import Architecture, write_architecture
+from emrnas_jax.nas.records import write_architecture
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.page import write_report
 
 TEXT = "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"

@@ -10,13 +10,17 @@ from matplotlib.patches import PathPatch
 from matplotlib.text import Text
 from PIL import Image
 
-from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture
+from emrnas_jax.nas.space import OPERATIONS, PRESETS, TABLE_1, Architecture, Operation
 from emrnas_jax.reporting import curves, names
-from emrnas_jax.reporting.diagram import draw_architecture, draw_choices
+from emrnas_jax.reporting.diagram import (
+    draw_architecture,
+    draw_choices,
+    draw_operations,
+)
 from emrnas_jax.reporting.figures import all_pictures, cells_agreed
 from emrnas_jax.reporting.history import Search
 from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
-from emrnas_jax.reporting.run import read_run
+from emrnas_jax.reporting.run import Searched, read_run
 
 
 def words(figure):
@@ -121,6 +125,24 @@ def test_networks_of_any_depth_can_be_drawn():
     small, large = draw_architecture(one, None), draw_architecture(deep, None)
     assert small.get_figwidth() < large.get_figwidth()
     assert words(draw_choices([("Fold 1", deep), ("Ensemble", deep)])).count("O4") == 14
+
+
+def test_figures_name_the_operations_that_the_run_had(content):
+    wide, unknown = Operation("wide", (1, 1, 4, 1), (1,)), Operation("O10", (), ())
+    operations = (*TABLE_1[:6], wide, unknown)
+    one = Architecture.parse("[wide O10 O2]", operations)
+    assert {"wide", "O10", "O2"} <= set(words(draw_architecture(one, None)))
+    assert {"wide", "O10", "O2"} <= set(words(draw_choices([("Fold 1", one)])))
+    shown = words(draw_operations(operations))
+    assert "dilation 1-1-4-1, connection 1" in shown
+    assert "dilation and connection unknown" in shown
+    assert "O8" not in shown
+    p = np.full((1, 3, 8), 0.1)
+    p[0, :, 6] = 0.3
+    epoch = np.array([1])
+    search = replace(content.folds[0].search, search_epoch=epoch, probabilities=p)
+    fold = replace(content.folds[0], search=search, searched=Searched(one, p[0]))
+    assert words(curves.draw_probabilities(fold)).count("wide") == 4
 
 
 def test_agreement_counts_cells_that_all_folds_share():

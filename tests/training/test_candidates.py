@@ -14,7 +14,8 @@ from emrnas_jax.data.pipeline import fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.nas.gates import fixed_gates
-from emrnas_jax.nas.space import Architecture, read_architecture
+from emrnas_jax.nas.records import read_architecture
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training.candidates import (
     CANDIDATES,
     best_candidate,

@@ -1,5 +1,7 @@
 """The search: Algorithm 1 in small, the same again from the same seed."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.nas.space import read_architecture
+from emrnas_jax.nas.records import read_architecture
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.search import (
     SearchSettings,
@@ -159,10 +161,15 @@ def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
     assert all(jax.tree.leaves(moved))
 
 
+def test_a_step_of_alphas_runs_one_path_or_two_or_all(sampling):
+    settings = replace(SETTINGS, paths_per_cell=3)
+    with pytest.raises(InputError, match=r"paths_per_cell: found 3; .* 1, 2, 8"):
+        make_dispatches(NETWORK, settings, sampling, SEED)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"paths_per_cell": 3}, r"search\.paths_per_cell: found 3.*1, 2, 8"),
         ({"gate_rule": "best"}, r"search\.gate_rule: found 'best'.*sample, argmax"),
         (
             {"gate_rule": "uniform", "paths_per_cell": 2},
