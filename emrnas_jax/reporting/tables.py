@@ -20,7 +20,13 @@ from emrnas_jax.reporting.markup import (
     to_latex,
     to_markdown,
 )
-from emrnas_jax.reporting.names import display_name, in_order, number, percent
+from emrnas_jax.reporting.names import (
+    counted,
+    display_name,
+    in_order,
+    number,
+    percent,
+)
 from emrnas_jax.reporting.pairs import comparison_tables
 from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
@@ -84,7 +90,7 @@ def scores_table(run: Run) -> Table:
         caption=" ".join(
             [
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
-                f"{spread} ({_count({line.frames for line in lines})} {results.unit}s "
+                f"{spread} ({_count([line.frames for line in lines], results.unit)} "
                 "in all).",
                 f"Best in bold. {metrics_sentence(run.results)}",
                 f"Seconds per frame are for inference on {devices(run)}."
@@ -181,9 +187,10 @@ def _mean_std(run: Run, mean: float, std: float, digits: int) -> str:
     return f"{text} ± {number(std, digits)}" if run.results.folds > 1 else text
 
 
-def _count(counts: Iterable[int]) -> str:
+def _count(counts: Iterable[int], noun: str) -> str:
     low, high = min(counts), max(counts)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    most = counted(high, noun)
+    return most if low == high else f"{low:,} to {most}"
 
 
 def _subjects(names: tuple[str, ...]) -> str:

@@ -3,7 +3,13 @@
 from typing import Any
 
 from emrnas_jax.reporting.cost import devices
-from emrnas_jax.reporting.names import display_name, number, percent, signed
+from emrnas_jax.reporting.names import (
+    counted,
+    display_name,
+    number,
+    percent,
+    signed,
+)
 from emrnas_jax.reporting.pairs import (
     BASELINE,
     SEARCHED,
@@ -140,11 +146,9 @@ def _subject(run: Run, network: str) -> str:
 
 
 def _frames(run: Run, network: str) -> str:
-    folds, frames = run.results.folds, run.results.networks[network].frames
-    return (
-        f"{frames:,} test {run.results.unit}{'s' if frames != 1 else ''} of {folds} "
-        f"fold{'s' if folds != 1 else ''}"
-    )
+    results = run.results
+    frames = counted(results.networks[network].frames, f"test {results.unit}")
+    return f"{frames} of {counted(results.folds, 'fold')}"
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from emrnas_jax.reporting import pairs, tables
+from emrnas_jax.reporting import pairs, tables, words
 from emrnas_jax.reporting.cost import cost_table
 from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
 from emrnas_jax.reporting.run import read_run
@@ -99,6 +99,16 @@ def test_one_fold_has_no_deviation(run):
     table = tables.scores_table(edit_results(run, lambda r: r.update(folds=1)))
     assert "±" not in "".join(cell.text for row in table.rows for cell in row)
     assert "deviation" not in table.caption
+
+
+def test_a_single_frame_is_not_called_frames(run):
+    def change(results):
+        for line in results["networks"].values():
+            line["frames"] = 1
+
+    content = edit_results(run, change)
+    assert "(1 frame in all)" in tables.scores_table(content).caption
+    assert "on 1 test frame of 3 folds" in words.lead(content)[0]
 
 
 def test_the_caption_names_data_metrics_and_device(content):
