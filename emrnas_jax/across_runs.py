@@ -19,7 +19,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import paired_difference
 from emrnas_jax.evaluation.score_files import Scores, read_scores, scores_path
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import number, signed
+from emrnas_jax.reporting.names import counted, number, signed
 
 MEASURES = {"psnr_db": ("PSNR, dB", 2), "ssim": ("SSIM", 4)}  # with decimals
 SEED = 0  # of the bootstrap
@@ -53,10 +53,13 @@ def comparison_of_runs(runs: Sequence[Path], reference: str | None = None) -> Ta
             that all runs have unless given.
 
     Raises:
-        InputError: a run was not evaluated, or they differ in what must be alike.
+        InputError: a run was given twice or not evaluated, or the runs differ in what
+            must be alike.
     """
+    refuse_repeated_paths(runs)
     refuse_other_conventions(runs)
     scores = [read_run(run) for run in runs]
+    refuse_repeated_scores(runs, scores)
     names = [n for n in scores[0].values if all(n in own.values for own in scores)]
     if reference is None:
         reference = next((n for n in names if n != "zero_filled"), names[0])
@@ -77,12 +80,13 @@ def comparison_of_runs(runs: Sequence[Path], reference: str | None = None) -> Ta
     subjects = {subject for own in scores for subject in own.subjects}
     return Table(
         name="runs",
-        title=f"{len(runs)} runs",
+        title=counted(len(runs), "run"),
         caption=(
             f"Means over folds, of each run and over runs. Differences to {reference} "
-            f"on the same frames with the same masks, pooled over runs: {frames} "
-            f"frames of {len(subjects)} subjects; 95 % intervals of a bootstrap over "
-            "subjects. Names with a number at the end are averaged as one group."
+            "on the same frames with the same masks, pooled over runs: "
+            f"{counted(frames, 'frame')} of {counted(len(subjects), 'subject')}; "
+            "95 % intervals of a bootstrap over subjects. Names with a number at the "
+            "end are averaged as one group."
         ),
         header=tuple(header),
         align="l" + "r" * (len(header) - 1),
@@ -164,6 +168,54 @@ def grouped(values: dict[str, dict]) -> dict[str, dict]:
         }
         for group, members in groups.items()
     }
+
+
+def refuse_repeated_paths(runs: Sequence[Path]) -> None:
+    """Refuse a folder that is given twice, also under two names.
+
+    Raises:
+        InputError: two paths lead to the same folder.
+    """
+    given: dict[Path, Path] = {}
+    for run in runs:
+        other = given.setdefault(run.resolve(), run)
+        if other is not run:
+            raise InputError(f"{other} and {run} are the same run; give each run once")
+
+
+def refuse_repeated_scores(runs: Sequence[Path], scores: Sequence[RunScores]) -> None:
+    """Refuse a copied folder: pooled with the original it counts every frame twice.
+
+    A run repeated with its seed is refused too: it has the same scores, so it adds no
+    frame.
+
+    Args:
+        runs: the folders.
+        scores: what each of them holds.
+
+    Raises:
+        InputError: two runs agree in every score of every network that both have.
+    """
+    for later, own in enumerate(scores):
+        for earlier, other in enumerate(scores[:later]):
+            if _same_scores(own, other):
+                raise InputError(
+                    f"{runs[earlier]} and {runs[later]} have the same scores, so one "
+                    "is a copy of the other or repeats its seed; give each run once"
+                )
+
+
+def _same_scores(first: RunScores, second: RunScores) -> bool:
+    shared = first.values.keys() & second.values.keys()
+    return (
+        bool(shared)
+        and first.subjects == second.subjects
+        and all(
+            np.array_equal(first.values[name][measure], second.values[name][measure])
+            for name in shared
+            for measure in MEASURES
+        )
+    )
 
 
 def refuse_other_conventions(runs: Sequence[Path]) -> None:

@@ -1,13 +1,15 @@
 """Networks over several runs: means, paired differences, and runs that do not fit."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emrnas_jax import compare
 from emrnas_jax.across_runs import grouped
-from emrnas_jax.evaluation.score_files import Scores, write_scores
+from emrnas_jax.evaluation.score_files import Scores, read_scores, write_scores
 
 
 def write_run(run, gains, seed=0, **conventions):
@@ -99,6 +101,54 @@ def test_runs_of_other_data_or_masks_are_refused(
     with pytest.raises(SystemExit):
         compare.main([*runs, other])
     assert named in capsys.readouterr().err
+
+
+def refusal(runs, capsys):
+    """The one line that refuses to compare some runs."""
+    with pytest.raises(SystemExit):
+        compare.main([str(run) for run in runs])
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_run_given_twice_is_refused(runs, capsys):
+    line = refusal([*runs, f"{runs[0]}/../seed_0"], capsys)
+    assert f"{runs[0]} and {runs[0]}/../seed_0 are the same run" in line
+
+
+def test_a_run_given_again_through_a_link_is_refused(runs, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(runs[1])
+    line = refusal([*runs, tmp_path / "link"], capsys)
+    assert f"{runs[1]} and {tmp_path}/link are the same run" in line
+
+
+def test_a_copied_run_is_refused_even_with_a_network_added(runs, tmp_path, capsys):
+    copy = Path(shutil.copytree(runs[0], tmp_path / "copy"))
+    for fold in copy.glob("fold_*"):
+        shutil.copytree(fold / "dccnn", fold / "rdn")
+    results = json.loads((copy / "results.json").read_text())
+    results["networks"]["rdn"] = {}
+    (copy / "results.json").write_text(json.dumps(results))
+    line = refusal([runs[1], runs[0], copy], capsys)
+    assert f"{runs[0]} and {copy} have the same scores" in line
+
+
+def test_runs_that_share_the_scores_of_one_network_are_compared(tmp_path, capsys):
+    """The zero-filled images of two runs with one seed are the same."""
+    runs = [write_run(tmp_path / name, GAINS) for name in ("first", "second")]
+    for fold in (1, 2):
+        path = Path(runs[1]) / f"fold_{fold}" / "emrnas" / "scores.csv"
+        scores = read_scores(path)
+        write_scores(path, scores._replace(psnr_db=scores.psnr_db + 0.1))
+    compare.main(runs)
+    assert "2 runs" in capsys.readouterr().out
+
+
+def test_one_run_is_called_one_run(runs, capsys):
+    compare.main(runs[:1])
+    printed = capsys.readouterr().out
+    assert "1 run\n" in printed
+    assert "24 frames of 6 subjects" in printed
 
 
 def test_a_run_without_results_is_refused(runs, tmp_path, capsys):
