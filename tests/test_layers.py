@@ -32,7 +32,7 @@ LAYERS = [
     ("systems", "sections", "paper"),
     ("experiment",),
     ("scoring",),
-    ("protocol", "inference", "across_runs"),
+    ("protocol", "inference"),
     ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]

@@ -91,7 +91,7 @@ def ablation_table(run: Run) -> Table | None:
             f"more than {CELLS} cells in each block. Homogeneous: all blocks are "
             "alike, or even all their cells. Scores are means over folds; differences "
             f"are the mean per test {run.results.unit} with the paired bootstrap "
-            f"95\u00a0% interval in brackets. {metrics_sentence(run.results)}"
+            f"95\u00a0% interval in brackets. {metrics_sentence(run.results.metrics)}"
         ),
         header=(
             "Model",

@@ -50,7 +50,7 @@ def consistency_table(run: Run) -> Table | None:
             "95\u00a0% interval in brackets. "
             "The two-step and the real consistency use that the images are real-valued "
             "and not negative: their gains do not carry over to complex data. "
-            f"{metrics_sentence(run.results)}"
+            f"{metrics_sentence(run.results.metrics)}"
         ),
         header=(
             "Network",

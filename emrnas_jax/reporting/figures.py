@@ -104,7 +104,7 @@ def score_pictures(run: Run) -> list[Picture]:
             figure,
             f"Mean over the test {run.results.unit}s of each fold. Lines that run "
             "alike mean that the networks rank the same whichever subjects are "
-            f"tested. {metrics_sentence(run.results)}",
+            f"tested. {metrics_sentence(run.results.metrics)}",
             "Fold means of PSNR and SSIM for every network.",
         )
     ]

@@ -1,4 +1,4 @@
-"""One table, written three ways: Markdown, LaTeX and HTML.
+"""One table, written four ways: for a terminal, in Markdown, LaTeX and HTML.
 
 Texts are plain Unicode; every writer escapes what its language would misread.
 """
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
 _LATEX = {
@@ -71,6 +72,40 @@ class Table:
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
         return to_markdown(self)
+
+
+def to_text(table: Table, width: int) -> str:
+    """Write `table` in aligned columns under its title, without its caption.
+
+    Args:
+        table: what to write; a terminal has no bold cells.
+        width: letters of a line. Columns for which there is no room follow below,
+            beside the first column again.
+    """
+    rows = [table.header, *([cell.text for cell in row] for row in table.rows)]
+    first, *others = [
+        _aligned([" ".join(text.split()) for text in column], letter)
+        for column, letter in zip(zip(*rows, strict=True), table.align, strict=True)
+    ]
+    parts = [[first]]
+    for column in others:
+        line = SPACE.join(shown[0] for shown in (*parts[-1], column))
+        if len(line) > width and len(parts[-1]) > 1:
+            parts.append([first])
+        parts[-1].append(column)
+    bodies = [
+        "\n".join(SPACE.join(line).rstrip() for line in zip(*part, strict=True))
+        for part in parts
+    ]
+    return "\n\n".join([table.title, *bodies]) + "\n"
+
+
+def _aligned(column: list[str], letter: str) -> list[str]:
+    """Fill all texts to one width, with a rule below the first."""
+    width = max(map(len, column))
+    fill = str.rjust if letter == "r" else str.ljust
+    head, *rest = [fill(text, width) for text in column]
+    return [head, "-" * width, *rest]
 
 
 def to_markdown(table: Table) -> str:

@@ -95,7 +95,8 @@ def comparison_tables(run: Run) -> list[Table]:
                 f"the same {unit}s and the same masks, with the bootstrap 95\u00a0% "
                 "interval of the mean in brackets, from whole subjects drawn anew. An "
                 "interval without zero speaks for a true difference; with fewer than "
-                f"about ten subjects it is a rough guide. {metrics_sentence(results)}",
+                "about ten subjects it is a rough guide. "
+                f"{metrics_sentence(results.metrics)}",
             )
         )
     if rest:
@@ -106,7 +107,7 @@ def comparison_tables(run: Run) -> list[Table]:
                 "Paired differences of the other networks",
                 rest,
                 f"{results.dataset}: as in the table of paired differences, for the "
-                f"other pairs of networks. {metrics_sentence(results)}",
+                f"other pairs of networks. {metrics_sentence(results.metrics)}",
             )
         )
     return tables

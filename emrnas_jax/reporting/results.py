@@ -90,9 +90,9 @@ class Results:
         return CONVENTIONS[self.convention].unit
 
 
-def metrics_sentence(results: Results) -> str:
+def metrics_sentence(metrics: str) -> str:
     """The convention of the metrics, as a sentence; empty when none is recorded."""
-    name, _, rule = results.metrics.strip().rstrip(".").partition(": ")
+    name, _, rule = metrics.strip().rstrip(".").partition(": ")
     return f"Metrics ({name}): {rule}." if rule else f"Metrics: {name}." if name else ""
 
 

@@ -92,7 +92,7 @@ def scores_table(run: Run) -> Table:
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
                 f"{spread} ({_count([line.frames for line in lines], results.unit)} "
                 "in all).",
-                f"Best in bold. {metrics_sentence(run.results)}",
+                f"Best in bold. {metrics_sentence(run.results.metrics)}",
                 f"Seconds per frame are for inference on {devices(run)}."
                 if devices(run)
                 else "",
@@ -137,7 +137,7 @@ def fold_table(run: Run) -> Table:
             f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test "
             f"{run.results.unit}s of each fold. Which subjects are tested moves every "
             "network up or down together; compare networks within a column. "
-            f"{metrics_sentence(run.results)}"
+            f"{metrics_sentence(run.results.metrics)}"
         ),
         header=("Network", *(f"Fold {fold.number}" for fold in folds)),
         align="l" + "r" * len(folds),

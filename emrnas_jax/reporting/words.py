@@ -108,9 +108,9 @@ def protocol(run: Run) -> list[str]:
             "and are not comparable with those of a full-size run."
         )
     paragraphs.append(_masks(run))
-    if metrics_sentence(run.results):
+    if metrics := metrics_sentence(run.results.metrics):
         paragraphs.append(
-            f"{metrics_sentence(run.results)} Scores are averaged over the test "
+            f"{metrics} Scores are averaged over the test "
             f"{run.results.unit}s of a fold first, then over folds."
         )
     if "real" in _consistencies(run.config):

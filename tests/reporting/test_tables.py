@@ -1,13 +1,21 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from emrnas_jax.reporting import pairs, tables, words
 from emrnas_jax.reporting.cost import cost_table
-from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
+from emrnas_jax.reporting.markup import (
+    Cell,
+    Table,
+    to_html,
+    to_latex,
+    to_markdown,
+    to_text,
+)
 from emrnas_jax.reporting.run import read_run
 
 
@@ -231,6 +239,16 @@ def test_each_language_escapes_what_it_would_misread():
     assert "&lt;i&gt;" in page
     assert "<i>" not in page
     assert "<strong>± 1</strong>" in page
+
+
+def test_columns_of_a_terminal_are_aligned_and_go_on_below():
+    assert to_text(AWKWARD, 80) == (
+        "a_b\n\nx_1        <i>\n---------  ---\n[a] & b|c  ± 1\n"
+    )
+    narrow = to_text(replace(AWKWARD, align="ll"), 5)  # one column does not fit either
+    assert narrow == to_text(replace(AWKWARD, align="ll"), 80)
+    three = Table("t", "T", "", ("a", "b", "c"), "lrr", ((Cell("1"),) * 3,))
+    assert to_text(three, 4) == ("T\n\na  b\n-  -\n1  1\n\na  c\n-  -\n1  1\n")
 
 
 def test_a_table_with_a_short_row_is_refused():
