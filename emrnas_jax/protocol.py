@@ -29,6 +29,7 @@ from emrnas_jax.files import write_json
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.space import read_architecture, write_architecture
+from emrnas_jax.provenance import Recording
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, compiled_network, score_fold
@@ -264,7 +265,10 @@ STAGES = {
 
 
 def run_protocol(
-    config: ml_collections.ConfigDict, run: Path, stage: str = "all"
+    config: ml_collections.ConfigDict,
+    run: Path,
+    stage: str = "all",
+    command: str = "run_protocol",
 ) -> None:
     """Run one stage of an experiment, or all of them in turn.
 
@@ -272,6 +276,7 @@ def run_protocol(
         config: what a file of `configs/` returns.
         run: the folder of the run; it is made, or continued.
         stage: a name in `STAGES`, or "all".
+        command: what the report names as the command: a command line, if there is one.
 
     Raises:
         InputError: something the user gave cannot be used.
@@ -279,7 +284,9 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
-    with locked(run):
+    with locked(run), Recording(run, command) as recording:
         for name, work in STAGES.items():
             if stage in ("all", name):
+                if name == "report":
+                    recording.update()  # the page says how long the run took
                 work(experiment)

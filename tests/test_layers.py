@@ -21,6 +21,7 @@ LAYERS = [
         "runlog",
         "checkpoints",
         "run_folder",
+        "provenance",
         "native.library",
     ),
     ("mri", "nas"),
