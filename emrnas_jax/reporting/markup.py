@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NO_LIGATURE = "\u200c"  # the zero-width non-joiner
 SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
@@ -32,6 +33,7 @@ _LATEX = {
     "–": "--",
     "×": r"$\times$",
     "\u00a0": "~",
+    NO_LIGATURE: "{}",
     "\n": " ",
 }
 
@@ -182,6 +184,8 @@ def _markdown(text: str) -> str:
 
 
 def _latex(text: str) -> str:
+    # Two hyphens, as in an option, would become one dash.
+    text = re.sub("-(?=-)", f"-{NO_LIGATURE}", text)
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 

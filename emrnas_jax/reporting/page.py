@@ -99,6 +99,7 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
         "Protocol": [
             *(f"<p>{html.escape(text)}</p>" for text in words.protocol(run)),
             by_name.get("subjects", ""),
+            by_name.get("commands", ""),
             _config(run),
         ],
     }

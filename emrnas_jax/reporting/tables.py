@@ -11,6 +11,7 @@ import numpy as np
 
 from emrnas_jax.reporting.ablations import ablation_table
 from emrnas_jax.reporting.architectures import architecture_table
+from emrnas_jax.reporting.commands import command_table
 from emrnas_jax.reporting.consistencies import consistency_table
 from emrnas_jax.reporting.cost import cost_table, devices, efficiency_table, seconds
 from emrnas_jax.reporting.markup import (
@@ -44,6 +45,7 @@ def all_tables(run: Run) -> list[Table]:
         cost_table(run),
         architecture_table(run),
         manifest_table(run),
+        command_table(run),
     ]
     return [table for table in tables if table is not None and table.rows]
 

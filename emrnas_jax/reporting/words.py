@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from emrnas_jax.reporting.commands import command_facts
 from emrnas_jax.reporting.cost import devices
 from emrnas_jax.reporting.names import (
     counted,
@@ -93,9 +94,9 @@ def facts(run: Run) -> dict[str, str]:
         "Folds": str(results.folds),
         f"Test {results.unit}s": f"{tested:,}",
         "Seed": str(seeds[0]) if seeds else "",
-        "Device": devices(run),
         "Consistency": ", ".join(dict.fromkeys(_consistencies(config))),
-    }
+        "Device": devices(run),
+    } | command_facts(run)
     return {name: value for name, value in found.items() if value}
 
 

@@ -146,6 +146,32 @@ def test_the_page_says_under_which_conditions_the_numbers_hold(page):
         assert sentence in page.text
 
 
+def test_the_page_says_when_how_long_with_what_and_on_what(page):
+    for text in (
+        "Date 2026-11-27 ",
+        "Total time 1 h 2 min ",
+        "Device Fast One, 2 logical cores ",
+        "Versions emrnas_jax 0.1.0, JAX 0.10.2, Python 3.11.7 ",
+        "python -m emrnas_jax.main --config=hearts.py --workdir=runs/hearts",
+    ):
+        assert text in page.text
+
+
+def test_the_page_names_no_place_of_the_machine(reported):
+    for path in (reported / "report").glob("*.*"):
+        assert str(reported.parent) not in path.read_text()
+
+
+def test_a_run_without_records_of_its_commands_leaves_them_out(run):
+    (run / "provenance.json").unlink()
+    keep_only(run, "zero_filled")
+    write_report(run)
+    page = parse(run)
+    assert "table-commands" not in page.ids
+    assert "Versions" not in page.text
+    assert "Device CPU, 2 cores" in page.text
+
+
 def test_a_full_run_with_two_step_consistency_is_not_labelled(run):
     def change(config):
         config["reduced"] = False

@@ -182,7 +182,7 @@ def test_latex_environments_and_braces_are_balanced(content):
     text = tables.latex(content)
     begun = re.findall(r"\\begin\{(\w+)\}", text)
     assert sorted(begun) == sorted(re.findall(r"\\end\{(\w+)\}", text))
-    assert begun.count("tabular") == 5
+    assert begun.count("tabular") == 6
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
 
