@@ -91,13 +91,14 @@ def draw_probabilities(fold: FoldRun) -> Figure:
         axes.set_ylabel(f"Cell {position + 1}: p")
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     figure.legend(
         handles=[
             Line2D([], [], color=operation_colour(index), label=operation_name(index))
             for index in range(operations)
         ],
         loc="outside lower center",
-        ncols=min(operations, 8),
+        ncols=min(operations, 4 if blocks < 3 else 8),  # as many as its width holds
     )
     return figure
 
@@ -148,6 +149,7 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
         )
     for axes in (losses, entropy):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.legend()
     return [
         picture(

@@ -147,6 +147,24 @@ def test_probability_panels_are_one_per_cell_with_one_line_per_operation(content
         ]
 
 
+@pytest.mark.parametrize("cells", [1, 2, 3, 15])
+def test_the_legend_of_a_small_search_is_whole_and_its_epochs_are(content, cells):
+    fold = content.folds[0]
+    search = replace(
+        fold.search,
+        search_epoch=fold.search.search_epoch[:2],
+        probabilities=fold.search.probabilities[:2, :cells],
+    )
+    figure = curves.draw_probabilities(replace(fold, search=search))
+    figure.savefig(io.BytesIO(), dpi=100)
+    shown = figure.legends[0].get_window_extent()
+    assert shown.x0 >= 0
+    assert shown.x1 <= 100 * figure.get_figwidth()
+    assert len(figure.legends[0].get_texts()) == 8
+    ticks = [axes.get_xticks() for axes in figure.axes if axes.get_visible()]
+    assert all((own == own.round()).all() for own in ticks)
+
+
 def test_one_epoch_and_a_training_that_diverged_can_be_drawn(content):
     fold = content.folds[0]
     search = replace(
