@@ -41,8 +41,8 @@ def command_table(run: Run) -> Table:
             "without the pauses between them; a command that was killed and started "
             "again has several starts. The last row counts up to this report."
         ),
-        header=("Command", "First start (UTC)", "Starts", "Time", "Versions", "Device"),
-        align="plrrpp",
+        header=("First start (UTC)", "Starts", "Time", "Command", "Versions", "Device"),
+        align="lrrppp",
         rows=tuple(tuple(Cell(text) for text in _texts(group)) for group in groups),
     )
 
@@ -50,10 +50,10 @@ def command_table(run: Run) -> Table:
 def _texts(group: list[Command]) -> tuple[str, ...]:
     first = group[0]
     return (
-        first.command,
         _began(first).strftime("%Y-%m-%d %H:%M"),
         str(len(group)),
         duration(sum(line.seconds for line in group)),
+        first.command,
         versions(first),
         first.device,
     )
@@ -77,7 +77,8 @@ def _each(texts: Iterable[str]) -> str:
 
 def versions(line: Command) -> str:
     """The versions that a command worked with."""
-    return f"emrnas_jax {line.emrnas_jax}, JAX {line.jax}, Python {line.python}"
+    named = ("emrnas_jax", line.emrnas_jax), ("JAX", line.jax), ("Python", line.python)
+    return ", ".join(f"{name}\u00a0{version}" for name, version in named)
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ NO_LIGATURE = "\u200c"  # the zero-width non-joiner
 SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
+_OPTION = re.compile(r"--\S+")  # of a command; a page does not break its line there
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -164,7 +165,7 @@ def to_html(table: Table) -> str:
     for row in table.rows:
         cells = []
         for index, (cell, letter) in enumerate(zip(row, table.align, strict=True)):
-            text = html.escape(cell.text)
+            text = _OPTION.sub(r"<span>\g<0></span>", html.escape(cell.text))
             text = f"<strong>{text}</strong>" if cell.bold else text
             tag = 'th scope="row"' if index == 0 else "td"
             cells.append(f'<{tag} class="{letter}">{text}</{tag[:2]}>')

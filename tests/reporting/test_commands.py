@@ -6,7 +6,7 @@ import pytest
 
 from emrnas_jax.provenance import Command
 from emrnas_jax.reporting.commands import command_facts, command_table, duration
-from emrnas_jax.reporting.markup import to_latex
+from emrnas_jax.reporting.markup import to_html, to_latex
 from emrnas_jax.reporting.run import read_run
 from emrnas_jax.reporting.words import facts
 
@@ -43,7 +43,7 @@ def test_the_total_is_the_sum_over_commands_and_the_dates_are_utc(content):
 def test_every_device_and_version_is_named_once(content):
     found = command_facts(content)
     assert found["Device"] == "Fast One, 2 logical cores; 8 x H100"
-    assert found["Versions"] == (
+    assert found["Versions"].replace("\u00a0", " ") == (
         "emrnas_jax 0.1.0, JAX 0.10.2, Python 3.11.7; "
         "emrnas_jax 0.1.0, JAX 0.12.0, Python 3.11.7"
     )
@@ -51,12 +51,16 @@ def test_every_device_and_version_is_named_once(content):
 
 
 def test_starts_of_one_command_are_one_row(content):
-    rows = [[cell.text for cell in row] for row in command_table(content).rows]
-    assert [row[0] for row in rows] == [SEARCH.command, SEARCH.command, "run_protocol"]
-    assert rows[0][1:4] == ["2026-11-27 23:58", "2", "2\u00a0min 5\u00a0s"]
-    assert rows[1][2:] == [
+    rows = [
+        [cell.text.replace("\u00a0", " ") for cell in row]
+        for row in command_table(content).rows
+    ]
+    assert [row[3] for row in rows] == [SEARCH.command, SEARCH.command, "run_protocol"]
+    assert rows[0][:3] == ["2026-11-27 23:58", "2", "2 min 5 s"]
+    assert rows[1][1:] == [
         "1",
-        "1\u00a0d 0\u00a0h",
+        "1 d 0 h",
+        SEARCH.command,
         "emrnas_jax 0.1.0, JAX 0.12.0, Python 3.11.7",
         "8 x H100",
     ]
@@ -67,6 +71,11 @@ def test_a_run_without_records_leaves_them_out(content):
     assert command_facts(bare) == {}
     assert command_table(bare).rows == ()
     assert facts(bare)["Device"] == "CPU, 2 cores"  # that of results.json
+
+
+def test_an_option_is_not_broken_at_its_hyphens_on_the_page(content):
+    page = to_html(command_table(content))
+    assert "emrnas_jax.main <span>--stage=search</span></td>" in page
 
 
 def test_options_keep_their_two_hyphens_in_latex(content):
