@@ -24,7 +24,6 @@ from emrnas_jax.reporting.diagram import (
 from emrnas_jax.reporting.names import display_name, in_order, series_colour
 from emrnas_jax.reporting.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
-from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
 
 MARKERS = "os^DvPX*"
@@ -102,9 +101,9 @@ def score_pictures(run: Run) -> list[Picture]:
         picture(
             "scores",
             figure,
-            f"Mean over the test {run.results.unit}s of each fold. Lines that run "
-            "alike mean that the networks rank the same whichever subjects are "
-            f"tested. {metrics_sentence(run.results.metrics)}",
+            f"{run.results.label}: mean over the test {run.results.unit}s of each "
+            "fold. Lines that run alike mean that the networks rank the same whichever "
+            "subjects are tested.",
             "Fold means of PSNR and SSIM for every network.",
         )
     ]

@@ -85,6 +85,11 @@ class Results:
         return self.metrics.partition(":")[0] or PAPER
 
     @property
+    def label(self) -> str:
+        """The data set and the name of the metrics, with which a caption begins."""
+        return f"{self.dataset}, {self.convention} metrics"
+
+    @property
     def unit(self) -> str:
         """What one score is of: "frame" or "volume"."""
         return CONVENTIONS[self.convention].unit

@@ -34,18 +34,18 @@ from emrnas_jax.reporting.run import Run
 
 
 def all_tables(run: Run) -> list[Table]:
-    """Every table that the run has data for, scores first."""
+    """Every table that the run has data for, scores first and cost last."""
     tables = [
         scores_table(run),
         ablation_table(run),
         consistency_table(run),
-        efficiency_table(run),
         *comparison_tables(run),
         fold_table(run),
-        cost_table(run),
         architecture_table(run),
         manifest_table(run),
         command_table(run),
+        efficiency_table(run),
+        cost_table(run),
     ]
     return [table for table in tables if table is not None and table.rows]
 
@@ -94,7 +94,7 @@ def scores_table(run: Run) -> Table:
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
                 f"{spread} ({_count([line.frames for line in lines], results.unit)} "
                 "in all).",
-                f"Best in bold. {metrics_sentence(run.results.metrics)}",
+                f"Best in bold. {metrics_sentence(results.metrics)}",
                 f"Seconds per frame are for inference on {devices(run)}."
                 if devices(run)
                 else "",
@@ -136,10 +136,9 @@ def fold_table(run: Run) -> Table:
         name="folds",
         title="Means per fold",
         caption=(
-            f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test "
+            f"{run.results.label}: PSNR in dB / SSIM, mean over the test "
             f"{run.results.unit}s of each fold. Which subjects are tested moves every "
-            "network up or down together; compare networks within a column. "
-            f"{metrics_sentence(run.results.metrics)}"
+            "network up or down together; compare networks within a column."
         ),
         header=("Network", *(f"Fold {fold.number}" for fold in folds)),
         align="l" + "r" * len(folds),

@@ -18,7 +18,6 @@ from emrnas_jax.reporting.pairs import (
     difference,
     main_network,
 )
-from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
 
 _MASKS = {
@@ -95,25 +94,24 @@ def facts(run: Run) -> dict[str, str]:
         f"Test {results.unit}s": f"{tested:,}",
         "Seed": str(seeds[0]) if seeds else "",
         "Consistency": ", ".join(dict.fromkeys(_consistencies(config))),
-        "Device": devices(run),
-    } | command_facts(run)
+    }
+    found |= command_facts(run) or {"Device": devices(run)}
     return {name: value for name, value in found.items() if value}
 
 
 def protocol(run: Run) -> list[str]:
-    """Paragraphs on masks, metrics and what else a reader must know to compare."""
+    """Paragraphs on masks, averages and what else a reader must know to compare."""
     paragraphs = []
     if run.config.get("reduced") is True:
         paragraphs.append(
             "This is a reduced-size run: its scores tell whether everything works, "
             "and are not comparable with those of a full-size run."
         )
-    paragraphs.append(_masks(run))
-    if metrics := metrics_sentence(run.results.metrics):
-        paragraphs.append(
-            f"{metrics} Scores are averaged over the test "
-            f"{run.results.unit}s of a fold first, then over folds."
-        )
+    paragraphs += [
+        _masks(run),
+        f"Scores are averaged over the test {run.results.unit}s of a fold first, then "
+        "over folds.",
+    ]
     if "real" in _consistencies(run.config):
         paragraphs.append(
             'The data consistency is "real": it uses that the k-space of a real '

@@ -3,6 +3,7 @@
 # pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -95,10 +96,10 @@ def test_pairs_without_the_best_networks_are_folded_and_none_is_lost(content, co
     assert len(first.rows) == 2 * networks - 3
     assert len(first.rows) + len(rest.rows) == networks * (networks - 1) / 2
     page = (compared / "report" / "index.html").read_text()
-    opened = page.split("<details>")[0]
-    assert "table-differences" in opened
-    assert "table-other_differences" not in opened
-    assert "table-other_differences" in page
+    folded = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert not any('"table-differences"' in part for part in folded)
+    assert any('"table-other_differences"' in part for part in folded)
+    assert '"table-differences"' in page
     assert tables.all_tables(content)[0].name == "scores"
 
 
@@ -113,6 +114,20 @@ def test_every_search_has_its_architecture_curves_and_networks(content, compared
     figures = {p.stem for p in (compared / "report" / "figures").glob("*.png")}
     assert {"search", "search_ablation_b", "architecture_ablation_b"} <= figures
     assert "probabilities_ablation_b_fold_1" in figures
+
+
+def test_every_table_of_scores_names_its_metrics(content):
+    scored = ("ablations", "consistencies", "differences", "other_differences", "folds")
+    captions = {table.name: table.caption for table in tables.all_tables(content)}
+    for name in scored:
+        assert captions[name].startswith("Phantom hearts, paper metrics: "), name
+    assert "Metrics (paper): " in captions["scores"]
+
+
+def test_size_times_and_work_are_folded(compared):
+    page = (compared / "report" / "index.html").read_text()
+    *_, last = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert '"table-efficiency"' in last
 
 
 def test_training_curves_have_few_colours_a_figure(compared):

@@ -137,12 +137,14 @@ def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
 
     content = edit_results(run, change)
     (differences, *_) = pairs.comparison_tables(content)
-    for table in (tables.scores_table(content), differences):
-        assert "Metrics (fastmri): per volume." in table.caption
+    scores, folds = tables.scores_table(content), tables.fold_table(content)
+    assert "Metrics (fastmri): per volume." in scores.caption
+    for table in (differences, folds):
+        assert table.caption.startswith("Phantom hearts, fastmri metrics: ")
+    for table in (scores, differences, folds):
         assert "test volume" in table.caption
         assert "frame" not in table.caption.replace("Seconds per frame", "")
     assert differences.header[-1] == "Volumes"
-    assert "Metrics (fastmri)" in tables.fold_table(content).caption
 
 
 def test_differences_carry_their_interval_and_sign(run):
@@ -207,7 +209,7 @@ def test_work_per_frame_is_beside_what_the_device_can_do(content):
     """42.3 GFLOP and 846 MB in 51.2 ms, of 20,000 GFLOP/s and 100 GB/s."""
     found = texts(cost_table(content))
     assert found.keys() == {"DC-CNN", "EMR-NAS"}  # zero-filling has no network
-    expected = ["42.3", "846", "50", "4\u00a0% of 20000 GFLOP/s"]
+    expected = ["42.3", "846", "4\u00a0% of 20,000 billion/s"]
     assert found["EMR-NAS"] == [*expected, "17\u00a0% of 100 GB/s"]
 
 
