@@ -20,6 +20,7 @@ from emrnas_jax.reporting import tables, words
 from emrnas_jax.reporting.figures import all_pictures
 from emrnas_jax.reporting.markup import to_html
 from emrnas_jax.reporting.picture import DOTS_PER_INCH, Picture
+from emrnas_jax.reporting.reconstructions import pictures_shown_first
 from emrnas_jax.reporting.run import Run, read_run
 
 WIDE = 20  # letters of a fact that do not fit its column
@@ -95,7 +96,7 @@ def _sections(run: Run, pictures: dict[str, list[Picture]]) -> dict[str, list[st
     table = defaultdict(str, {t.name: to_html(t) for t in tables.all_tables(run)})
     shown = {name: [_figure(one) for one in group] for name, group in pictures.items()}
     examples = shown["reconstructions"]
-    first = max(len([fold for fold in run.folds if fold.examples]), 1)
+    first = pictures_shown_first(run)
     return {
         "Scores": [table["scores"]],
         "Reconstructions": [

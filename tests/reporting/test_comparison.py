@@ -4,6 +4,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,11 @@ from emrnas_jax.reporting import ablations, architectures, names, pairs, tables
 from emrnas_jax.reporting.consistencies import consistency_table
 from emrnas_jax.reporting.cost import efficiency_table
 from emrnas_jax.reporting.page import write_report
-from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
+from emrnas_jax.reporting.reconstructions import (
+    Panel,
+    draw_reconstructions,
+    pictures_shown_first,
+)
 from emrnas_jax.reporting.run import read_run
 from emrnas_jax.reporting.zoom import Window, find_window, window_for
 
@@ -122,6 +127,15 @@ def test_every_table_of_scores_names_its_metrics(content):
     for name in scored:
         assert captions[name].startswith("Phantom hearts, paper metrics: "), name
     assert "Metrics (paper): " in captions["scores"]
+
+
+def test_tall_pictures_of_many_networks_are_folded_but_one(content):
+    assert len(content.folds[0].examples) > 4
+    folds = tuple(replace(content.folds[0], number=k) for k in (1, 2, 3))
+    assert pictures_shown_first(replace(content, folds=folds)) == 1
+    few = dict(list(content.folds[0].examples.items())[:4])
+    folds = tuple(replace(fold, examples=few) for fold in folds)
+    assert pictures_shown_first(replace(content, folds=folds)) == 3
 
 
 def test_size_times_and_work_are_folded(compared):
