@@ -16,6 +16,7 @@ from emrnas_jax.reporting.names import (
     in_order,
     operation_colour,
     operation_name,
+    percent,
     series_colour,
 )
 from emrnas_jax.reporting.picture import FAINT, Picture, picture
@@ -37,7 +38,8 @@ def probability_pictures(run: Run, search: str = "") -> list[Picture]:
             draw_probabilities(fold),
             f"{_of(search)}Fold {fold.number}: probability of each operation in every "
             "cell over the epochs of the search; the likeliest at the end is thick and "
-            "named. The dotted line is a uniform choice.",
+            "named. The dotted line is a uniform choice, p = "
+            f"{percent(1 / fold.search.probabilities.shape[2])}.",
             f"Operation probabilities per cell over epochs, fold {fold.number}.",
         )
         for fold in run.folds

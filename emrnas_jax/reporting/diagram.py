@@ -5,6 +5,7 @@ every feature map that is carried past the next convolution (Table 1, Figure 2).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +16,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from emrnas_jax.nas.space import OPERATIONS, Architecture, Operation, sources
-from emrnas_jax.reporting.names import operation_colour, operation_name
+from emrnas_jax.reporting.certainty import chosen, draw_limit, near_draw, uniform
+from emrnas_jax.reporting.names import operation_colour, operation_name, percent
 from emrnas_jax.reporting.picture import FAINT, INK, blank
 
 # Sizes in units of the drawing; one unit is SCALE inches.
@@ -25,31 +27,46 @@ GAP = 0.22
 BAR = 0.42
 PITCH = CELL[0] + 0.75
 MARGIN = 0.15
+NOTE, NOTE_WIDTH = 0.34, 5.3  # what the percentages are, in one line
+
+
+class Choices(NamedTuple):
+    """An architecture with its name, and p of its cells where it was searched."""
+
+    name: str
+    architecture: Architecture
+    probabilities: Float[np.ndarray, "cell operation"] | None = None
 
 
 def draw_architecture(
     architecture: Architecture,
     probabilities: Float[np.ndarray, "cell operation"] | None,
 ) -> Figure:
-    """Draw every component with its cells; with p of the chosen operations if given."""
+    """Draw every component with its cells; with p of the chosen operations if given.
+
+    Below them stands what p a uniform choice would have.
+    """
     blocks = architecture.blocks
     cells = max(len(block) for block in blocks)
-    height = cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
+    foot = 0.0 if probabilities is None else NOTE
+    height = foot + cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
     start, end = 1.15, 1.45  # room for the words before and after
     axes = _canvas(start + len(blocks) * PITCH + end - 0.7, height)
-    middle = height / 2
+    if probabilities is not None:
+        _note(axes, probabilities)
+    middle = (foot + height) / 2
     _words(axes, start / 2 - 0.2, middle, "zero-\nfilled\nimage")
+    texts = _p_texts(architecture, probabilities)
     cell = 0
     for index, block in enumerate(blocks):
         left = start + index * PITCH
         _arrow(axes, (left - 0.5, middle), (left - 0.16, middle))
-        _panel(axes, left - 0.14, 0.05, CELL[0] + 0.28, height - 0.1)
+        _panel(axes, left - 0.14, foot + 0.05, CELL[0] + 0.28, height - foot - 0.1)
         top = height - 0.2
         _words(axes, left + CELL[0] / 2, top - 0.14, f"Component {index + 1}", True)
         top = _bar(axes, left, top - 0.4, "3×3 convolution")
         for choice in block:
-            p = None if probabilities is None else float(probabilities[cell, choice])
-            _cell(axes, left, top - CELL[1], OPERATIONS[choice], choice, p)
+            _cell(axes, left, top - CELL[1], OPERATIONS[choice], choice, texts[cell])
             _arrow(axes, _below(left, top + GAP), _below(left, top))
             top -= CELL[1] + GAP
             cell += 1
@@ -71,7 +88,7 @@ def draw_operations() -> Figure:
     for index, operation in enumerate(OPERATIONS):
         left = GAP / 2 + (index % columns) * (CELL[0] + GAP)
         bottom = (rows - 1 - index // columns) * (CELL[1] + 0.55) + 0.45
-        _cell(axes, left, bottom, operation, index, None)
+        _cell(axes, left, bottom, operation, index, "")
         dilations = "-".join(str(dilation) for dilation in operation.dilations)
         connections = ", ".join(str(k) for k in operation.connections)
         text = f"dilation {dilations}, connection {connections}"
@@ -79,24 +96,29 @@ def draw_operations() -> Figure:
     return _figure(axes)
 
 
-def draw_choices(named: Sequence[tuple[str, Architecture]]) -> Figure:
+def draw_choices(named: Sequence[Choices]) -> Figure:
     """Draw architectures as rows of coloured cells, to compare folds at a glance."""
-    side, split, label = 0.62, 0.2, 1.7
-    blocks = named[0][1].blocks
+    side, split, label = 0.7, 0.2, 1.7
+    blocks = named[0].architecture.blocks
     lefts = [
         label + cell * side + index * split
         for index, block in enumerate(blocks)
         for cell in range(index * len(block), (index + 1) * len(block))
     ]
-    axes = _canvas(lefts[-1] + side + MARGIN, len(named) * (side + 0.12) + 0.5)
-    top = len(named) * (side + 0.12)
+    foot = 0.0 if named[-1].probabilities is None else NOTE
+    top = foot + len(named) * (side + 0.12)
+    width = max(lefts[-1] + side + MARGIN, NOTE_WIDTH if foot else 0.0)
+    axes = _canvas(width, top + 0.5)
+    if named[-1].probabilities is not None:
+        _note(axes, named[-1].probabilities)
     for index, block in enumerate(blocks):
         centre = lefts[index * len(block)] + len(block) * side / 2
         _words(axes, centre, top + 0.2, f"Component {index + 1}", size=8.0)
-    for row, (name, architecture) in enumerate(named):
+    for row, (name, architecture, probabilities) in enumerate(named):
         bottom = top - (row + 1) * (side + 0.12) + 0.06
         axes.text(MARGIN, bottom + side / 2, name, va="center", fontsize=9)
-        for left, choice in zip(lefts, architecture.cells, strict=True):
+        texts = _p_texts(architecture, probabilities)
+        for left, choice, p in zip(lefts, architecture.cells, texts, strict=True):
             colour = operation_colour(choice)
             axes.add_patch(
                 FancyBboxPatch(
@@ -108,16 +130,45 @@ def draw_choices(named: Sequence[tuple[str, Architecture]]) -> Figure:
                     edgecolor="none",
                 )
             )
+            ink, centre = _readable_on(colour), left + side / 2
+            lift = 0.09 * len(p.splitlines())
             axes.text(
-                left + side / 2,
-                bottom + side / 2,
+                centre,
+                bottom + side / 2 + lift,
                 operation_name(choice),
                 ha="center",
                 va="center_baseline",
-                color=_readable_on(colour),
+                color=ink,
                 fontsize=9,
             )
+            _words(axes, centre, bottom + 0.23, p, size=6.3, colour=ink)
     return _figure(axes)
+
+
+def _p_texts(
+    architecture: Architecture,
+    probabilities: Float[np.ndarray, "cell operation"] | None,
+) -> list[str]:
+    """Write p of every choice, and a word where it is close to a draw."""
+    if probabilities is None:
+        return [""] * len(architecture.cells)
+    return [
+        percent(float(p)) + ("\n≈ draw" if near else "")
+        for p, near in zip(
+            chosen(architecture, probabilities),
+            near_draw(architecture, probabilities),
+            strict=True,
+        )
+    ]
+
+
+def _note(axes: Axes, probabilities: Float[np.ndarray, "cell operation"]) -> None:
+    """Write at the foot of a drawing what its percentages are."""
+    text = (
+        f"Percent: p of the choice. Uniform choice: {percent(uniform(probabilities))}. "
+        f"≈ draw: p below {percent(draw_limit(probabilities))}."
+    )
+    axes.text(MARGIN, 0.16, text, va="center", fontsize=7, color=INK)
 
 
 def _cell(
@@ -126,7 +177,7 @@ def _cell(
     bottom: float,
     operation: Operation,
     index: int,
-    p: float | None,
+    p: str,
 ) -> None:
     colour = operation_colour(index)
     width, height = CELL
@@ -147,15 +198,13 @@ def _cell(
     _words(
         axes,
         left + plate / 2,
-        bottom + height / 2 + (0.14 if p is not None else 0),
+        bottom + height / 2 + 0.12 * len(p.splitlines()),
         operation.name,
         bold=True,
         size=11.0,
         colour=ink,
     )
-    if p is not None:
-        text = f"{100 * p:.0f}%"
-        _words(axes, left + plate / 2, bottom + 0.28, text, size=7.0, colour=ink)
+    _words(axes, left + plate / 2, bottom + 0.3, p, size=7.3, colour=ink)
 
     # Node 0 is the cell's input, node j the j-th convolution.
     count = len(operation.dilations)

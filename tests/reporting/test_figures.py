@@ -12,7 +12,7 @@ from PIL import Image
 
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture
 from emrnas_jax.reporting import curves, names
-from emrnas_jax.reporting.diagram import draw_architecture, draw_choices
+from emrnas_jax.reporting.diagram import Choices, draw_architecture, draw_choices
 from emrnas_jax.reporting.figures import all_pictures, cells_agreed
 from emrnas_jax.reporting.history import Search
 from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
@@ -110,9 +110,27 @@ def test_an_arc_is_drawn_for_every_carried_map(name, arcs):
 def test_the_diagram_gives_p_of_the_chosen_operations():
     p = np.full((2, 8), 0.1)
     p[0, 7] = 0.3
-    p[1, 0] = 0.25
-    figure = draw_architecture(Architecture.parse("[O8 O1]"), p)
-    assert {"30%", "25%"} <= set(words(figure))
+    p[1, 0] = 0.14
+    architecture = Architecture.parse("[O8 O1]")
+    for figure in (
+        draw_architecture(architecture, p),
+        draw_choices([Choices("Ensemble", architecture, p)]),
+    ):
+        assert {"30\u00a0%", "14\u00a0%\n≈ draw"} <= set(words(figure))
+        (note,) = [word for word in words(figure) if "p of the choice" in word]
+        assert "Uniform choice: 12.5\u00a0%" in note
+        figure.savefig(io.BytesIO(), dpi=100)
+        (written,) = [t for t in figure.findobj(Text) if t.get_text() == note]
+        assert written.get_window_extent().x1 < 100 * figure.get_figwidth()
+
+
+def test_a_given_architecture_has_no_p_in_its_diagram():
+    architecture = Architecture.parse("[O8 O1]")
+    for figure in (
+        draw_architecture(architecture, None),
+        draw_choices([Choices("Ensemble", architecture)]),
+    ):
+        assert not any("%" in word or "Uniform" in word for word in words(figure))
 
 
 def test_networks_of_any_depth_can_be_drawn():
@@ -120,7 +138,9 @@ def test_networks_of_any_depth_can_be_drawn():
     deep = Architecture.parse("[" + "|".join(["O1 O2 O3 O4"] * 7) + "]")
     small, large = draw_architecture(one, None), draw_architecture(deep, None)
     assert small.get_figwidth() < large.get_figwidth()
-    assert words(draw_choices([("Fold 1", deep), ("Ensemble", deep)])).count("O4") == 14
+    assert (
+        words(draw_choices([Choices("1", deep), Choices("2", deep)])).count("O4") == 14
+    )
 
 
 def test_agreement_counts_cells_that_all_folds_share():
