@@ -12,17 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.ablations import ablation_pictures
 from emrnas_jax.reporting.certainty import draws_sentence
+from emrnas_jax.reporting.choices import Choices, draw_choices
 from emrnas_jax.reporting.curves import (
     probability_pictures,
     retraining_pictures,
     search_pictures,
 )
-from emrnas_jax.reporting.diagram import (
-    Choices,
-    draw_architecture,
-    draw_choices,
-    draw_operations,
-)
+from emrnas_jax.reporting.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.names import display_name, in_order, series_colour
 from emrnas_jax.reporting.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures

@@ -12,7 +12,8 @@ from PIL import Image
 
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture
 from emrnas_jax.reporting import curves, names
-from emrnas_jax.reporting.diagram import Choices, draw_architecture, draw_choices
+from emrnas_jax.reporting.choices import Choices, draw_choices
+from emrnas_jax.reporting.diagram import draw_architecture
 from emrnas_jax.reporting.figures import all_pictures, cells_agreed
 from emrnas_jax.reporting.history import Search
 from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
