@@ -8,9 +8,14 @@ follow from the frame's number, paths from the step's.
 With one device it is the same program without its averaging.
 """
 
+import contextlib
 import functools
 import math
+import os
+import platform
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,9 +63,37 @@ def divisible(batch: int) -> int:
 
 
 def device_name() -> str:
-    """Return what the devices are, and how many if there is more than one."""
-    kind = jax.devices()[0].device_kind
-    return kind if jax.device_count() == 1 else f"{jax.device_count()} x {kind}"
+    """Return what the devices are, and how many if there is more than one.
+
+    A CPU is named by its processor and logical cores, since JAX calls every one "cpu".
+    """
+    device, count = jax.devices()[0], jax.device_count()
+    if device.platform == "cpu":
+        cores = logical_cores()
+        name = f"{processor_name()}, {cores} logical core{'' if cores == 1 else 's'}"
+        return name if count == 1 else f"{name}, as {count} devices"
+    return device.device_kind if count == 1 else f"{count} x {device.device_kind}"
+
+
+def logical_cores() -> int:
+    """Return how many logical cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_name(information: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name; its architecture where the system names none.
+
+    Args:
+        information: the file in which Linux describes its processors.
+    """
+    with contextlib.suppress(OSError):
+        for line in information.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return " ".join(value.split())
+    return f"CPU ({platform.machine()})"
 
 
 def rows_of_process(mesh: Mesh, batch: int) -> slice:

@@ -1,7 +1,7 @@
 """Files that are written whole or not at all, so that a killed run leaves no halves.
 
 With several processes all call these functions, and only the first writes; when they
-return, every process sees the file.
+return, every process sees the file. `replace_file` alone is for one process.
 """
 
 import json
@@ -28,17 +28,27 @@ def write_bytes(path: Path, content: bytes) -> None:
         InputError: another process does not see the file.
     """
     if processes.is_first():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        replace_file(path, content)
     if processes.several():
         _wait_for(path)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in this process, whatever the others do meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, indented, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as JSON, indented, as all files of a run have it."""
+    return json.dumps(value, indent=1) + "\n"
 
 
 def _wait_for(path: Path) -> None:

@@ -7,6 +7,8 @@ The same command continues a run that was stopped.
 
 import json
 import logging
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,9 +56,14 @@ def main(argv: Sequence[str]) -> None:
         if not WORKDIR.value:
             raise InputError("--workdir is empty; name a folder for the run")
         run = Path(WORKDIR.value)
-        run_protocol(CONFIG.value, run, STAGE.value)
+        run_protocol(CONFIG.value, run, STAGE.value, command_line(sys.argv[1:]))
         if processes.is_first() and STAGE.value in ("all", "evaluate", "report"):
             print(summary(run))  # noqa: T201 - the program's answer
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return the command as it was given, without where Python and this file are."""
+    return shlex.join(["python", "-m", "emrnas_jax.main", *arguments])
 
 
 def summary(run: Path) -> str:

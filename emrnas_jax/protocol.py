@@ -32,6 +32,7 @@ from emrnas_jax.nas.records import (
 )
 from emrnas_jax.plan import plan
 from emrnas_jax.progress import duration
+from emrnas_jax.provenance import Recording
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.run_folder import locked
 from emrnas_jax.scoring import ZERO_FILLED, scorer
@@ -200,7 +201,10 @@ IN_TURN = {
 
 
 def run_protocol(
-    config: ml_collections.ConfigDict, run: Path, stage: str = "all"
+    config: ml_collections.ConfigDict,
+    run: Path,
+    stage: str = "all",
+    command: str = "run_protocol",
 ) -> None:
     """Run one stage of an experiment, or all of them in turn.
 
@@ -208,6 +212,7 @@ def run_protocol(
         config: what a file of `configs/` returns.
         run: the folder of the run; it is made, or continued.
         stage: a name in `STAGES`, or "all".
+        command: what the report names as the command: a command line, if there is one.
 
     Raises:
         InputError: something the user gave cannot be used.
@@ -219,13 +224,15 @@ def run_protocol(
         for search in experiment.searches:
             folders = experiment.search_folders(search)
             refuse_other_operations(folders, run, experiment.operations)
-    with locked(run):
+    with locked(run), Recording(run, command) as recording:
         if stage in ("all", "search", "retrain", "evaluate"):
             for line in plan(experiment):
                 LOG.info(line)
         stages = IN_TURN if stage == "all" else {stage: STAGES[stage]}
         for name, work in stages.items():
             start = time.monotonic()
+            if name == "report":
+                recording.update()  # the page says how long the run took
             outcome = work(experiment)
             seconds = time.monotonic() - start
             if outcome is not None:

@@ -13,7 +13,8 @@
 # - **From a clone**: `python -m pip install -e .` (`".[cuda]"` for an NVIDIA GPU,
 #   `".[tpu]"` for a TPU), then start Jupyter with that Python. Nothing to change here.
 # - **On Colab**: choose a runtime with a GPU, and set `REPOSITORY` to the address that
-#   `git clone` takes and `EXTRA` to the runtime's kind.
+#   `git clone` takes and `EXTRA` to the runtime's kind. After "Restart session" run the
+#   cell again: it uses the clone that is there.
 
 # %%
 import os
@@ -26,12 +27,16 @@ EXTRA = ""  # "[cuda]" or "[tpu]"
 
 if not Path("configs").is_dir():
     if "google.colab" in sys.modules:
-        subprocess.run(["git", "clone", "--depth=1", REPOSITORY, "clone"], check=True)
-        os.chdir("clone")
-        install = [sys.executable, "-m", "pip", "install", "--quiet", f".{EXTRA}"]
+        if not Path("clone", "configs").is_dir():
+            assert REPOSITORY, "set REPOSITORY to the address that git clone takes"
+            get = ["git", "clone", "--depth=1", REPOSITORY, "clone"]
+            subprocess.run(get, check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", f"./clone{EXTRA}"]
         subprocess.run(install, check=True)
+        os.chdir("clone")
     else:
         os.chdir("..")  # Jupyter starts in the folder of the notebook
+assert Path("configs").is_dir(), "start Jupyter in the notebooks folder of the clone"
 
 # %%
 import flax.linen as nn

@@ -1,6 +1,9 @@
 """Devices: a batch on several is the batch on one, and one pays nothing for it."""
 
+import os
+import platform
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,30 @@ class OfProcess:
 
     process_index: int
     id: int
+
+
+def test_a_processor_is_called_by_its_name_and_not_cpu(tmp_path):
+    information = tmp_path / "cpuinfo"
+    information.write_text("processor\t: 0\nmodel name\t: Fast  One @ 2 GHz\n" * 2)
+    assert devices.processor_name(information) == "Fast One @ 2 GHz"
+    for text in ("processor\t: 0\n", "model name\t:\n"):
+        information.write_text(text)
+        assert devices.processor_name(information) == f"CPU ({platform.machine()})"
+    assert devices.processor_name(tmp_path / "none").startswith("CPU (")
+
+
+def test_the_devices_are_named_with_their_number(monkeypatch):
+    cores = devices.logical_cores()
+    assert 1 <= cores <= (os.cpu_count() or 1)
+    own = f"{devices.processor_name()}, {cores} logical core{'s' * (cores > 1)}"
+    assert devices.device_name() == f"{own}, as 4 devices"
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    assert devices.device_name() == own
+    gpu = SimpleNamespace(platform="gpu", device_kind="NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr(jax, "devices", lambda: [gpu])
+    assert devices.device_name() == "NVIDIA H100 80GB HBM3"
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    assert devices.device_name() == "8 x NVIDIA H100 80GB HBM3"
 
 
 def test_as_many_devices_as_divide_the_batch_share_it():

@@ -24,6 +24,7 @@ LAYERS = [
         "runlog",
         "checkpoints",
         "run_folder",
+        "provenance",
         "native.library",
     ),
     ("mri", "nas"),
@@ -36,7 +37,7 @@ LAYERS = [
     ("experiment",),
     ("scoring", "plan"),
     ("fold_training",),
-    ("protocol", "inference", "across_runs"),
+    ("protocol", "inference"),
     ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
 ]
 LEAVES = LAYERS[0]

@@ -14,6 +14,8 @@ import jax
 import numpy as np
 import pytest
 
+from emrnas_jax.main import command_line
+from emrnas_jax.provenance import read_commands
 from emrnas_jax.training.retrain import load_trained
 
 ROOT = Path(__file__).parent.parent
@@ -168,6 +170,9 @@ def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert re.search(r"^finished before: |: continues at step \d+ of \d+$", err, re.M)
+    assert [line.command for line in read_commands(killed)] == [
+        command_line(command(killed, cache, often)[3:])
+    ] * 4
     names = ["architecture.json", "folds.json"]
     names += [f"fold_{k}/search/architecture.json" for k in (1, 2, 3)]
     names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2, 3)]

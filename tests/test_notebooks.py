@@ -7,7 +7,10 @@ in after the cell of its settings.
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -91,6 +94,84 @@ def test_a_notebook_holds_no_outputs(name):
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert cells
     assert not any(cell.outputs or cell.execution_count for cell in cells)
+
+
+def install_cell(name, repository=""):
+    """The source of a notebook's first cell of code, with an address put in."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
+    source = next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert source.count('REPOSITORY = ""') == 1
+    return source.replace('REPOSITORY = ""', f"REPOSITORY = {repository!r}")
+
+
+@pytest.fixture
+def colab(monkeypatch, tmp_path):
+    """Stand in an empty folder on Colab, without a network.
+
+    Returns the commands that a cell has run; a clone appears as its configs.
+    """
+    ran = []
+
+    def run(command, check):
+        assert check
+        ran.append(command)
+        if command[:2] == ["git", "clone"]:
+            (tmp_path / command[-1] / "configs").mkdir(parents=True)
+
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.chdir(tmp_path)
+    return ran
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_an_address_the_cell_says_what_to_set(name, colab):
+    with pytest.raises(AssertionError, match="set REPOSITORY to the address"):
+        exec(install_cell(name), {})
+    assert colab == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cell_works_again_after_the_session_was_restarted(
+    name, colab, tmp_path, monkeypatch
+):
+    cell = install_cell(name, "https://example.org/emrnas_jax")
+    exec(cell, {})
+    get = ["git", "clone", "--depth=1", "https://example.org/emrnas_jax", "clone"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "./clone"]
+    assert colab == [get, install]
+    assert Path.cwd() == tmp_path / "clone"
+    exec(cell, {})  # run twice in one session
+    assert colab == [get, install]
+    monkeypatch.chdir(tmp_path)  # what "Restart session" does
+    exec(cell, {})
+    assert colab == [get, install, install]
+    assert Path.cwd() == tmp_path / "clone"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_installation_that_failed_is_tried_again(name, colab, monkeypatch):
+    cell, run = install_cell(name, "address"), subprocess.run
+
+    def no_network(command, check):
+        if "pip" in command:
+            raise subprocess.CalledProcessError(1, command)
+        run(command, check)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", no_network)
+        with pytest.raises(subprocess.CalledProcessError):
+            exec(cell, {})
+    exec(cell, {})
+    assert [command[1] for command in colab] == ["clone", "-m"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_outside_the_clone_says_where_to_start(name, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(AssertionError, match="start Jupyter in the notebooks folder"):
+        exec(install_cell(name), {})
 
 
 def run_small(name, folder, cache):

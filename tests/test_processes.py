@@ -19,6 +19,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.score_files import read_scores
 from emrnas_jax.main import summary
 from emrnas_jax.protocol import run_protocol
+from emrnas_jax.provenance import read_commands
 
 ROOT = Path(__file__).parent.parent
 # Of what demo.py:tiny has, the least that goes through every stage.
@@ -174,6 +175,11 @@ def test_the_first_process_speaks_for_all(together):
     for word in ("data:", "epoch", "fold 2 search found", "scoring", "took"):
         assert word in err
         assert word not in other_err
+
+
+def test_what_both_do_is_recorded_once(together):
+    run, _ = together
+    assert len(read_commands(run)) == 2  # that was stopped, and that went on
 
 
 def test_one_process_continues_what_two_began(together, alone, config, tmp_path):

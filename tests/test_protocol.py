@@ -17,6 +17,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model
 from emrnas_jax.main import summary
 from emrnas_jax.protocol import run_protocol
+from emrnas_jax.provenance import read_commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +67,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_run_leaves_the_promised_files(run):
     expected = ["config.json", "folds.json", "architecture.json", "results.json"]
-    expected += ["operations.json"]
+    expected += ["operations.json", "provenance.json"]
     expected += ["report/index.html", "report/tables.md"]
     for fold in (1, 2, 3):
         expected += [f"fold_{fold}/search/architecture.json"]
@@ -181,6 +182,22 @@ def test_a_run_without_a_search_says_so_when_it_is_asked_for_one(
     paper.use(alone, ["tv"])
     run_protocol(alone, tmp_path / "run", "search")
     assert said[-1] == "search: no network of this run is searched"
+
+
+def test_every_call_that_worked_on_a_run_is_recorded(config, copy):
+    before = (copy / "results.json").read_text()
+    run_protocol(config, copy, "report", "python -m emrnas_jax.main --stage=report")
+    first, second = read_commands(copy)
+    assert first.command == "run_protocol"
+    assert second.command == "python -m emrnas_jax.main --stage=report"
+    assert first.seconds > second.seconds
+    assert (copy / "results.json").read_text() == before
+    other = config.copy_and_resolve_references()
+    other.data.phantom.subjects = 7
+    for refused, stage in ((other, "all"), (config, "none")):
+        with pytest.raises(InputError):
+            run_protocol(refused, copy, stage)
+    assert read_commands(copy) == (first, second)
 
 
 def test_changed_settings_are_refused_by_name(config, run):

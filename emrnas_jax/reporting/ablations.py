@@ -13,7 +13,7 @@ from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, in_order, number
 from emrnas_jax.reporting.pairs import MEASURES, SEARCHED, difference, narrow_text
 from emrnas_jax.reporting.picture import FAINT, INK, Picture, picture
-from emrnas_jax.reporting.results import Comparison, NetworkScore, metrics_sentence
+from emrnas_jax.reporting.results import Comparison, NetworkScore
 from emrnas_jax.reporting.run import Run
 
 REFERENCE_COLOUR, COLOUR = "#0072b2", "#9db7c9"
@@ -84,14 +84,14 @@ def ablation_table(run: Run) -> Table | None:
         name="ablations",
         title="Ablations",
         caption=(
-            f"{run.results.dataset}: the paper's Table 3, read from the settings of "
+            f"{run.results.label}: the paper's Table 3, read from the settings of "
             f"each network. In bold what differs from {model}. RIR: residual in "
             "residual. Search: the architecture was searched, not drawn at random. "
             "Ensemble: all folds share one architecture, not each its own. Deeper: "
             f"more than {CELLS} cells in each block. Homogeneous: all blocks are "
             "alike, or even all their cells. Scores are means over folds; differences "
             f"are the mean per test {run.results.unit} with the paired bootstrap "
-            f"95\u00a0% interval in brackets. {metrics_sentence(run.results)}"
+            "95\u00a0% interval in brackets."
         ),
         header=(
             "Model",

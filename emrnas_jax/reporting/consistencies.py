@@ -5,7 +5,7 @@ import json
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, in_order, number
 from emrnas_jax.reporting.pairs import difference, narrow_text
-from emrnas_jax.reporting.results import NetworkScore, metrics_sentence
+from emrnas_jax.reporting.results import NetworkScore
 from emrnas_jax.reporting.run import Run
 
 # The first is what the others are compared to.
@@ -44,13 +44,12 @@ def consistency_table(run: Run) -> Table | None:
         name="consistencies",
         title="Data consistency",
         caption=(
-            f"{run.results.dataset}: PSNR in dB (SSIM) of the same network with each "
+            f"{run.results.label}: PSNR in dB (SSIM) of the same network with each "
             "data consistency, and the mean paired gain in PSNR per test "
             f"{run.results.unit} over the single one, with the bootstrap "
             "95\u00a0% interval in brackets. "
             "The two-step and the real consistency use that the images are real-valued "
-            "and not negative: their gains do not carry over to complex data. "
-            f"{metrics_sentence(run.results)}"
+            "and not negative: their gains do not carry over to complex data."
         ),
         header=(
             "Network",

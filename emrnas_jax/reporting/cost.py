@@ -1,4 +1,4 @@
-"""What networks cost: size and time, and a frame's work as a roofline in words."""
+"""What networks cost: size and time, and how well a frame's work uses the device."""
 
 from emrnas_jax.evaluation.roofline import ROOFLINE, Ceilings, Work, fractions
 from emrnas_jax.reporting.markup import Cell, Table
@@ -23,7 +23,7 @@ def efficiency_table(run: Run) -> Table | None:
     ]
     return Table(
         name="efficiency",
-        title="Size and efficiency",
+        title="Size and time",
         caption=(
             f"{run.results.dataset}, all measured in this run on "
             f"{devices(run) or 'one machine'}: trainable parameters; seconds of an "
@@ -70,8 +70,7 @@ def cost_table(run: Run) -> Table:
             display_name(name),
             f"{gflop:.3g}",
             f"{mbytes:.3g}",
-            f"{1e3 * gflop / mbytes:.3g}",
-            _of_ceiling(arithmetic, gflops, "GFLOP/s"),
+            _of_ceiling(arithmetic, gflops, "billion/s"),
             _of_ceiling(memory, gbytes, "GB/s"),
         )
         rows.append(tuple(Cell(text) for text in texts))
@@ -79,25 +78,27 @@ def cost_table(run: Run) -> Table:
         name="cost",
         title="Work per frame",
         caption=(
-            "Arithmetic of the convolutions, and bytes of feature maps read and "
-            "written once per use, for one frame. Beside them the part that the "
-            "reconstruction achieves of what a large matrix product and a large copy "
-            "reached on the same device: the larger part is of the limit that is "
-            "nearer. Work is that of plain convolutions; forms with fewer products can "
-            "reach more than all of the arithmetic."
+            "What the reconstruction of one frame asks of the device. Computation "
+            "counts the multiplications and additions of the network's convolutions. "
+            "Data moved counts the feature maps, which are the images between the "
+            "layers, each time one is read or written. The last two columns say how "
+            "much of the device's speed is used, beside the fastest that it did in "
+            "this run: a large matrix product for computation, a large copy for "
+            "memory. The larger of the two percentages belongs to what limits the "
+            "network. The counts are those of plain convolutions; forms that need "
+            "fewer multiplications can use more than 100\u00a0%."
         ),
         header=(
             "Network",
-            "GFLOP",
-            "MB",
-            "FLOP per byte",
-            "Of the arithmetic",
-            "Of the memory",
+            "Computation (billions)",
+            "Data moved (MB)",
+            "Speed of computation used",
+            "Speed of memory used",
         ),
-        align="lrrrrr",
+        align="lrrrr",
         rows=tuple(rows),
     )
 
 
 def _of_ceiling(fraction: float, ceiling: float, unit: str) -> str:
-    return f"{percent(round(fraction, 2))} of {ceiling:.0f} {unit}"
+    return f"{percent(round(fraction, 2))} of {ceiling:,.0f} {unit}"

@@ -16,6 +16,7 @@ from emrnas_jax.reporting.names import (
     display_name,
     in_order,
     operation_colour,
+    percent,
     series_colour,
 )
 from emrnas_jax.reporting.picture import FAINT, Picture, picture
@@ -37,7 +38,8 @@ def probability_pictures(run: Run, search: str = "") -> list[Picture]:
             draw_probabilities(fold),
             f"{_of(search)}Fold {fold.number}: probability of each operation in every "
             "cell over the epochs of the search; the likeliest at the end is thick and "
-            "named. The dotted line is a uniform choice.",
+            "named. The dotted line is a uniform choice, p = "
+            f"{percent(1 / fold.search.probabilities.shape[2])}.",
             f"Operation probabilities per cell over epochs, fold {fold.number}.",
         )
         for fold in run.folds
@@ -93,13 +95,14 @@ def draw_probabilities(fold: FoldRun) -> Figure:
         axes.set_ylabel(f"Cell {position + 1}: p")
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     figure.legend(
         handles=[
             Line2D([], [], color=operation_colour(index), label=operation.name)
             for index, operation in enumerate(names)
         ],
         loc="outside lower center",
-        ncols=min(operations, 8),
+        ncols=min(operations, 4 if blocks < 3 else 8),  # as many as its width holds
     )
     return figure
 
@@ -150,6 +153,7 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
         )
     for axes in (losses, entropy):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.legend()
     return [
         picture(

@@ -9,48 +9,60 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from emrnas_jax.nas.space import Architecture, Operation, sources
+from emrnas_jax.reporting.drawing import (
+    NOTE,
+    canvas,
+    figure_of,
+    p_texts,
+    readable_on,
+    write,
+    write_note,
+)
 from emrnas_jax.reporting.names import operation_colour
-from emrnas_jax.reporting.picture import FAINT, INK, blank
+from emrnas_jax.reporting.picture import FAINT, INK
 
-# Sizes in units of the drawing; one unit is SCALE inches.
-SCALE = 0.72
+# Sizes in units of the drawing.
 CELL = (2.7, 1.1)
 GAP = 0.22
 BAR = 0.42
 PITCH = CELL[0] + 0.75
-MARGIN = 0.15
 
 
 def draw_architecture(
     architecture: Architecture,
     probabilities: Float[np.ndarray, "cell operation"] | None,
 ) -> Figure:
-    """Draw every component with its cells; with p of the chosen operations if given."""
+    """Draw every component with its cells; with p of the chosen operations if given.
+
+    Below them stands what p a uniform choice would have.
+    """
     blocks = architecture.blocks
     cells = max(len(block) for block in blocks)
-    height = cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
+    foot = 0.0 if probabilities is None else NOTE
+    height = foot + cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
     start, end = 1.15, 1.45  # room for the words before and after
-    axes = _canvas(start + len(blocks) * PITCH + end - 0.7, height)
-    middle = height / 2
-    _words(axes, start / 2 - 0.2, middle, "zero-\nfilled\nimage")
+    axes = canvas(start + len(blocks) * PITCH + end - 0.7, height)
+    if probabilities is not None:
+        write_note(axes, probabilities)
+    middle = (foot + height) / 2
+    write(axes, start / 2 - 0.2, middle, "zero-\nfilled\nimage")
+    texts = p_texts(architecture, probabilities)
     cell = 0
     for index, block in enumerate(blocks):
         left = start + index * PITCH
         _arrow(axes, (left - 0.5, middle), (left - 0.16, middle))
-        _panel(axes, left - 0.14, 0.05, CELL[0] + 0.28, height - 0.1)
+        _panel(axes, left - 0.14, foot + 0.05, CELL[0] + 0.28, height - foot - 0.1)
         top = height - 0.2
-        _words(axes, left + CELL[0] / 2, top - 0.14, f"Component {index + 1}", True)
+        write(axes, left + CELL[0] / 2, top - 0.14, f"Component {index + 1}", True)
         top = _bar(axes, left, top - 0.4, "3×3 convolution")
         for choice in block:
-            p = None if probabilities is None else float(probabilities[cell, choice])
             operation = architecture.operations[choice]
-            _cell(axes, left, top - CELL[1], operation, choice, p)
+            _cell(axes, left, top - CELL[1], operation, choice, texts[cell])
             _arrow(axes, _below(left, top + GAP), _below(left, top))
             top -= CELL[1] + GAP
             cell += 1
@@ -60,66 +72,25 @@ def draw_architecture(
         _bar(axes, left, top, "data consistency")
     right = start + len(blocks) * PITCH - 0.5
     _arrow(axes, (right - 0.06, middle), (right + 0.2, middle))
-    _words(axes, right + 0.62, middle, "recon-\nstruc-\ntion")
-    return _figure(axes)
+    write(axes, right + 0.62, middle, "recon-\nstruc-\ntion")
+    return figure_of(axes)
 
 
 def draw_operations(operations: Sequence[Operation]) -> Figure:
     """Draw all operations of a search space, with the words of Table 1."""
     columns = 4
     rows = -(-len(operations) // columns)
-    axes = _canvas(columns * (CELL[0] + GAP), rows * (CELL[1] + 0.55))
+    axes = canvas(columns * (CELL[0] + GAP), rows * (CELL[1] + 0.55))
     for index, operation in enumerate(operations):
         left = GAP / 2 + (index % columns) * (CELL[0] + GAP)
         bottom = (rows - 1 - index // columns) * (CELL[1] + 0.55) + 0.45
-        _cell(axes, left, bottom, operation, index, None)
+        _cell(axes, left, bottom, operation, index, "")
         dilations = "-".join(str(dilation) for dilation in operation.dilations)
         connections = ", ".join(str(k) for k in operation.connections)
         text = f"dilation {dilations}, connection {connections}"
         text = text if dilations else "dilation and connection unknown"
-        _words(axes, left + CELL[0] / 2, bottom - 0.19, text, size=7.0)
-    return _figure(axes)
-
-
-def draw_choices(named: Sequence[tuple[str, Architecture]]) -> Figure:
-    """Draw architectures as rows of coloured cells, to compare folds at a glance."""
-    side, split, label = 0.62, 0.2, 1.7
-    blocks = named[0][1].blocks
-    lefts = [
-        label + cell * side + index * split
-        for index, block in enumerate(blocks)
-        for cell in range(index * len(block), (index + 1) * len(block))
-    ]
-    axes = _canvas(lefts[-1] + side + MARGIN, len(named) * (side + 0.12) + 0.5)
-    top = len(named) * (side + 0.12)
-    for index, block in enumerate(blocks):
-        centre = lefts[index * len(block)] + len(block) * side / 2
-        _words(axes, centre, top + 0.2, f"Component {index + 1}", size=8.0)
-    for row, (name, architecture) in enumerate(named):
-        bottom = top - (row + 1) * (side + 0.12) + 0.06
-        axes.text(MARGIN, bottom + side / 2, name, va="center", fontsize=9)
-        for left, choice in zip(lefts, architecture.cells, strict=True):
-            colour = operation_colour(choice)
-            axes.add_patch(
-                FancyBboxPatch(
-                    (left + 0.05, bottom + 0.05),
-                    side - 0.1,
-                    side - 0.1,
-                    boxstyle="round,pad=0,rounding_size=0.08",
-                    facecolor=colour,
-                    edgecolor="none",
-                )
-            )
-            axes.text(
-                left + side / 2,
-                bottom + side / 2,
-                architecture.operations[choice].name,
-                ha="center",
-                va="center_baseline",
-                color=_readable_on(colour),
-                fontsize=9,
-            )
-    return _figure(axes)
+        write(axes, left + CELL[0] / 2, bottom - 0.19, text, size=7.0)
+    return figure_of(axes)
 
 
 def _cell(
@@ -128,7 +99,7 @@ def _cell(
     bottom: float,
     operation: Operation,
     index: int,
-    p: float | None,
+    p: str,
 ) -> None:
     colour = operation_colour(index)
     width, height = CELL
@@ -145,19 +116,17 @@ def _cell(
                 linewidth=1.6,
             )
         )
-    ink = _readable_on(colour)
-    _words(
+    ink = readable_on(colour)
+    write(
         axes,
         left + plate / 2,
-        bottom + height / 2 + (0.14 if p is not None else 0),
+        bottom + height / 2 + 0.12 * len(p.splitlines()),
         operation.name,
         bold=True,
         size=11.0,
         colour=ink,
     )
-    if p is not None:
-        text = f"{100 * p:.0f}%"
-        _words(axes, left + plate / 2, bottom + 0.28, text, size=7.0, colour=ink)
+    write(axes, left + plate / 2, bottom + 0.3, p, size=7.3, colour=ink)
 
     # Node 0 is the cell's input, node j the j-th convolution.
     count = len(operation.dilations)
@@ -179,7 +148,7 @@ def _cell(
                 zorder=3,
             )
         )
-        _words(axes, target, line, str(dilation), size=7.5)
+        write(axes, target, line, str(dilation), size=7.5)
         for source in sources(operation, convolution):
             if source != convolution:  # that one comes along the line
                 _arc(axes, nodes[source], target, line + side / 2)
@@ -208,7 +177,7 @@ def _bar(axes: Axes, left: float, top: float, text: str) -> float:
             edgecolor="none",
         )
     )
-    _words(axes, left + CELL[0] / 2, top - BAR / 2, text, size=7.5)
+    write(axes, left + CELL[0] / 2, top - BAR / 2, text, size=7.5)
     return top - BAR - GAP
 
 
@@ -247,51 +216,3 @@ def _below(left: float, top: float) -> tuple[float, float]:
 
 def _line(axes: Axes, start: float, end: float, height: float) -> None:
     axes.plot([start, end], [height, height], color=FAINT, linewidth=1, zorder=1)
-
-
-def _words(
-    axes: Axes,
-    x: float,
-    y: float,
-    text: str,
-    bold: bool = False,
-    size: float = 8.5,
-    colour: str = INK,
-) -> None:
-    axes.text(
-        x,
-        y,
-        text,
-        ha="center",
-        va="center",
-        fontsize=size,
-        color=colour,
-        fontweight="bold" if bold else "normal",
-        zorder=4,
-    )
-
-
-def _readable_on(colour: str) -> str:
-    """Black or white, whichever contrasts more with `colour` (WCAG luminance)."""
-    parts = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in to_rgb(colour)
-    ]
-    luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-    return "white" if luminance < 0.18 else "black"
-
-
-def _canvas(width: float, height: float) -> Axes:
-    """Axes that fill their figure, in units of the drawing."""
-    figure = Figure(figsize=(width * SCALE, height * SCALE))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    blank(axes)
-    return axes
-
-
-def _figure(axes: Axes) -> Figure:
-    figure = axes.figure
-    assert isinstance(figure, Figure)
-    return figure

@@ -11,20 +11,17 @@ from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.ablations import ablation_pictures
+from emrnas_jax.reporting.certainty import draws_sentence
+from emrnas_jax.reporting.choices import Choices, draw_choices
 from emrnas_jax.reporting.curves import (
     probability_pictures,
     retraining_pictures,
     search_pictures,
 )
-from emrnas_jax.reporting.diagram import (
-    draw_architecture,
-    draw_choices,
-    draw_operations,
-)
+from emrnas_jax.reporting.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.names import display_name, in_order, series_colour
 from emrnas_jax.reporting.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.reconstructions import reconstruction_pictures
-from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
 
 MARKERS = "os^DvPX*"
@@ -102,9 +99,9 @@ def score_pictures(run: Run) -> list[Picture]:
         picture(
             "scores",
             figure,
-            f"Mean over the test {run.results.unit}s of each fold. Lines that run "
-            "alike mean that the networks rank the same whichever subjects are "
-            f"tested. {metrics_sentence(run.results)}",
+            f"{run.results.label}: mean over the test {run.results.unit}s of each "
+            "fold. Lines that run alike mean that the networks rank the same whichever "
+            "subjects are tested.",
             "Fold means of PSNR and SSIM for every network.",
         )
     ]
@@ -137,7 +134,8 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
     architecture, p = run.searched.architecture, run.searched.probabilities
     suffix, of = (f"_{search}", f"{display_name(search)}. ") if search else ("", "")
     percentages = (
-        " The percentage is p of the chosen operation, the mean over folds."
+        " The percentage is p of the chosen operation, the mean over folds. "
+        + draws_sentence(architecture, p)
         if p is not None
         else ""
     )
@@ -147,30 +145,34 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
             draw_architecture(architecture, p),
             f"{of}Every cell shows its operation: four 3×3 convolutions, each with its "
             "dilation, and an arc for every feature map that is carried past the "
-            f"next convolution.{percentages} The cells of a component form a "
-            "residual-in-residual block.",
+            "next convolution. The cells of a component form a residual-in-residual "
+            f"block.{percentages}",
             f"Architecture {architecture}.",
         )
     ]
     named = [
-        (f"Fold {fold.number}", fold.searched.architecture)
+        Choices(
+            f"Fold {fold.number}",
+            fold.searched.architecture,
+            fold.searched.probabilities,
+        )
         for fold in run.folds
         if fold.searched
     ]
     shape = [len(block) for block in architecture.blocks]
-    if named and all([len(b) for b in a.blocks] == shape for _, a in named):
+    if named and all([len(b) for b in o.architecture.blocks] == shape for o in named):
         total = len(architecture.cells)
-        agreed = cells_agreed([a for _, a in named])
+        agreed = cells_agreed([one.architecture for one in named])
         agreement = (
             f" The folds agree in {agreed} of {total} cells." if len(named) > 1 else ""
         )
         pictures.append(
             picture(
                 f"fold_architectures{suffix}",
-                draw_choices([*named, ("Ensemble", architecture)]),
+                draw_choices([*named, Choices("Ensemble", architecture, p)]),
                 f"{of}What each fold's search chose, and the ensemble: the operation "
                 f"with the largest sum of p over the folds.{agreement}",
-                "; ".join(f"{name}: {a}" for name, a in named),
+                "; ".join(f"{one.name}: {one.architecture}" for one in named),
             )
         )
     return pictures

@@ -1,4 +1,4 @@
-"""One table, written three ways: Markdown, LaTeX and HTML.
+"""One table, written four ways: for a terminal, in Markdown, LaTeX and HTML.
 
 Texts are plain Unicode; every writer escapes what its language would misread.
 """
@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NO_LIGATURE = "\u200c"  # the zero-width non-joiner
+SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
+_OPTION = re.compile(r"--\S+")  # of a command; a page does not break its line there
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -31,6 +34,7 @@ _LATEX = {
     "–": "--",
     "×": r"$\times$",
     "\u00a0": "~",
+    NO_LIGATURE: "{}",
     "\n": " ",
 }
 
@@ -71,6 +75,40 @@ class Table:
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
         return to_markdown(self)
+
+
+def to_text(table: Table, width: int) -> str:
+    """Write `table` in aligned columns under its title, without its caption.
+
+    Args:
+        table: what to write; a terminal has no bold cells.
+        width: letters of a line. Columns for which there is no room follow below,
+            beside the first column again.
+    """
+    rows = [table.header, *([cell.text for cell in row] for row in table.rows)]
+    first, *others = [
+        _aligned([" ".join(text.split()) for text in column], letter)
+        for column, letter in zip(zip(*rows, strict=True), table.align, strict=True)
+    ]
+    parts = [[first]]
+    for column in others:
+        line = SPACE.join(shown[0] for shown in (*parts[-1], column))
+        if len(line) > width and len(parts[-1]) > 1:
+            parts.append([first])
+        parts[-1].append(column)
+    bodies = [
+        "\n".join(SPACE.join(line).rstrip() for line in zip(*part, strict=True))
+        for part in parts
+    ]
+    return "\n\n".join([table.title, *bodies]) + "\n"
+
+
+def _aligned(column: list[str], letter: str) -> list[str]:
+    """Fill all texts to one width, with a rule below the first."""
+    width = max(map(len, column))
+    fill = str.rjust if letter == "r" else str.ljust
+    head, *rest = [fill(text, width) for text in column]
+    return [head, "-" * width, *rest]
 
 
 def to_markdown(table: Table) -> str:
@@ -127,7 +165,7 @@ def to_html(table: Table) -> str:
     for row in table.rows:
         cells = []
         for index, (cell, letter) in enumerate(zip(row, table.align, strict=True)):
-            text = html.escape(cell.text)
+            text = _OPTION.sub(r"<span>\g<0></span>", html.escape(cell.text))
             text = f"<strong>{text}</strong>" if cell.bold else text
             tag = 'th scope="row"' if index == 0 else "td"
             cells.append(f'<{tag} class="{letter}">{text}</{tag[:2]}>')
@@ -147,6 +185,8 @@ def _markdown(text: str) -> str:
 
 
 def _latex(text: str) -> str:
+    # Two hyphens, as in an option, would become one dash.
+    text = re.sub("-(?=-)", f"-{NO_LIGATURE}", text)
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 

@@ -109,6 +109,11 @@ def series_colour(index: int) -> str:
     return SERIES_COLOURS[index % len(SERIES_COLOURS)]
 
 
+def counted(count: int, noun: str) -> str:
+    """`count` with its noun, such as `1 run` and `1,200 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float | None, digits: int) -> str:
     """`value` with so many decimals and a true minus sign; a dash for no number."""
     if value is None or math.isnan(value):

@@ -7,6 +7,7 @@ can be mailed or archived as it is.
 import base64
 import html
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
@@ -19,7 +20,10 @@ from emrnas_jax.reporting import tables, words
 from emrnas_jax.reporting.figures import all_pictures
 from emrnas_jax.reporting.markup import to_html
 from emrnas_jax.reporting.picture import DOTS_PER_INCH, Picture
+from emrnas_jax.reporting.reconstructions import pictures_shown_first
 from emrnas_jax.reporting.run import Run, read_run
+
+WIDE = 20  # letters of a fact that do not fit its column
 
 
 def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
@@ -59,51 +63,9 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
 
 def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
     """The page as HTML, from the run and its pictures by section."""
-    by_name = {table.name: to_html(table) for table in tables.all_tables(run)}
-    shown = {name: [_figure(one) for one in group] for name, group in pictures.items()}
-    examples = shown["reconstructions"]
-    first = max(len([fold for fold in run.folds if fold.examples]), 1)
-    sections = {
-        "Scores": [
-            by_name["scores"],
-            by_name.get("ablations", ""),
-            *shown["ablations"],
-            by_name.get("consistencies", ""),
-            by_name.get("differences", ""),
-            _folded("The other pairs of networks", [by_name.get("other_differences")]),
-            by_name.get("efficiency", ""),
-            by_name.get("folds", ""),
-            *shown["scores"],
-            by_name.get("cost", ""),
-        ],
-        "Reconstructions": [
-            *examples[:first],
-            _folded("More reconstructions", examples[first:]),
-        ],
-        "Architecture": [
-            _architecture(run),
-            by_name.get("architectures", ""),
-            *shown["architecture"],
-            _folded("The architectures of the others", shown["other architectures"]),
-        ],
-        "Search": [
-            *shown["search"],
-            *shown["probabilities"][:1],
-            _folded("The other folds", shown["probabilities"][1:]),
-            _folded("The other searches", shown["other searches"]),
-        ],
-        "Training": [
-            *shown["retraining"][:1],
-            _folded("More networks", shown["retraining"][1:]),
-        ],
-        "Protocol": [
-            *(f"<p>{html.escape(text)}</p>" for text in words.protocol(run)),
-            by_name.get("subjects", ""),
-            _config(run),
-        ],
-    }
     bodies = {
-        title: "\n".join(filter(None, parts)) for title, parts in sections.items()
+        title: "\n".join(filter(None, parts))
+        for title, parts in _sections(run, pictures).items()
     }
     present = {title: body for title, body in bodies.items() if body}
     heading = words.heading(run)
@@ -126,6 +88,61 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
     )
 
 
+def _sections(run: Run, pictures: dict[str, list[Picture]]) -> dict[str, list[str]]:
+    """The parts of each section by its title; a part that the run lacks is empty.
+
+    Scores and images come first, what only some readers ask for is folded or last.
+    """
+    table = defaultdict(str, {t.name: to_html(t) for t in tables.all_tables(run)})
+    shown = {name: [_figure(one) for one in group] for name, group in pictures.items()}
+    examples = shown["reconstructions"]
+    first = pictures_shown_first(run)
+    return {
+        "Scores": [table["scores"]],
+        "Reconstructions": [
+            *examples[:first],
+            _folded("More reconstructions", examples[first:]),
+        ],
+        "Comparisons": [
+            table["ablations"],
+            *shown["ablations"],
+            table["consistencies"],
+            table["differences"],
+            _folded("The other pairs of networks", [table["other_differences"]]),
+            table["folds"],
+            *shown["scores"],
+        ],
+        "Architecture": [
+            _architecture(run),
+            table["architectures"],
+            *shown["architecture"],
+            _folded("The architectures of the others", shown["other architectures"]),
+        ],
+        "Search": [
+            *shown["search"],
+            *shown["probabilities"][:1],
+            _folded("The other folds", shown["probabilities"][1:]),
+            _folded("The other searches", shown["other searches"]),
+        ],
+        "Training": [
+            *shown["retraining"][:1],
+            _folded("More networks", shown["retraining"][1:]),
+        ],
+        "Protocol": [
+            *(f"<p>{html.escape(text)}</p>" for text in words.protocol(run)),
+            table["subjects"],
+            table["commands"],
+            _config(run),
+        ],
+        "Cost": [
+            _folded(
+                "Size, time and work of every network",
+                [table["efficiency"], table["cost"]],
+            )
+        ],
+    }
+
+
 def _figure(picture: Picture) -> str:
     # At its printed size where there is room; below 60 % of it the words are too
     # small to read, so a narrow screen scrolls instead.
@@ -142,7 +159,7 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _folded(summary: str, parts: Sequence[str | None]) -> str:
+def _folded(summary: str, parts: Sequence[str]) -> str:
     body = "\n".join(filter(None, parts))
     if not body:
         return ""
@@ -157,11 +174,13 @@ def _architecture(run: Run) -> str:
 
 
 def _facts(facts: dict[str, str]) -> str:
-    items = "\n".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-        for name, value in facts.items()
-    )
-    return f"<dl>\n{items}\n</dl>"
+    items = []
+    for name, value in facts.items():
+        wide = ' class="wide"' if len(value) > WIDE else ""
+        items.append(
+            f"<div{wide}><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        )
+    return "<dl>\n{}\n</dl>".format("\n".join(items))
 
 
 def _config(run: Run) -> str:

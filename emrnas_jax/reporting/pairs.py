@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, signed
-from emrnas_jax.reporting.results import Comparison, Results, metrics_sentence
+from emrnas_jax.reporting.results import Comparison, Results
 from emrnas_jax.reporting.run import Run
 
 BASELINE = "zero_filled"
@@ -91,11 +91,11 @@ def comparison_tables(run: Run) -> list[Table]:
                 "differences",
                 "Paired differences",
                 [*with_main, *with_best],
-                f"{results.dataset}: mean difference per test {unit}, both networks on "
+                f"{results.label}: mean difference per test {unit}, both networks on "
                 f"the same {unit}s and the same masks, with the bootstrap 95\u00a0% "
                 "interval of the mean in brackets, from whole subjects drawn anew. An "
                 "interval without zero speaks for a true difference; with fewer than "
-                f"about ten subjects it is a rough guide. {metrics_sentence(results)}",
+                "about ten subjects it is a rough guide.",
             )
         )
     if rest:
@@ -105,8 +105,8 @@ def comparison_tables(run: Run) -> list[Table]:
                 "other_differences",
                 "Paired differences of the other networks",
                 rest,
-                f"{results.dataset}: as in the table of paired differences, for the "
-                f"other pairs of networks. {metrics_sentence(results)}",
+                f"{results.label}: as in the table of paired differences, for the "
+                "other pairs of networks.",
             )
         )
     return tables

@@ -55,6 +55,15 @@ def reconstruction_pictures(run: Run) -> list[Picture]:
     return [picture for _, picture in sorted(pictures, key=lambda pair: pair[0])]
 
 
+def pictures_shown_first(run: Run) -> int:
+    """How many of the pictures a page shows before it folds the others.
+
+    One of every fold, or only one where its networks need several rows.
+    """
+    networks = [len(fold.examples) for fold in run.folds if fold.examples]
+    return len(networks) if max(networks, default=0) < COLUMNS else 1
+
+
 def _picture(
     fold: FoldRun, frame: tuple[str, int, int], position: int, zoom: object
 ) -> Picture:

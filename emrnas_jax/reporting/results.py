@@ -85,14 +85,19 @@ class Results:
         return self.metrics.partition(":")[0] or PAPER
 
     @property
+    def label(self) -> str:
+        """The data set and the name of the metrics, with which a caption begins."""
+        return f"{self.dataset}, {self.convention} metrics"
+
+    @property
     def unit(self) -> str:
         """What one score is of: "frame" or "volume"."""
         return CONVENTIONS[self.convention].unit
 
 
-def metrics_sentence(results: Results) -> str:
+def metrics_sentence(metrics: str) -> str:
     """The convention of the metrics, as a sentence; empty when none is recorded."""
-    name, _, rule = results.metrics.strip().rstrip(".").partition(": ")
+    name, _, rule = metrics.strip().rstrip(".").partition(": ")
     return f"Metrics ({name}): {rule}." if rule else f"Metrics: {name}." if name else ""
 
 

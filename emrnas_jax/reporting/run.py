@@ -28,6 +28,7 @@ from emrnas_jax.evaluation.score_files import (
 )
 from emrnas_jax.nas.records import operations_of_run, read_architecture, with_newer
 from emrnas_jax.nas.space import Architecture
+from emrnas_jax.provenance import Command, read_commands
 from emrnas_jax.reporting.history import Retraining, Search
 from emrnas_jax.reporting.results import Results, read_json, read_results
 
@@ -80,6 +81,7 @@ class Run:
     """A run's folder as read; `splits` are the subjects of each fold, in order.
 
     `searched` is what the run's first search found, `other_searched` by name the rest.
+    `commands` are those that worked on it, oldest first.
     """
 
     path: Path
@@ -89,6 +91,7 @@ class Run:
     splits: list[Fold]
     folds: tuple[FoldRun, ...]
     other_searched: dict[str, Searched | None] = field(default_factory=dict)
+    commands: tuple[Command, ...] = ()
 
     def of_search(self, name: str) -> "Run":
         """The run as if its search `name`, not the first one, were its only search."""
@@ -138,6 +141,7 @@ def read_run(path: Path) -> Run:
         other_searched={
             name: _read_searched(path / f"architecture_{name}.json") for name in others
         },
+        commands=read_commands(path),
     )
 
 

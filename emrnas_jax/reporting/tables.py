@@ -11,6 +11,7 @@ import numpy as np
 
 from emrnas_jax.reporting.ablations import ablation_table
 from emrnas_jax.reporting.architectures import architecture_table
+from emrnas_jax.reporting.commands import command_table
 from emrnas_jax.reporting.consistencies import consistency_table
 from emrnas_jax.reporting.cost import cost_table, devices, efficiency_table, seconds
 from emrnas_jax.reporting.markup import (
@@ -20,24 +21,31 @@ from emrnas_jax.reporting.markup import (
     to_latex,
     to_markdown,
 )
-from emrnas_jax.reporting.names import display_name, in_order, number, percent
+from emrnas_jax.reporting.names import (
+    counted,
+    display_name,
+    in_order,
+    number,
+    percent,
+)
 from emrnas_jax.reporting.pairs import comparison_tables
 from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
 
 
 def all_tables(run: Run) -> list[Table]:
-    """Every table that the run has data for, scores first."""
+    """Every table that the run has data for, scores first and cost last."""
     tables = [
         scores_table(run),
         ablation_table(run),
         consistency_table(run),
-        efficiency_table(run),
         *comparison_tables(run),
         fold_table(run),
-        cost_table(run),
         architecture_table(run),
         manifest_table(run),
+        command_table(run),
+        efficiency_table(run),
+        cost_table(run),
     ]
     return [table for table in tables if table is not None and table.rows]
 
@@ -84,9 +92,9 @@ def scores_table(run: Run) -> Table:
         caption=" ".join(
             [
                 f"{results.dataset}, {_rate(run)} of the phase-encode lines measured.",
-                f"{spread} ({_count({line.frames for line in lines})} {results.unit}s "
+                f"{spread} ({_count([line.frames for line in lines], results.unit)} "
                 "in all).",
-                f"Best in bold. {metrics_sentence(run.results)}",
+                f"Best in bold. {metrics_sentence(results.metrics)}",
                 f"Seconds per frame are for inference on {devices(run)}."
                 if devices(run)
                 else "",
@@ -128,10 +136,9 @@ def fold_table(run: Run) -> Table:
         name="folds",
         title="Means per fold",
         caption=(
-            f"{run.results.dataset}: PSNR in dB / SSIM, mean over the test "
+            f"{run.results.label}: PSNR in dB / SSIM, mean over the test "
             f"{run.results.unit}s of each fold. Which subjects are tested moves every "
-            "network up or down together; compare networks within a column. "
-            f"{metrics_sentence(run.results)}"
+            "network up or down together; compare networks within a column."
         ),
         header=("Network", *(f"Fold {fold.number}" for fold in folds)),
         align="l" + "r" * len(folds),
@@ -181,9 +188,10 @@ def _mean_std(run: Run, mean: float, std: float, digits: int) -> str:
     return f"{text} ± {number(std, digits)}" if run.results.folds > 1 else text
 
 
-def _count(counts: Iterable[int]) -> str:
+def _count(counts: Iterable[int], noun: str) -> str:
     low, high = min(counts), max(counts)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    most = counted(high, noun)
+    return most if low == high else f"{low:,} to {most}"
 
 
 def _subjects(names: tuple[str, ...]) -> str:

@@ -2,8 +2,15 @@
 
 from typing import Any
 
+from emrnas_jax.reporting.commands import command_facts
 from emrnas_jax.reporting.cost import devices
-from emrnas_jax.reporting.names import display_name, number, percent, signed
+from emrnas_jax.reporting.names import (
+    counted,
+    display_name,
+    number,
+    percent,
+    signed,
+)
 from emrnas_jax.reporting.pairs import (
     BASELINE,
     SEARCHED,
@@ -11,7 +18,6 @@ from emrnas_jax.reporting.pairs import (
     difference,
     main_network,
 )
-from emrnas_jax.reporting.results import metrics_sentence
 from emrnas_jax.reporting.run import Run
 
 _MASKS = {
@@ -87,26 +93,25 @@ def facts(run: Run) -> dict[str, str]:
         "Folds": str(results.folds),
         f"Test {results.unit}s": f"{tested:,}",
         "Seed": str(seeds[0]) if seeds else "",
-        "Device": devices(run),
         "Consistency": ", ".join(dict.fromkeys(_consistencies(config))),
     }
+    found |= command_facts(run) or {"Device": devices(run)}
     return {name: value for name, value in found.items() if value}
 
 
 def protocol(run: Run) -> list[str]:
-    """Paragraphs on masks, metrics and what else a reader must know to compare."""
+    """Paragraphs on masks, averages and what else a reader must know to compare."""
     paragraphs = []
     if run.config.get("reduced") is True:
         paragraphs.append(
             "This is a reduced-size run: its scores tell whether everything works, "
             "and are not comparable with those of a full-size run."
         )
-    paragraphs.append(_masks(run))
-    if metrics_sentence(run.results):
-        paragraphs.append(
-            f"{metrics_sentence(run.results)} Scores are averaged over the test "
-            f"{run.results.unit}s of a fold first, then over folds."
-        )
+    paragraphs += [
+        _masks(run),
+        f"Scores are averaged over the test {run.results.unit}s of a fold first, then "
+        "over folds.",
+    ]
     if "real" in _consistencies(run.config):
         paragraphs.append(
             'The data consistency is "real": it uses that the k-space of a real '
@@ -140,11 +145,9 @@ def _subject(run: Run, network: str) -> str:
 
 
 def _frames(run: Run, network: str) -> str:
-    folds, frames = run.results.folds, run.results.networks[network].frames
-    return (
-        f"{frames:,} test {run.results.unit}{'s' if frames != 1 else ''} of {folds} "
-        f"fold{'s' if folds != 1 else ''}"
-    )
+    results = run.results
+    frames = counted(results.networks[network].frames, f"test {results.unit}")
+    return f"{frames} of {counted(results.folds, 'fold')}"
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:

@@ -3,17 +3,28 @@
 import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from emrnas_jax import runlog
+from emrnas_jax import provenance, runlog
 from emrnas_jax.data.folds import Fold, write_folds
 from emrnas_jax.nas.records import write_architecture
 from emrnas_jax.nas.space import Architecture
+from emrnas_jax.provenance import Command
 from emrnas_jax.reporting.page import write_report
 
+COMMAND = Command(
+    command="python -m emrnas_jax.main --config=hearts.py --workdir=runs/hearts",
+    began="2026-11-27T23:58:12+00:00",
+    seconds=3725.4,
+    emrnas_jax="0.1.0",
+    jax="0.10.2",
+    python="3.11.7",
+    device="Fast One, 2 logical cores",
+)
 TEXT = "[O5 O8 O8|O8 O8 O8|O4 O1 O2|O8 O8 O8|O6 O8 O8]"
 GAINS_DB = {"zero_filled": 0.0, "dccnn": 5.2, "emrnas": 6.1}
 PARAMETERS = {"zero_filled": 0, "dccnn": 331_456, "emrnas": 324_186}
@@ -68,6 +79,7 @@ def write_run(
         "model": {"channels": 16, "consistency": "real"},
     }
     (path / "config.json").write_text(json.dumps(config))
+    write_commands(path, COMMAND)
     subjects = [f"heart_{number:02d}" for number in range(1, 7)]
     write_folds(path / "folds.json", [_fold(subjects, k) for k in range(3)])
     choices = np.asarray(Architecture.parse(TEXT).cells)
@@ -85,6 +97,12 @@ def write_run(
     write_architecture(path / "architecture.json", _largest(mean), mean)
     write_results(path, gains)
     return path
+
+
+def write_commands(path: Path, *commands: Command) -> None:
+    """Write what worked on a run."""
+    record = {"commands": [asdict(line) for line in commands]}
+    (path / provenance.FILE).write_text(json.dumps(record))
 
 
 def write_comparison(path: Path, **sizes) -> Path:

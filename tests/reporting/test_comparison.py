@@ -3,6 +3,8 @@
 # pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ from emrnas_jax.reporting import ablations, architectures, names, pairs, tables
 from emrnas_jax.reporting.consistencies import consistency_table
 from emrnas_jax.reporting.cost import efficiency_table
 from emrnas_jax.reporting.page import write_report
-from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
+from emrnas_jax.reporting.reconstructions import (
+    Panel,
+    draw_reconstructions,
+    pictures_shown_first,
+)
 from emrnas_jax.reporting.run import read_run
 from emrnas_jax.reporting.zoom import Window, find_window, window_for
 
@@ -95,10 +101,10 @@ def test_pairs_without_the_best_networks_are_folded_and_none_is_lost(content, co
     assert len(first.rows) == 2 * networks - 3
     assert len(first.rows) + len(rest.rows) == networks * (networks - 1) / 2
     page = (compared / "report" / "index.html").read_text()
-    opened = page.split("<details>")[0]
-    assert "table-differences" in opened
-    assert "table-other_differences" not in opened
-    assert "table-other_differences" in page
+    folded = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert not any('"table-differences"' in part for part in folded)
+    assert any('"table-other_differences"' in part for part in folded)
+    assert '"table-differences"' in page
     assert tables.all_tables(content)[0].name == "scores"
 
 
@@ -106,13 +112,36 @@ def test_every_search_has_its_architecture_curves_and_networks(content, compared
     rows = [
         [c.text for c in row] for row in architectures.architecture_table(content).rows
     ]
-    assert ["Search of A", "Ensemble", "A"] in [[*r[:2], r[3]] for r in rows]
-    assert ["Search of A", "Fold 2", "E"] in [[*r[:2], r[3]] for r in rows]
-    assert ["Search of B", "Ensemble", "B"] in [[*r[:2], r[3]] for r in rows]
-    assert ["Drawn at random", "All folds", "D"] in [[*r[:2], r[3]] for r in rows]
+    assert ["Search of A", "Ensemble", "A"] in [[*r[:2], r[-1]] for r in rows]
+    assert ["Search of A", "Fold 2", "E"] in [[*r[:2], r[-1]] for r in rows]
+    assert ["Search of B", "Ensemble", "B"] in [[*r[:2], r[-1]] for r in rows]
+    assert ["Drawn at random", "All folds", "D"] in [[*r[:2], r[-1]] for r in rows]
     figures = {p.stem for p in (compared / "report" / "figures").glob("*.png")}
     assert {"search", "search_ablation_b", "architecture_ablation_b"} <= figures
     assert "probabilities_ablation_b_fold_1" in figures
+
+
+def test_every_table_of_scores_names_its_metrics(content):
+    scored = ("ablations", "consistencies", "differences", "other_differences", "folds")
+    captions = {table.name: table.caption for table in tables.all_tables(content)}
+    for name in scored:
+        assert captions[name].startswith("Phantom hearts, paper metrics: "), name
+    assert "Metrics (paper): " in captions["scores"]
+
+
+def test_tall_pictures_of_many_networks_are_folded_but_one(content):
+    assert len(content.folds[0].examples) > 4
+    folds = tuple(replace(content.folds[0], number=k) for k in (1, 2, 3))
+    assert pictures_shown_first(replace(content, folds=folds)) == 1
+    few = dict(list(content.folds[0].examples.items())[:4])
+    folds = tuple(replace(fold, examples=few) for fold in folds)
+    assert pictures_shown_first(replace(content, folds=folds)) == 3
+
+
+def test_size_times_and_work_are_folded(compared):
+    page = (compared / "report" / "index.html").read_text()
+    *_, last = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert '"table-efficiency"' in last
 
 
 def test_training_curves_have_few_colours_a_figure(compared):

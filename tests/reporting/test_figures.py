@@ -12,11 +12,8 @@ from PIL import Image
 
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, TABLE_1, Architecture, Operation
 from emrnas_jax.reporting import curves, names
-from emrnas_jax.reporting.diagram import (
-    draw_architecture,
-    draw_choices,
-    draw_operations,
-)
+from emrnas_jax.reporting.choices import Choices, draw_choices
+from emrnas_jax.reporting.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.figures import all_pictures, cells_agreed
 from emrnas_jax.reporting.history import Search
 from emrnas_jax.reporting.reconstructions import Panel, draw_reconstructions
@@ -114,9 +111,27 @@ def test_an_arc_is_drawn_for_every_carried_map(name, arcs):
 def test_the_diagram_gives_p_of_the_chosen_operations():
     p = np.full((2, 8), 0.1)
     p[0, 7] = 0.3
-    p[1, 0] = 0.25
-    figure = draw_architecture(Architecture.parse("[O8 O1]"), p)
-    assert {"30%", "25%"} <= set(words(figure))
+    p[1, 0] = 0.14
+    architecture = Architecture.parse("[O8 O1]")
+    for figure in (
+        draw_architecture(architecture, p),
+        draw_choices([Choices("Ensemble", architecture, p)]),
+    ):
+        assert {"30\u00a0%", "14\u00a0%\n≈ draw"} <= set(words(figure))
+        (note,) = [word for word in words(figure) if "p of the choice" in word]
+        assert "Uniform choice: 12.5\u00a0%" in note
+        figure.savefig(io.BytesIO(), dpi=100)
+        (written,) = [t for t in figure.findobj(Text) if t.get_text() == note]
+        assert written.get_window_extent().x1 < 100 * figure.get_figwidth()
+
+
+def test_a_given_architecture_has_no_p_in_its_diagram():
+    architecture = Architecture.parse("[O8 O1]")
+    for figure in (
+        draw_architecture(architecture, None),
+        draw_choices([Choices("Ensemble", architecture)]),
+    ):
+        assert not any("%" in word or "Uniform" in word for word in words(figure))
 
 
 def test_networks_of_any_depth_can_be_drawn():
@@ -124,7 +139,9 @@ def test_networks_of_any_depth_can_be_drawn():
     deep = Architecture.parse("[" + "|".join(["O1 O2 O3 O4"] * 7) + "]")
     small, large = draw_architecture(one, None), draw_architecture(deep, None)
     assert small.get_figwidth() < large.get_figwidth()
-    assert words(draw_choices([("Fold 1", deep), ("Ensemble", deep)])).count("O4") == 14
+    assert (
+        words(draw_choices([Choices("1", deep), Choices("2", deep)])).count("O4") == 14
+    )
 
 
 def test_figures_name_the_operations_that_the_run_had(content):
@@ -132,7 +149,7 @@ def test_figures_name_the_operations_that_the_run_had(content):
     operations = (*TABLE_1[:6], wide, unknown)
     one = Architecture.parse("[wide O10 O2]", operations)
     assert {"wide", "O10", "O2"} <= set(words(draw_architecture(one, None)))
-    assert {"wide", "O10", "O2"} <= set(words(draw_choices([("Fold 1", one)])))
+    assert {"wide", "O10", "O2"} <= set(words(draw_choices([Choices("Fold 1", one)])))
     shown = words(draw_operations(operations))
     assert "dilation 1-1-4-1, connection 1" in shown
     assert "dilation and connection unknown" in shown
@@ -167,6 +184,24 @@ def test_probability_panels_are_one_per_cell_with_one_line_per_operation(content
         assert [text.get_text() for text in axes.texts] == [
             f"O{last[cell].argmax() + 1}"
         ]
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 15])
+def test_the_legend_of_a_small_search_is_whole_and_its_epochs_are(content, cells):
+    fold = content.folds[0]
+    search = replace(
+        fold.search,
+        search_epoch=fold.search.search_epoch[:2],
+        probabilities=fold.search.probabilities[:2, :cells],
+    )
+    figure = curves.draw_probabilities(replace(fold, search=search))
+    figure.savefig(io.BytesIO(), dpi=100)
+    shown = figure.legends[0].get_window_extent()
+    assert shown.x0 >= 0
+    assert shown.x1 <= 100 * figure.get_figwidth()
+    assert len(figure.legends[0].get_texts()) == 8
+    ticks = [axes.get_xticks() for axes in figure.axes if axes.get_visible()]
+    assert all((own == own.round()).all() for own in ticks)
 
 
 def test_one_epoch_and_a_training_that_diverged_can_be_drawn(content):

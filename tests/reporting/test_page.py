@@ -121,6 +121,32 @@ def test_every_picture_is_described_and_scrolls_when_wide(page):
     assert all("min-width" in style for style in page.values("img", "style"))
 
 
+def test_images_follow_the_first_table_and_cost_is_folded_at_the_end(reported, page):
+    ids = [name for name in page.ids if name.startswith(("table-", "figure-"))]
+    assert ids[0] == "table-scores"
+    assert ids[1] == "figure-reconstruction_fold_1_1"
+    assert ids[-1] == "table-cost"
+    text = (reported / "report" / "index.html").read_text()
+    *_, folded = text.split("<details>")
+    assert "table-cost" in folded
+    assert text.count("table-cost") == 1
+
+
+def test_the_metrics_are_explained_once_and_named_with_every_score(reported, page):
+    rule = "Metrics (paper): magnitude clipped to [0, 1], data range 1."
+    assert page.text.count(rule) == 1
+    assert page.text.count("data range") == 1
+    # Two tables, and the figure of the folds.
+    assert page.text.count("Phantom hearts, paper metrics: ") == 3
+    for name in ("tables.md", "tables.tex"):
+        assert (reported / "report" / name).read_text().count("data range") == 1
+
+
+def test_no_caption_needs_the_words_of_a_computer_engineer(page):
+    for word in ("FLOP", "roofline", "arithmetic"):
+        assert word not in page.text
+
+
 def test_the_lead_is_made_from_the_numbers(reported, page):
     networks = json.loads((reported / "results.json").read_text())["networks"]
     best, base = (networks[n]["psnr_db_mean"] for n in ("emrnas", "zero_filled"))
@@ -144,6 +170,40 @@ def test_the_page_says_under_which_conditions_the_numbers_hold(page):
         '"consistency": "real"',
     ):
         assert sentence in page.text
+
+
+def test_the_page_says_when_how_long_with_what_and_on_what(page):
+    for text in (
+        "Date 2026-11-27 ",
+        "Total time 1 h 2 min ",
+        "Device Fast One, 2 logical cores ",
+        "Versions emrnas_jax 0.1.0, JAX 0.10.2, Python 3.11.7 ",
+        "python -m emrnas_jax.main --config=hearts.py --workdir=runs/hearts",
+    ):
+        assert text in page.text
+
+
+def test_long_facts_have_room_for_two(reported):
+    text = (reported / "report" / "index.html").read_text()
+    assert re.findall(r'<div class="wide"><dt>(\w+)</dt>', text) == [
+        "Device",
+        "Versions",
+    ]
+
+
+def test_the_page_names_no_place_of_the_machine(reported):
+    for path in (reported / "report").glob("*.*"):
+        assert str(reported.parent) not in path.read_text()
+
+
+def test_a_run_without_records_of_its_commands_leaves_them_out(run):
+    (run / "provenance.json").unlink()
+    keep_only(run, "zero_filled")
+    write_report(run)
+    page = parse(run)
+    assert "table-commands" not in page.ids
+    assert "Versions" not in page.text
+    assert "Device CPU, 2 cores" in page.text
 
 
 def test_a_full_run_with_two_step_consistency_is_not_labelled(run):
@@ -178,6 +238,7 @@ def test_a_baseline_without_search_has_no_search_on_its_page(run):
     assert "DC-CNN gains" in page.text
     assert not {"search", "architecture"} & set(page.ids)
     assert {"scores", "reconstructions", "training", "protocol"} <= set(page.ids)
+    assert "comparisons" in page.ids
     names = {path.name for path in (run / "report" / "figures").iterdir()}
     assert not any("architect" in name or "prob" in name for name in names)
 
@@ -212,9 +273,11 @@ def test_results_alone_make_a_page(run):
     assert set(page.ids) == {
         "scores",
         "table-scores",
+        "comparisons",
         "table-differences",
-        "table-cost",
         "protocol",
+        "cost",
+        "table-cost",
     }
 
 

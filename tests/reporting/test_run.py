@@ -129,7 +129,9 @@ def test_examples_that_do_not_fit_each_other_are_refused(run):
         read_run(run)
 
 
-@pytest.mark.parametrize("name", ["config.json", "folds.json", "architecture.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "folds.json", "architecture.json", "provenance.json"]
+)
 def test_damaged_json_is_named(run, name):
     (run / name).write_text("{")
     with pytest.raises(InputError, match=name):

@@ -1,13 +1,21 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from emrnas_jax.reporting import pairs, tables
+from emrnas_jax.reporting import pairs, tables, words
 from emrnas_jax.reporting.cost import cost_table
-from emrnas_jax.reporting.markup import Cell, Table, to_html, to_latex, to_markdown
+from emrnas_jax.reporting.markup import (
+    Cell,
+    Table,
+    to_html,
+    to_latex,
+    to_markdown,
+    to_text,
+)
 from emrnas_jax.reporting.run import read_run
 
 
@@ -101,6 +109,16 @@ def test_one_fold_has_no_deviation(run):
     assert "deviation" not in table.caption
 
 
+def test_a_single_frame_is_not_called_frames(run):
+    def change(results):
+        for line in results["networks"].values():
+            line["frames"] = 1
+
+    content = edit_results(run, change)
+    assert "(1 frame in all)" in tables.scores_table(content).caption
+    assert "on 1 test frame of 3 folds" in words.lead(content)[0]
+
+
 def test_the_caption_names_data_metrics_and_device(content):
     caption = tables.scores_table(content).caption
     for part in (
@@ -119,12 +137,14 @@ def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
 
     content = edit_results(run, change)
     (differences, *_) = pairs.comparison_tables(content)
-    for table in (tables.scores_table(content), differences):
-        assert "Metrics (fastmri): per volume." in table.caption
+    scores, folds = tables.scores_table(content), tables.fold_table(content)
+    assert "Metrics (fastmri): per volume." in scores.caption
+    for table in (differences, folds):
+        assert table.caption.startswith("Phantom hearts, fastmri metrics: ")
+    for table in (scores, differences, folds):
         assert "test volume" in table.caption
         assert "frame" not in table.caption.replace("Seconds per frame", "")
     assert differences.header[-1] == "Volumes"
-    assert "Metrics (fastmri)" in tables.fold_table(content).caption
 
 
 def test_differences_carry_their_interval_and_sign(run):
@@ -164,7 +184,7 @@ def test_latex_environments_and_braces_are_balanced(content):
     text = tables.latex(content)
     begun = re.findall(r"\\begin\{(\w+)\}", text)
     assert sorted(begun) == sorted(re.findall(r"\\end\{(\w+)\}", text))
-    assert begun.count("tabular") == 5
+    assert begun.count("tabular") == 6
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
 
@@ -189,7 +209,7 @@ def test_work_per_frame_is_beside_what_the_device_can_do(content):
     """42.3 GFLOP and 846 MB in 51.2 ms, of 20,000 GFLOP/s and 100 GB/s."""
     found = texts(cost_table(content))
     assert found.keys() == {"DC-CNN", "EMR-NAS"}  # zero-filling has no network
-    expected = ["42.3", "846", "50", "4\u00a0% of 20000 GFLOP/s"]
+    expected = ["42.3", "846", "4\u00a0% of 20,000 billion/s"]
     assert found["EMR-NAS"] == [*expected, "17\u00a0% of 100 GB/s"]
 
 
@@ -221,6 +241,16 @@ def test_each_language_escapes_what_it_would_misread():
     assert "&lt;i&gt;" in page
     assert "<i>" not in page
     assert "<strong>± 1</strong>" in page
+
+
+def test_columns_of_a_terminal_are_aligned_and_go_on_below():
+    assert to_text(AWKWARD, 80) == (
+        "a_b\n\nx_1        <i>\n---------  ---\n[a] & b|c  ± 1\n"
+    )
+    narrow = to_text(replace(AWKWARD, align="ll"), 5)  # one column does not fit either
+    assert narrow == to_text(replace(AWKWARD, align="ll"), 80)
+    three = Table("t", "T", "", ("a", "b", "c"), "lrr", ((Cell("1"),) * 3,))
+    assert to_text(three, 4) == ("T\n\na  b\n-  -\n1  1\n\na  c\n-  -\n1  1\n")
 
 
 def test_a_table_with_a_short_row_is_refused():

@@ -1,9 +1,7 @@
-"""Networks compared over several runs: seeds, whose folds and masks differ.
+"""The scores of finished runs that are to be compared, and runs that do not fit.
 
-Within a run two networks are compared on the same frames with the same masks; the
-differences of all runs are pooled, and the bootstrap draws subjects, each with its
-frames of every run. Networks named alike but for a number at the end (`random_1`,
-`random_2`) are one group: the mean of its members' scores stands for it.
+Networks named alike but for a number at the end (`random_1`, `random_2`) are one group:
+the mean of its members' scores stands for it. PSNR is in dB, SSIM has no unit.
 """
 
 import json
@@ -13,16 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.comparison import paired_difference
 from emrnas_jax.evaluation.score_files import Scores, read_scores, scores_path
-from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import number, signed
 
-MEASURES = {"psnr_db": ("PSNR, dB", 2), "ssim": ("SSIM", 4)}  # with decimals
-SEED = 0  # of the bootstrap
+MEASURES = ("psnr_db", "ssim")
 
 
 class RunScores(NamedTuple):
@@ -32,11 +26,13 @@ class RunScores(NamedTuple):
         subjects: of each frame, in the order of folds.
         folds: of each frame.
         values: of each network and measure, in that order of frames.
+        metrics: the convention of the scores, by its name and in words.
     """
 
     subjects: tuple[str, ...]
-    folds: np.ndarray
+    folds: Int[np.ndarray, " frame"]
     values: dict[str, dict[str, Float[np.ndarray, " frame"]]]
+    metrics: str
 
     def mean(self, name: str, measure: str) -> float:
         """Return the mean over folds of the folds' means, as in `results.json`."""
@@ -44,71 +40,7 @@ class RunScores(NamedTuple):
         return float(np.mean([values[self.folds == k].mean() for k in set(self.folds)]))
 
 
-def comparison_of_runs(runs: Sequence[Path], reference: str | None = None) -> Table:
-    """Compare the networks that all runs have.
-
-    Args:
-        runs: their folders, evaluated.
-        reference: the network or group to which the others are compared; the first
-            that all runs have unless given.
-
-    Raises:
-        InputError: a run was not evaluated, or they differ in what must be alike.
-    """
-    refuse_other_conventions(runs)
-    scores = [read_run(run) for run in runs]
-    names = [n for n in scores[0].values if all(n in own.values for own in scores)]
-    if reference is None:
-        reference = next((n for n in names if n != "zero_filled"), names[0])
-    if reference not in names:
-        raise InputError(
-            f"--reference: no network {reference!r} in all runs; there are "
-            f"{', '.join(names)}"
-        )
-    header = ["network"]
-    for label, _ in MEASURES.values():
-        header += [f"{label}, mean", *(run.name or str(run) for run in runs)]
-        header += [f"to {reference}", "95 %"]
-    rows = tuple(
-        (Cell(name), *(c for m in MEASURES for c in _cells(scores, name, reference, m)))
-        for name in names
-    )
-    frames = sum(len(own.subjects) for own in scores)
-    subjects = {subject for own in scores for subject in own.subjects}
-    return Table(
-        name="runs",
-        title=f"{len(runs)} runs",
-        caption=(
-            f"Means over folds, of each run and over runs. Differences to {reference} "
-            f"on the same frames with the same masks, pooled over runs: {frames} "
-            f"frames of {len(subjects)} subjects; 95 % intervals of a bootstrap over "
-            "subjects. Names with a number at the end are averaged as one group."
-        ),
-        header=tuple(header),
-        align="l" + "r" * (len(header) - 1),
-        rows=rows,
-    )
-
-
-def _cells(
-    scores: list[RunScores], name: str, reference: str, measure: str
-) -> list[Cell]:
-    _, digits = MEASURES[measure]
-    means = [own.mean(name, measure) for own in scores]
-    cells = [Cell(number(value, digits)) for value in (float(np.mean(means)), *means)]
-    if name == reference:
-        return [*cells, Cell("–"), Cell("–")]
-    first, second = (
-        np.concatenate([own.values[n][measure] for own in scores])
-        for n in (name, reference)
-    )
-    subjects = [subject for own in scores for subject in own.subjects]
-    found = paired_difference(first, second, SEED, subjects)
-    interval = f"{signed(found.low, digits)} to {signed(found.high, digits)}"
-    return [*cells, Cell(signed(found.mean, digits)), Cell(interval)]
-
-
-def read_run(run: Path) -> RunScores:
+def read_run_scores(run: Path) -> RunScores:
     """Read the scores of a run's networks and groups.
 
     Raises:
@@ -139,6 +71,7 @@ def read_run(run: Path) -> RunScores:
         subjects=tuple(subject for part in first for subject in part.subject),
         folds=np.repeat(list(folds), [len(part.subject) for part in first]),
         values=grouped(values),
+        metrics=results["metrics"],
     )
 
 
@@ -164,6 +97,54 @@ def grouped(values: dict[str, dict]) -> dict[str, dict]:
         }
         for group, members in groups.items()
     }
+
+
+def refuse_repeated_paths(runs: Sequence[Path]) -> None:
+    """Refuse a folder that is given twice, also under two names.
+
+    Raises:
+        InputError: two paths lead to the same folder.
+    """
+    given: dict[Path, Path] = {}
+    for run in runs:
+        other = given.setdefault(run.resolve(), run)
+        if other is not run:
+            raise InputError(f"{other} and {run} are the same run; give each run once")
+
+
+def refuse_repeated_scores(runs: Sequence[Path], scores: Sequence[RunScores]) -> None:
+    """Refuse a copied folder: pooled with the original it counts every frame twice.
+
+    A run repeated with its seed is refused too: it has the same scores, so it adds no
+    frame.
+
+    Args:
+        runs: the folders.
+        scores: what each of them holds.
+
+    Raises:
+        InputError: two runs agree in every score of every network that both have.
+    """
+    for later, own in enumerate(scores):
+        for earlier, other in enumerate(scores[:later]):
+            if _same_scores(own, other):
+                raise InputError(
+                    f"{runs[earlier]} and {runs[later]} have the same scores, so one "
+                    "is a copy of the other or repeats its seed; give each run once"
+                )
+
+
+def _same_scores(first: RunScores, second: RunScores) -> bool:
+    shared = first.values.keys() & second.values.keys()
+    return (
+        bool(shared)
+        and first.subjects == second.subjects
+        and all(
+            np.array_equal(first.values[name][measure], second.values[name][measure])
+            for name in shared
+            for measure in MEASURES
+        )
+    )
 
 
 def refuse_other_conventions(runs: Sequence[Path]) -> None:

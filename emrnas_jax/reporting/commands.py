@@ -1,0 +1,95 @@
+"""The commands that worked on a run: when, for how long, with what and on what.
+
+Times are UTC. A run that was begun before they were recorded has none.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from emrnas_jax.provenance import Command
+from emrnas_jax.reporting.markup import Cell, Table
+from emrnas_jax.reporting.run import Run
+
+
+def command_facts(run: Run) -> dict[str, str]:
+    """Date, total time, device and versions of a run; empty where none is recorded."""
+    commands = run.commands
+    if not commands:
+        return {}
+    days = [_began(line).strftime("%Y-%m-%d") for line in commands]
+    return {
+        "Date": " to ".join(dict.fromkeys((min(days), max(days)))),
+        "Total time": duration(sum(line.seconds for line in commands)),
+        "Device": _each(line.device for line in commands),
+        "Versions": _each(versions(line) for line in commands),
+    }
+
+
+def command_table(run: Run) -> Table:
+    """Every command with its time; equal ones, one after the other, are one row."""
+    groups: list[list[Command]] = []
+    for line in run.commands:
+        if groups and _same(groups[-1][-1], line):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return Table(
+        name="commands",
+        title="Commands",
+        caption=(
+            "What worked on this run, in order. Time is that of the commands alone, "
+            "without the pauses between them; a command that was killed and started "
+            "again has several starts. The last row counts up to this report."
+        ),
+        header=("First start (UTC)", "Starts", "Time", "Command", "Versions", "Device"),
+        align="lrrppp",
+        rows=tuple(tuple(Cell(text) for text in _texts(group)) for group in groups),
+    )
+
+
+def _texts(group: list[Command]) -> tuple[str, ...]:
+    first = group[0]
+    return (
+        _began(first).strftime("%Y-%m-%d %H:%M"),
+        str(len(group)),
+        duration(sum(line.seconds for line in group)),
+        first.command,
+        versions(first),
+        first.device,
+    )
+
+
+def _same(one: Command, other: Command) -> bool:
+    return (one.command, versions(one), one.device) == (
+        other.command,
+        versions(other),
+        other.device,
+    )
+
+
+def _began(line: Command) -> datetime:
+    return datetime.fromisoformat(line.began).astimezone(UTC)
+
+
+def _each(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))
+
+
+def versions(line: Command) -> str:
+    """The versions that a command worked with."""
+    named = ("emrnas_jax", line.emrnas_jax), ("JAX", line.jax), ("Python", line.python)
+    return ", ".join(f"{name}\u00a0{version}" for name, version in named)
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units, such as `2 min 5 s` and `1 d 3 h`."""
+    whole = round(seconds)
+    for size, unit, smaller, name in (
+        (86_400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            large, rest = divmod(whole, size)
+            return f"{large}\u00a0{unit} {rest // smaller}\u00a0{name}"
+    return f"{whole}\u00a0s"
