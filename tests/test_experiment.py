@@ -147,7 +147,7 @@ def may_hold(right, wrong):
 
 @pytest.mark.parametrize("name", ["demo", "cardiac"])
 def test_any_value_of_the_wrong_type_is_told_with_its_key(name, tmp_path):
-    config = get_config(name, None if name == "demo" else "table2")
+    config = get_config(name, None if name == "demo" else "rdn")
     config.data.path = "phantom"
     config.data.phantom = ConfigDict(dataclasses.asdict(PhantomSettings(size=16)))
     for key, right in keys_and_values(config):

@@ -63,7 +63,8 @@ def read_architecture(
         return architecture, p
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: no readable architecture ({error}); run --stage=search again"
+            f"{path}: no readable architecture ({error}); delete it and run "
+            "--stage=search again"
         ) from error
 
 
