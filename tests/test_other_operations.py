@@ -80,10 +80,11 @@ def reconstructed(operations, run, network, folder):
     """The image that a run's network makes of one frame, with some operations."""
     random = np.random.default_rng(0)
     image, mask = random.random((16, 16)), random.random((16, 1)) < 0.5
+    mask[0] = True
     kspace = np.fft.fft2(image, norm="ortho") * mask
     folder.mkdir()
     frame = folder / "frame.npz"
-    np.savez(frame, kspace=kspace[None], mask=mask.T)
+    np.savez(frame, kspace=kspace[None], mask=mask)
     done = program(
         operations,
         "emrnas_jax.reconstruct",

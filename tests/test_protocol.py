@@ -369,10 +369,12 @@ def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
 
 
 def files_of(run: Path) -> dict[str, object]:
-    """What a run wrote, but for times, ceilings and the report."""
+    """What a run wrote, but for times, ceilings, its commands and the report."""
     found = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
+        if name == "provenance.json":
+            continue
         if path.suffix in (".json", ".jsonl") and "checkpoints" not in name:
             found[name] = [
                 json.loads(text, object_hook=without_times)
