@@ -29,12 +29,10 @@ python="$environment/bin/python"
 stamp="$environment/installed-${extras:-plain}"
 
 if ! "$python" -m pip --version >/dev/null 2>&1; then
-  base=""
-  for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
-    if usable_version "$candidate" >/dev/null; then
-      base="$candidate"
-      break
-    fi
+  base="${PYTHON:-}"
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    [ -z "$base" ] || break
+    if usable_version "$candidate" >/dev/null; then base="$candidate"; fi
   done
   if [ -z "$base" ]; then
     echo "error: no Python 3.11 or newer found; install one and run this again" >&2
