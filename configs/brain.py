@@ -22,7 +22,7 @@ networks and few epochs:
 
 from ml_collections import ConfigDict
 
-from emrnas_jax import paper
+from emrnas_jax.experiment import paper
 
 
 def get_config(variant: str | None = None) -> ConfigDict:

@@ -27,7 +27,7 @@ network's training step (README).
 
 from ml_collections import ConfigDict
 
-from emrnas_jax import paper
+from emrnas_jax.experiment import paper
 
 
 def get_config(variant: str | None = None) -> ConfigDict:

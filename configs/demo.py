@@ -18,7 +18,7 @@ Variants, after a colon:
 
 from ml_collections import ConfigDict
 
-from emrnas_jax import paper
+from emrnas_jax.experiment import paper
 
 
 def get_config(variant: str | None = None) -> ConfigDict:

@@ -13,10 +13,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emrnas_jax import host
 from emrnas_jax.errors import InputError
-from emrnas_jax.files import write_text
-from emrnas_jax.reporting.across_runs import (
+from emrnas_jax.machine import host
+from emrnas_jax.machine.files import write_text
+from emrnas_jax.reporting.markup import to_markdown, to_text
+from emrnas_jax.reporting.studies.across_runs import (
     CSV_COLUMNS,
     RunComparison,
     caption,
@@ -25,7 +26,6 @@ from emrnas_jax.reporting.across_runs import (
     latex,
     run_tables,
 )
-from emrnas_jax.reporting.markup import to_markdown, to_text
 
 MARK = "written by emrnas_jax.compare"
 

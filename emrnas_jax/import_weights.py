@@ -19,13 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from emrnas_jax import host
-from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import NetworkRecord, complete_settings, parameter_count
+from emrnas_jax.machine import host
+from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.published import LAYER_NAMES, load_published, published_settings
+from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.retrain import identity, initial_state
 from emrnas_jax.training.settings import RetrainSettings
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from emrnas_jax import host, processes
-from emrnas_jax.config_files import ConfigParser
 from emrnas_jax.errors import InputError
-from emrnas_jax.protocol import STAGES, run_protocol
+from emrnas_jax.experiment.config_files import ConfigParser
+from emrnas_jax.experiment.protocol import STAGES, run_protocol
+from emrnas_jax.machine import host, processes
 
 LOG = logging.getLogger("emrnas_jax")
 

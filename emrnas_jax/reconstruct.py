@@ -26,17 +26,17 @@ from typing import Any
 
 from absl import app, flags
 
-from emrnas_jax import host
 from emrnas_jax.data.dataset import DataSettings
-from emrnas_jax.data.kspace_conventions import CONVENTIONS, NORMS
-from emrnas_jax.data.scans import Reading
+from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
+from emrnas_jax.inference.scans import Reading
 from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
-from emrnas_jax.models.precision import PRECISIONS
+from emrnas_jax.kernels.precision import PRECISIONS
+from emrnas_jax.machine import host
 from emrnas_jax.mri.mask_files import read_stored_mask, require_centre_of
 
 

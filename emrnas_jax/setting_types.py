@@ -146,3 +146,14 @@ def _architecture_text(value: object) -> str:
     nested = all(isinstance(block, list | tuple) for block in value)
     blocks = value if nested else [value]
     return f"[{'|'.join(' '.join(map(str, block)) for block in blocks)}]"
+
+
+def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
+    """Return a section of the config as the dataclass that checks it.
+
+    Raises:
+        InputError: it is missing, or has a key or value that cannot be used.
+    """
+    if name not in settings:
+        raise InputError(f"the config has no section {name!r}")
+    return section_of(settings[name], name, kind)

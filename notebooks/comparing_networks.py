@@ -45,9 +45,11 @@ import jax.numpy as jnp
 import numpy as np
 from IPython.display import display
 
-from emrnas_jax import host, paper
-from emrnas_jax.config_files import load_config
 from emrnas_jax.evaluation.comparison import paired_difference
+from emrnas_jax.experiment import paper
+from emrnas_jax.experiment.config_files import load_config
+from emrnas_jax.experiment.protocol import run_protocol
+from emrnas_jax.machine import host
 from emrnas_jax.models.cascade import Cascade
 from emrnas_jax.models.networks import (
     NETWORKS,
@@ -55,12 +57,11 @@ from emrnas_jax.models.networks import (
     complete_settings,
     parameter_count,
 )
-from emrnas_jax.protocol import run_protocol
-from emrnas_jax.reporting.figures import score_pictures
-from emrnas_jax.reporting.pairs import comparison_tables
-from emrnas_jax.reporting.reconstructions import reconstruction_pictures
-from emrnas_jax.reporting.run import read_run
+from emrnas_jax.reporting.figures.all import score_pictures
+from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
+from emrnas_jax.reporting.studies.pairs import comparison_tables
 from emrnas_jax.reporting.tables import fold_table, scores_table
+from emrnas_jax.runs.run import read_run
 
 host.prepare(Path("~/.cache/emrnas_jax").expanduser())
 

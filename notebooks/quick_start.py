@@ -47,18 +47,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
-from emrnas_jax import host
-from emrnas_jax.config_files import load_config
 from emrnas_jax.data.dataset import DataSettings, open_dataset
+from emrnas_jax.experiment.config_files import load_config
+from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.inference import load_model, reconstruct_kspace
+from emrnas_jax.machine import host
 from emrnas_jax.mri.sampling import Sampling, draw_mask
-from emrnas_jax.protocol import run_protocol
-from emrnas_jax.reporting.figures import architecture_pictures
+from emrnas_jax.reporting.figures.all import architecture_pictures
+from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.inline import ReportFrame
-from emrnas_jax.reporting.pairs import comparison_tables
-from emrnas_jax.reporting.reconstructions import reconstruction_pictures
-from emrnas_jax.reporting.run import read_run
+from emrnas_jax.reporting.studies.pairs import comparison_tables
 from emrnas_jax.reporting.tables import scores_table
+from emrnas_jax.runs.run import read_run
 
 # Compiled programs are kept here, so that the next start is faster.
 host.prepare(Path("~/.cache/emrnas_jax").expanduser())
@@ -79,8 +79,9 @@ def show(images: dict[str, np.ndarray]) -> None:
 # %% [markdown]
 # ## Settings
 #
-# A config holds every setting of a run; `emrnas_jax/paper.py` says where each comes
-# from. Change what you like before the run begins: `config.search.search_epochs = 10`.
+# A config holds every setting of a run; `emrnas_jax/experiment/paper.py` says where
+# each comes from. Change what you like before the run begins:
+# `config.search.search_epochs = 10`.
 
 # %% tags=["settings"]
 RUN = Path("runs/quick_start")

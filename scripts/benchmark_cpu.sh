@@ -8,7 +8,7 @@ source "$(dirname "$0")/setup.sh"
 
 benchmark() {
   echo "== $*"
-  "$python" -m emrnas_jax.evaluation.benchmark "$@" || echo "failed: $*" >&2
+  "$python" -m emrnas_jax.benchmark "$@" || echo "failed: $*" >&2
 }
 
 # The longest last, so that a stopped run has the most.

@@ -7,4 +7,4 @@ folder="$(realpath -m "${1:-benchmarks/gpu}")"
 shift || true
 extras=cuda,bench
 source "$(dirname "$0")/setup.sh"
-"$python" -m emrnas_jax.evaluation.benchmark gpu --output "$folder" "$@"
+"$python" -m emrnas_jax.benchmark gpu --output "$folder" "$@"

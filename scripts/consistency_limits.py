@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emrnas_jax import host
-from emrnas_jax.config_files import load_config
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
+from emrnas_jax.experiment.config_files import load_config
+from emrnas_jax.machine import host
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 

@@ -26,11 +26,11 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool, Complex, Inexact
 
-from emrnas_jax import host
-from emrnas_jax.data.kspace_conventions import CONVENTIONS, NORMS
-from emrnas_jax.data.recognition import SOURCES, read_images
-from emrnas_jax.data.scans import Reading, read_scan
+from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
+from emrnas_jax.data.readers.recognition import SOURCES, read_images
 from emrnas_jax.errors import InputError
+from emrnas_jax.inference.scans import Reading, read_scan
+from emrnas_jax.machine import host
 from emrnas_jax.mri.sampling import PHASE_ENCODE, Sampling, draw_mask
 
 Images = Inexact[np.ndarray, "frame height width"]

@@ -24,7 +24,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from emrnas_jax import processes, progress
+from emrnas_jax.machine import processes, progress
+
+# Fixtures that the tests of several folders share.
+pytest_plugins = ("tests.fixtures.image_files", "tests.fixtures.runs")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -119,8 +122,8 @@ def make_model(tmp_path_factory):
 
 
 def write_model(folder, images, consistency, step=7):
-    from emrnas_jax.checkpoints import Checkpoints
-    from emrnas_jax.models.networks import NetworkRecord
+    from emrnas_jax.models.record import NetworkRecord
+    from emrnas_jax.runs.checkpoints import Checkpoints
     from emrnas_jax.training.retrain import RetrainSettings, identity, initial_state
 
     settings = {"architecture": "[O8]", "components": 1, "cells_per_block": 1}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from emrnas_jax import compare
-from emrnas_jax.evaluation.run_scores import grouped
-from emrnas_jax.evaluation.score_files import Scores, read_scores, write_scores
+from emrnas_jax.runs.run_scores import grouped
+from emrnas_jax.runs.scores import Scores, read_scores, write_scores
 
 
 def write_run(run, gains, seed=0, **conventions):

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 OWN = """
-from emrnas_jax.config_files import load_config
+from emrnas_jax.experiment.config_files import load_config
 
 def get_config():
     config = load_config("configs/cardiac.py:dccnn_small")
@@ -26,7 +26,7 @@ def get_config():
 """
 LOAD = """
 import emrnas_jax
-from emrnas_jax.config_files import load_config
+from emrnas_jax.experiment.config_files import load_config
 print(emrnas_jax.__file__, load_config("mine.py").seed)
 """
 

@@ -1,116 +1,97 @@
-"""Imports point one way: a module knows those below it and none above."""
+"""Imports point one way: a module knows those below it and none above.
 
-import ast
+The floors and the graph are those of `scripts/measure.py`, which prints them.
+"""
+
+import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "emrnas_jax"
-
-# From the bottom up. Names of one tuple do not know each other (`mri` and `nas`), but
-# leaves may.
-LAYERS = [
-    (
-        "errors",
-        "config_files",
-        "setting_types",
-        "overrides",
-        "randomness",
-        "devices",
-        "processes",
-        "progress",
-        "files",
-        "host",
-        "runlog",
-        "checkpoints",
-        "run_folder",
-        "provenance",
-        "native.library",
-    ),
-    ("mri", "nas"),
-    ("data",),
-    ("models",),
-    ("evaluation",),
-    ("training",),
-    ("reporting",),
-    ("systems", "sections", "paper"),
-    ("experiment",),
-    ("scoring", "plan"),
-    ("fold_training",),
-    ("protocol", "inference"),
-    ("main", "reconstruct", "import_weights", "compare", "evaluation.benchmark"),
-]
-LEAVES = LAYERS[0]
+ROOT = Path(__file__).resolve().parents[1]
 
 
-def part_of(module):
-    """The entry of LAYERS that a module, `mri.fourier` for example, belongs to."""
-    names = [name for layer in LAYERS for name in layer]
-    fitting = [n for n in names if module == n or module.startswith(f"{n}.")]
-    assert fitting, f"emrnas_jax.{module} stands in no layer; add it to LAYERS"
-    return max(fitting, key=len)
+@pytest.fixture(scope="module")
+def measure():
+    path = ROOT / "scripts" / "measure.py"
+    spec = importlib.util.spec_from_file_location("measure", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def rank(part):
-    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+@pytest.fixture(scope="module")
+def graph(measure):
+    return measure.import_graph(measure.sources("emrnas_jax"))
 
 
-def imports(path):
-    """Modules of the package that a file imports, wherever in it."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            module = node.module or ""
-            names = [f"{module}.{alias.name}" for alias in node.names]
-            names = [n if is_module(n) else module for n in names]
-        else:
-            continue
-        yield from (n for n in names if n.split(".")[0] == "emrnas_jax")
+def test_no_import_runs_upward(measure, graph):
+    assert list(measure.upward_imports(graph)) == []
 
 
-def is_module(name):
-    place = PACKAGE.parent.joinpath(*name.split("."))
-    return place.is_dir() or place.with_suffix(".py").is_file()
+def test_no_modules_import_each_other(measure, graph):
+    assert measure.modules_in_circles(graph) == set()
 
 
-def modules():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[-1] != "__init__":
-            yield ".".join(parts), path
+def test_few_modules_stand_on_the_top_level(graph):
+    assert len([module for module in graph if "." not in module]) <= 8
 
 
-@pytest.mark.parametrize("module", dict(modules()))
-def test_a_module_imports_only_what_is_below_it(module):
-    own = part_of(module)
-    for name in imports(dict(modules())[module]):
-        imported = name.removeprefix("emrnas_jax").removeprefix(".")
-        assert imported, f"{module} imports the whole package"
-        part = part_of(imported)
-        among_leaves = own in LEAVES and part in LEAVES
-        assert part == own or among_leaves or rank(part) < rank(own), (
-            f"{module} imports {name}, which is not below it"
-        )
+def test_every_floor_is_of_modules_that_there_are(measure, graph):
+    wings = {module.split(".")[0] for module in graph}
+    assert {wing for floor in measure.FLOORS for wing in floor} == wings
 
 
-def test_imports_of_leaves_make_no_circle():
-    files = dict(modules())
-    known = {
-        leaf: {n.removeprefix("emrnas_jax.") for n in imports(files[leaf])}
-        for leaf in LEAVES
-    }
-    left = set(LEAVES)
-    while left:
-        free = {leaf for leaf in left if not known[leaf] & left}
-        assert free, f"{sorted(left)} import each other"
-        left -= free
+@pytest.mark.parametrize(
+    ("target", "most"), [("kernels.convolution", 7), ("kernels.xla", 8)]
+)
+def test_the_way_from_main_to_a_convolution_is_short(measure, graph, target, most):
+    way = measure.shortest_way(graph, "main", target)
+    assert way[0] == "main"
+    assert way[-1] == target
+    assert all(after in graph[before] for before, after in pairwise(way))
+    assert len(way) <= most, way
 
 
-def test_a_package_itself_imports_nothing_of_another():
+def test_no_function_is_longer_than_a_screen(measure):
+    lengths = measure.function_lengths(measure.sources("emrnas_jax"))
+    assert [own for own in lengths if own[1] > 70] == []
+
+
+def test_a_package_itself_imports_nothing_of_another(measure):
     """Importing `mri.fourier` runs `mri/__init__.py`, which must not bring more."""
-    for path in PACKAGE.rglob("__init__.py"):
-        own = ".".join(path.parent.relative_to(PACKAGE.parent).parts)
-        assert all(name.startswith(f"{own}.") for name in imports(path)), path
+    package = measure.sources("emrnas_jax")
+    for name, path in package.items():
+        if name.endswith("__init__"):
+            own = name.removesuffix("__init__")
+            imported = set(measure.imports(path, package))
+            assert all(other.startswith(own) for other in imported), path
+
+
+@pytest.mark.parametrize(
+    ("files", "upward", "circles"),
+    [
+        ({"mri": "from emrnas_jax.errors import E", "errors": ""}, 0, 0),
+        ({"errors": "from emrnas_jax import mri", "mri": ""}, 1, 0),
+        ({"mri": "from emrnas_jax.machine import a", "machine": "a = 1"}, 1, 0),
+        (
+            {
+                "mri": "def f():\n    from emrnas_jax.errors import E",
+                "errors": "import emrnas_jax.mri",
+            },
+            1,
+            2,
+        ),
+    ],
+)
+def test_the_measures_find_what_is_wrong(measure, tmp_path, files, upward, circles):
+    package = {}
+    for name, text in files.items():
+        package[name] = tmp_path / f"{name}.py"
+        package[name].write_text(text)
+    graph = measure.import_graph(package)
+    assert len(list(measure.upward_imports(graph))) == upward
+    assert len(measure.modules_in_circles(graph)) == circles

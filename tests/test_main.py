@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.main import command_line
-from emrnas_jax.provenance import read_commands
+from emrnas_jax.runs.provenance import read_commands
 from emrnas_jax.training.retrain import load_trained
 
 ROOT = Path(__file__).parent.parent

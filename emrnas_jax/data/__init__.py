@@ -1,1 +1,1 @@
-"""Sources of images, folds by subject, and the batches made from them."""
+"""Data sets, folds by subject, and the batches made from them."""

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, Num, UInt8, UInt32
 
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
-from emrnas_jax.data.recognition import recognise
+from emrnas_jax.data.readers.recognition import recognise
+from emrnas_jax.data.readers.source import read_file, require_whole
 from emrnas_jax.data.records import (
     Recipe,
     Records,
@@ -26,7 +27,6 @@ from emrnas_jax.data.records import (
     hash_of,
     open_records,
 )
-from emrnas_jax.data.source import read_file, require_whole
 from emrnas_jax.errors import InputError
 from emrnas_jax.setting_types import section_of
 

@@ -7,13 +7,14 @@ training, validation and test never share a subject, and the folds are written d
 import json
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.files import write_json
+from emrnas_jax.machine.files import write_json
 
 
 class Fold(NamedTuple):
@@ -105,3 +106,30 @@ def read_folds(path: Path) -> list[Fold]:
     if not folds:
         raise InputError(f"{path}: found no folds; remove it to draw them anew")
     return folds
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """The config section `folds`.
+
+    Attributes:
+        count: folds of the cross-validation.
+        validation: fraction of the training subjects that is S_val.
+    """
+
+    count: int = 3
+    validation: float = 2 / 11
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        if self.count < 2:
+            raise InputError(f"folds.count: found {self.count}; at least 2 are needed")
+        if not 0 < self.validation < 1:
+            raise InputError(
+                f"folds.validation: found {self.validation}; use a fraction between "
+                "0 and 1"
+            )

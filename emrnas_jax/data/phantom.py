@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter
 
-from emrnas_jax.data.source import NamedImage, require_whole
+from emrnas_jax.data.readers.source import NamedImage, require_whole
 from emrnas_jax.errors import InputError
 
 MIDDLE = (0.0, 0.0)

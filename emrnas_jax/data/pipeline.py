@@ -17,9 +17,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Complex, Float, Int, Key, Num, UInt32
 
-from emrnas_jax import devices
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine import devices
 from emrnas_jax.mri.fourier import to_channels, to_complex
 from emrnas_jax.mri.sampling import Sampling, draw_mask, undersample, zero_filled
 from emrnas_jax.randomness import key_for

@@ -25,9 +25,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float32, Int32, UInt8
 
-from emrnas_jax.data.source import NamedImage
+from emrnas_jax.data.readers.source import NamedImage
 from emrnas_jax.errors import InputError
-from emrnas_jax.progress import counted
+from emrnas_jax.machine.progress import counted
 
 LOG = logging.getLogger("emrnas_jax")
 

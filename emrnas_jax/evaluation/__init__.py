@@ -1,1 +1,1 @@
-"""Metrics, the scoring of test frames, comparisons and benchmarks."""
+"""Metrics, their conventions, and the scoring of test frames."""

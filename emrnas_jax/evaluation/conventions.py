@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-PAPER = "paper"
+from emrnas_jax.runs.scores import PAPER
 
 Magnitudes = Float[Array, "batch height width"]
 OfImages = Float[Array, " batch"]

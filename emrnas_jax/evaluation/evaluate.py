@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -12,17 +13,18 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from emrnas_jax import devices, processes
 from emrnas_jax.data.dataset import Images, ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
+from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude, ssim
-from emrnas_jax.evaluation.score_files import Examples, Scores
 from emrnas_jax.evaluation.volumes import scores_of_volumes, volume_peaks
+from emrnas_jax.machine import devices, processes
+from emrnas_jax.machine.progress import counted
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.progress import counted
+from emrnas_jax.runs.scores import Examples, Scores
 
 READ_AHEAD = 2  # batches
 
@@ -217,3 +219,33 @@ def _read_ahead(
         lambda number: image_set.images(batches[number])
     )
     return iter(read.to_iter_dataset(options))
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The config section `evaluation`.
+
+    Attributes:
+        batch: frames reconstructed at once.
+        examples: test frames of each fold kept for the figures.
+        convention: of the scores, a key of `conventions.CONVENTIONS`.
+    """
+
+    batch: int = 8
+    examples: int = 3
+    convention: str = PAPER
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        for name in ("batch", "examples"):
+            if getattr(self, name) < 1:
+                raise InputError(f"evaluation.{name}: must be at least 1")
+        if self.convention not in CONVENTIONS:
+            raise InputError(
+                f"evaluation.convention: found {self.convention!r}; use "
+                f"{', '.join(CONVENTIONS)}"
+            )

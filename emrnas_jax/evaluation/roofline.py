@@ -22,13 +22,7 @@ import jax.numpy as jnp
 from flax.linen.module import InterceptorContext
 from jaxtyping import Array
 
-# What files say of a network's work per frame and of its device.
-ROOFLINE = (
-    "gflop_per_frame",
-    "mbytes_per_frame",
-    "gflops_ceiling",
-    "gbytes_per_second_ceiling",
-)
+from emrnas_jax.runs.results import ROOFLINE
 
 # Of a training step, in reconstructions: forward, gradient of maps, of kernels.
 TRAINING_PASSES = 3

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from emrnas_jax.data.dataset import Images, ImageSet
-from emrnas_jax.evaluation.score_files import ALL_SLICES, Scores
+from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 CHUNK = 256  # images looked at together
 

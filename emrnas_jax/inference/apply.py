@@ -27,15 +27,15 @@ from numpy.typing import ArrayLike
 
 from emrnas_jax.data.dataset import frame_ids
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
-from emrnas_jax.data.scans import Scan
-from emrnas_jax.devices import divisible
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
 from emrnas_jax.inference.arguments import check_arguments
+from emrnas_jax.inference.scan_files import Images, ReconstructedScan
+from emrnas_jax.inference.scans import Scan
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
+from emrnas_jax.machine.devices import divisible
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
-from emrnas_jax.reporting.scan_files import Images, ReconstructedScan
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -74,7 +74,7 @@ def reconstruct_kspace(
         scale: the intensity that is to be 1 for the network, which was trained on
             [0, 1]; None for the largest magnitude of the zero-filled images.
         batch: frames at once.
-        convention: a key of `data.kspace_conventions.CONVENTIONS`: `plain` unless
+        convention: key of `kspace_conventions.CONVENTIONS`; `plain` unless
             given, `centred` for fastMRI's, or `shifted`. What is given is doubted, but
             not refused, where the image looks wrapped round its border.
         norm: of the transform that `kspace` comes from, `ortho` unless given, or

@@ -1,6 +1,7 @@
 """K-space and masks that are given to a function, checked and converted.
 
-Files of k-space are tested in `data.kspace_files` and `data.scans`, by the same rules.
+Files of k-space are tested by the same rules in `data.readers.kspace_files` and
+`inference.scans`.
 """
 
 from typing import NamedTuple
@@ -9,28 +10,28 @@ import numpy as np
 from jaxtyping import Complex, Complex64
 from numpy.typing import ArrayLike
 
-from emrnas_jax.data.kspace_checks import (
+from emrnas_jax.data.readers.kspace_checks import (
     doubt_of_norm,
     doubt_of_scale,
     doubts_of_origin,
     require_order,
     require_single_precision,
 )
-from emrnas_jax.data.kspace_conventions import (
+from emrnas_jax.data.readers.kspace_conventions import (
     CONVENTIONS,
     NORMS,
     ORDERS,
     Storage,
     stated,
 )
-from emrnas_jax.data.scan_masks import (
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference.scan_masks import (
     Masks,
     line_masks,
     nonzero_mask,
     one_each,
     sized_masks,
 )
-from emrnas_jax.errors import InputError
 from emrnas_jax.mri.mask_checks import require_centre
 
 

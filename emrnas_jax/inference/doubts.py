@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Complex64
 
-from emrnas_jax.data.scans import Scan
+from emrnas_jax.inference.scans import Scan
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.mri.consistency import mirror
 

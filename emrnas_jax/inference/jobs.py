@@ -19,11 +19,8 @@ from typing import NamedTuple, TypeVar
 
 import jax
 
-from emrnas_jax import processes
-from emrnas_jax.data.scans import Scan, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
-from emrnas_jax.files import write_text
 from emrnas_jax.inference.apply import (
     Reconstructed,
     one_by_one,
@@ -32,16 +29,19 @@ from emrnas_jax.inference.apply import (
 from emrnas_jax.inference.doubts import doubts
 from emrnas_jax.inference.overlap import overlapped
 from emrnas_jax.inference.plan import Job, Settings, plan
-from emrnas_jax.inference.stopwatch import computing
-from emrnas_jax.inference.tally import Outcome, Tally
-from emrnas_jax.inference.trained import TrainedNetwork
-from emrnas_jax.reporting.scan_files import (
+from emrnas_jax.inference.scan_files import (
     ReconstructedScan,
     draw_preview,
     made_from,
     write_preview,
     write_scan,
 )
+from emrnas_jax.inference.scans import Scan, read_scan
+from emrnas_jax.inference.stopwatch import computing
+from emrnas_jax.inference.tally import Outcome, Tally
+from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.files import write_text
 
 WAITING = 4  # batches of frames that wait for more of their kind
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from emrnas_jax.data.scans import Reading, find_scans
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
+from emrnas_jax.inference.scans import Reading, find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
 
 

@@ -12,16 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from emrnas_jax.data.folds import read_folds
-from emrnas_jax.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import (
-    NetworkRecord,
-    complete_settings,
-    parameter_count,
-)
-from emrnas_jax.models.tv import MEASURED_ON, STRENGTH
+from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
+from emrnas_jax.models.networks import complete_settings, parameter_count
+from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training.fit_strength import FITTED
+from emrnas_jax.training.fit_total_variation import FITTED
 from emrnas_jax.training.retrain import load_trained, planned_steps
 
 LOG = logging.getLogger("emrnas_jax")
@@ -101,7 +98,7 @@ def load_model(
         fold: of a run, whose network to take; 1 unless given.
         network: of a run or fold, the name of the network; unless given, the first
             that was trained.
-        precision: a name in `models.precision.PRECISIONS`, in place of that in which
+        precision: a name in `kernels.precision.PRECISIONS`, in place of that in which
             it was trained; the weights are the same.
         images: of `tv`, "magnitude" (unless given) or "complex": what it returns, and
             as what complete complex images are read.

@@ -1,1 +1,1 @@
-"""The networks: convolution, cells, cascade (Figures 1 and 2 of the paper)."""
+"""The networks: cells, the cascade, and the networks that it is compared with."""

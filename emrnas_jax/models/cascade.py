@@ -10,8 +10,8 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Bool, Complex, Float
 
+from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.layers import Convolution
-from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.nas.gates import Gates
 
@@ -63,7 +63,7 @@ class Cascade(nn.Module):
             features and `train` to features.
         width: channels of the features.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `models.precision.PRECISIONS`, also that of the blocks.
+        precision: a name in `kernels.precision.PRECISIONS`, also that of the blocks.
         first_slope: of LeakyReLU after each component's first convolution; 1: none.
         last_slope: likewise after its last.
     """

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.convolution import Map
 from emrnas_jax.models.layers import Convolution, batch_norm, pointwise
 
 DILATIONS = (1, 2, 4)
@@ -33,7 +33,7 @@ def cddntdc(
             the 331 thousand parameters that EMR-NAS compares at.
         width: channels of the first map, and of those that each layer adds.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `models.precision.PRECISIONS`.
+        precision: a name in `kernels.precision.PRECISIONS`.
     """
     block = partial(DenseBlock, layers, width, precision)
     return Cascade((block,) * components, width, consistency, precision)

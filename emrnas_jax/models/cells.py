@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from emrnas_jax.devices import mean_over_devices
-from emrnas_jax.models.convolution import per_channel
+from emrnas_jax.kernels.convolution import per_channel
+from emrnas_jax.machine.devices import mean_over_devices
 from emrnas_jax.models.layers import batch_norm, uniform_kernel
 from emrnas_jax.models.operations import (
     Map,
@@ -24,7 +24,7 @@ from emrnas_jax.models.operations import (
     plain_operation,
     weight_shapes,
 )
-from emrnas_jax.models.rows import ROWS, initial_rows, pack, unpack
+from emrnas_jax.models.stacked_weights import ROWS, initial_rows, pack, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Operation
 
@@ -76,7 +76,7 @@ class MixedCell(nn.Module):
         width: channels of the maps.
         batch_norm: whether activations are followed by it.
         rows: operations whose weights are stored; with 1, the gates have one path and
-            the only row is that of its operation (see `models.rows`).
+            the only row is that of its operation (see `models.stacked_weights`).
         precision: of the convolutions; rows and gates stay float32.
     """
 

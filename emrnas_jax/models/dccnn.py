@@ -8,8 +8,8 @@ from functools import partial
 
 import flax.linen as nn
 
+from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.convolution import Map
 from emrnas_jax.models.layers import Convolution
 
 RELU = 0.0  # as a slope of LeakyReLU
@@ -30,7 +30,7 @@ def dccnn(
             330 thousand parameters that EMR-NAS compares at.
         width: channels of the feature maps.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `models.precision.PRECISIONS`.
+        precision: a name in `kernels.precision.PRECISIONS`.
     """
     block = partial(ConvolutionBlock, layers, width, precision)
     blocks = (block,) * components

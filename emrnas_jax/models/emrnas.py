@@ -15,7 +15,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.models.cascade import Cascade, Component
 from emrnas_jax.models.cells import FixedCell, MixedCell
 from emrnas_jax.models.operations import Map
-from emrnas_jax.models.rows import ROWS, unpack
+from emrnas_jax.models.stacked_weights import ROWS, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import (
     OPERATIONS,
@@ -112,7 +112,7 @@ class SearchNetwork(nn.Module):
     """The over-complete network: every operation in every cell, few of them running.
 
     `network.clone(rows=1)` is the same network with the weights of one path alone, as
-    `models.rows.take_active` gives them.
+    `models.stacked_weights.take_active` gives them.
     """
 
     components: int = 5

@@ -11,9 +11,9 @@ import jax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from emrnas_jax.devices import batch_axis
-from emrnas_jax.models.convolution import convolve
-from emrnas_jax.models.precision import PRECISIONS
+from emrnas_jax.kernels.convolution import convolve
+from emrnas_jax.kernels.precision import PRECISIONS
+from emrnas_jax.machine.devices import batch_axis
 
 
 def uniform_kernel(
@@ -31,7 +31,7 @@ class Convolution(nn.Module):
         features: output channels.
         dilation: of the kernel's taps, pixels.
         slope: of LeakyReLU; 0 is ReLU, 1 none.
-        precision: a name in `models.precision.PRECISIONS`.
+        precision: a name in `kernels.precision.PRECISIONS`.
     """
 
     features: int

@@ -1,29 +1,22 @@
 """The networks by name, and the record from which a trained one is built again."""
 
-import dataclasses
 import inspect
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import flax.linen as nn
 import jax
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.files import write_json
+from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.cddntdc import cddntdc
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
-from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.models.rdn import rdn
-from emrnas_jax.models.tv import tv
+from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
-from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.records import read_operations, with_newer
-from emrnas_jax.nas.space import SHARED, TABLE_1, Operation, architecture_named
+from emrnas_jax.nas.space import SHARED
 from emrnas_jax.setting_types import require_types, types_of
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -38,81 +31,6 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "cddntdc_matched": partial(cddntdc, layers=11),
     "tv": tv,
 }
-
-
-@dataclass(frozen=True)
-class NetworkRecord:
-    """All that a trained network is, except its weights.
-
-    Attributes:
-        name: its label in the run.
-        settings: arguments of its constructor.
-        sampling: arguments of `Sampling`, the masks it was trained for.
-        images: "magnitude" or "complex", the targets it was trained for.
-        shape: height and width of the training images, pixels.
-        seed: of the run.
-        kind: key of `NETWORKS`; its name unless given.
-        operations: those of its architecture, if it has one. Records of older versions
-            name them alone; then they are those of Table 1, or of now.
-    """
-
-    name: str
-    settings: dict
-    sampling: dict
-    images: str
-    shape: tuple[int, int]
-    seed: int
-    kind: str = ""
-    operations: tuple[Operation, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.kind:
-            object.__setattr__(self, "kind", self.name)
-        if not self.operations and "architecture" in self.settings:
-            text, known = self.settings["architecture"], with_newer(TABLE_1)
-            used = architecture_named(text, known).used
-            object.__setattr__(self, "operations", used)
-
-    def build(self) -> nn.Module:
-        """Return the network, of the operations that the record has."""
-        settings = dict(self.settings)
-        if self.operations:
-            text = settings["architecture"]
-            settings["architecture"] = architecture_named(text, self.operations)
-        return build_network(self.kind, settings, self.name)
-
-    def write(self, path: Path) -> None:
-        """Write the record as JSON."""
-        write_json(path, asdict(self))
-
-    @staticmethod
-    def read(path: Path) -> "NetworkRecord":
-        """Read a record.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
-        try:
-            fields = json.loads(path.read_text())
-            height, width = fields["shape"]
-            fields["shape"] = (int(height), int(width))
-            defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
-            fields["sampling"] = defaults | fields["sampling"]
-            own = fields.get("operations")
-            fields["operations"] = read_operations(own) if own else ()
-            record = NetworkRecord(**fields)
-            if record.sampling.get("kind") != "file":
-                # A file of masks may be elsewhere by now; not every use needs it.
-                Sampling(**record.sampling)
-            record.build()
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{path} is missing: this is no trained network; give the folder of a "
-                "run, or of one of its networks (RUN/fold_1/emrnas)"
-            ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: not a network's record ({error})") from error
-        return record
 
 
 def takes_architecture(kind: str, name: str = "") -> bool:

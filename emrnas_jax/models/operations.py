@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import jax
 from jaxtyping import Array
 
-from emrnas_jax.models.convolution import (
+from emrnas_jax.kernels.convolution import (
     Map,
     Reader,
     convolve,

@@ -9,8 +9,8 @@ from functools import partial
 
 import flax.linen as nn
 
+from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.convolution import Map
 from emrnas_jax.models.layers import Convolution
 
 SLOPE = 0.01  # of LeakyReLU, everywhere
@@ -34,7 +34,7 @@ def rdn(
         recursions: times that they run.
         width: channels of the feature maps.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `models.precision.PRECISIONS`.
+        precision: a name in `kernels.precision.PRECISIONS`.
     """
     block = partial(RecursiveBlock, layers, recursions, width, precision)
     blocks = (block,) * components

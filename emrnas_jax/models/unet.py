@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from emrnas_jax.models.convolution import Map, per_channel
+from emrnas_jax.kernels.convolution import Map, per_channel
+from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.layers import Convolution, pointwise
-from emrnas_jax.models.precision import PRECISIONS
 from emrnas_jax.mri.consistency import CONSISTENCY
 
 LEVELS = (1, 2, 4, 6)  # channels of each resolution, in widths
@@ -31,7 +31,7 @@ def unet(
     Args:
         width: channels at full resolution.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `models.precision.PRECISIONS`.
+        precision: a name in `kernels.precision.PRECISIONS`.
     """
     return UNet(width, consistency, precision)
 

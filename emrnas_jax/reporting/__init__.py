@@ -1,1 +1,1 @@
-"""Tables, figures and the report page, made from the files of a run."""
+"""The report of a run: its page, tables and figures."""

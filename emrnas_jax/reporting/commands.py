@@ -6,9 +6,9 @@ Times are UTC. A run that was begun before they were recorded has none.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from emrnas_jax.provenance import Command
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.run import Run
+from emrnas_jax.runs.provenance import Command
+from emrnas_jax.runs.run import Run
 
 
 def command_facts(run: Run) -> dict[str, str]:

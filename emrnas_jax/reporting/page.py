@@ -15,13 +15,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from emrnas_jax.files import write_bytes, write_text
+from emrnas_jax.machine.files import write_bytes, write_text
 from emrnas_jax.reporting import tables, words
-from emrnas_jax.reporting.figures import all_pictures
+from emrnas_jax.reporting.figures.all import all_pictures
+from emrnas_jax.reporting.figures.picture import DOTS_PER_INCH, Picture
+from emrnas_jax.reporting.figures.reconstructions import pictures_shown_first
 from emrnas_jax.reporting.markup import to_html
-from emrnas_jax.reporting.picture import DOTS_PER_INCH, Picture
-from emrnas_jax.reporting.reconstructions import pictures_shown_first
-from emrnas_jax.reporting.run import Run, read_run
+from emrnas_jax.runs.run import Run, read_run
 
 WIDE = 20  # letters of a fact that do not fit its column
 

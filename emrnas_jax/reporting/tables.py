@@ -9,11 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from emrnas_jax.reporting.ablations import ablation_table
-from emrnas_jax.reporting.architectures import architecture_table
 from emrnas_jax.reporting.commands import command_table
-from emrnas_jax.reporting.consistencies import consistency_table
-from emrnas_jax.reporting.cost import cost_table, devices, efficiency_table, seconds
 from emrnas_jax.reporting.markup import (
     LATEX_PREAMBLE,
     Cell,
@@ -28,9 +24,18 @@ from emrnas_jax.reporting.names import (
     number,
     percent,
 )
-from emrnas_jax.reporting.pairs import comparison_tables
-from emrnas_jax.reporting.results import metrics_sentence
-from emrnas_jax.reporting.run import Run
+from emrnas_jax.reporting.studies.ablations import ablation_table
+from emrnas_jax.reporting.studies.architectures import architecture_table
+from emrnas_jax.reporting.studies.consistencies import consistency_table
+from emrnas_jax.reporting.studies.cost import (
+    cost_table,
+    devices,
+    efficiency_table,
+    seconds,
+)
+from emrnas_jax.reporting.studies.pairs import comparison_tables
+from emrnas_jax.runs.results import metrics_sentence
+from emrnas_jax.runs.run import Run
 
 
 def all_tables(run: Run) -> list[Table]:

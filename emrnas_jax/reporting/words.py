@@ -3,7 +3,6 @@
 from typing import Any
 
 from emrnas_jax.reporting.commands import command_facts
-from emrnas_jax.reporting.cost import devices
 from emrnas_jax.reporting.names import (
     counted,
     display_name,
@@ -11,14 +10,15 @@ from emrnas_jax.reporting.names import (
     percent,
     signed,
 )
-from emrnas_jax.reporting.pairs import (
+from emrnas_jax.reporting.studies.cost import devices
+from emrnas_jax.reporting.studies.pairs import (
     BASELINE,
     SEARCHED,
     best_other,
     difference,
     main_network,
 )
-from emrnas_jax.reporting.run import Run
+from emrnas_jax.runs.run import Run
 
 _MASKS = {
     "cartesian": (

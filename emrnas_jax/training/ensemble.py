@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import ensemble
-from emrnas_jax.nas.records import read_architecture, refuse_mixed_operations
 from emrnas_jax.nas.space import Architecture, Operation
-from emrnas_jax.training.candidates import CANDIDATES, certain
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.operations import refuse_mixed_operations
+from emrnas_jax.training.random_search import CANDIDATES, certain
 from emrnas_jax.training.settings import SearchSettings
 
 
@@ -67,7 +68,7 @@ def common_candidate(
         InputError: the folds have no candidate in common.
     """
     folds = [
-        {row["architecture"]: row["validation_loss"] for row in runlog.read(path)}
+        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(path)}
         for path in (folder / CANDIDATES for folder in folders)
     ]
     common = [text for text in folds[0] if all(text in losses for losses in folds)]

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from statistics import median
 
-from emrnas_jax.progress import Clock, Pace, duration, say_without_bars
+from emrnas_jax.machine.progress import Clock, Pace, duration, say_without_bars
 
 RECENT = 20  # dispatches whose median speed tells the time that is left
 

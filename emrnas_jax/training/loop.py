@@ -19,11 +19,11 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from emrnas_jax import processes
-from emrnas_jax.checkpoints import Checkpoints
-from emrnas_jax.devices import put
 from emrnas_jax.errors import InputError
-from emrnas_jax.runlog import RunLog
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import put
+from emrnas_jax.runs.checkpoints import Checkpoints
+from emrnas_jax.runs.metrics_log import RunLog
 from emrnas_jax.training.epoch_lines import EpochLines
 from emrnas_jax.training.settings import require_rates
 

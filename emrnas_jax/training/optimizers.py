@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from emrnas_jax.models.rows import is_rows, put_rows, take_rows
+from emrnas_jax.models.stacked_weights import is_rows, put_rows, take_rows
 
 
 def adam_with_l2(
@@ -46,7 +46,7 @@ def search_weight_optimizer(
     """Adam for the weights of a search network, moments and counts per operation.
 
     `init` takes all weights; `update` takes gradients and weights of the active path
-    (`models.rows.take_active`) and its `choices`, `[component, cell]`.
+    (`models.stacked_weights.take_active`) and its `choices`, `[component, cell]`.
     """
     adam = adam_with_l2(decay, momentum)
     return optax.partition(

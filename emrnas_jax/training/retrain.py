@@ -4,15 +4,17 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from emrnas_jax.checkpoints import restore_latest
 from emrnas_jax.data.pipeline import (
+    Batch,
     Chunk,
     RandomKey,
     Resident,
@@ -22,20 +24,94 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
-from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.errors import InputError
-from emrnas_jax.files import write_json
-from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.machine.devices import (
+    SHARED,
+    mean_over_devices,
+    mesh_for,
+    on_every_device,
+    replicate,
+)
+from emrnas_jax.machine.files import write_json
+from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.mri.consistency import magnitude
+from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
+from emrnas_jax.runs.checkpoints import restore_latest
 from emrnas_jax.training.loop import LoopSettings, Training, run
-from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.loss import jit, squared_error
+from emrnas_jax.training.optimizers import adam_with_l2, cosine, descend
 from emrnas_jax.training.settings import RetrainSettings
-from emrnas_jax.training.steps import TrainState, jit, train_step
+
+PLAN = "training.json"  # how many steps the training has
+
+
+class TrainState(NamedTuple):
+    """Everything the training of a fixed network changes.
+
+    Attributes:
+        weights: parameters.
+        statistics: running statistics of batch norm; empty for networks without.
+        optimizer: the optimizer's state.
+        step: steps done.
+        train_loss: sum over this epoch's steps.
+        train_psnr_db: sum over this epoch's steps of the batch's mean PSNR.
+    """
+
+    weights: PyTree
+    statistics: PyTree
+    optimizer: PyTree
+    step: Int[Array, ""]
+    train_loss: Float[Array, ""]
+    train_psnr_db: Float[Array, ""]
+
 
 Dispatch = Callable[..., TrainState]
 
-PLAN = "training.json"  # how many steps the training has
+
+def train_step(
+    network: nn.Module,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    batch: Batch,
+    rate: Float[Array, ""],
+) -> TrainState:
+    """Move the weights of a fixed network."""
+
+    def loss_of(weights: PyTree) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
+        image, changed = network.apply(
+            {"params": weights, "batch_stats": state.statistics},
+            *batch[:3],
+            train=True,
+            mutable=["batch_stats"],
+        )
+        statistics = changed.get("batch_stats", state.statistics)
+        return squared_error(image, batch.target), (image, statistics)
+
+    gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+    (loss, (image, statistics)), gradients = gradient_of(state.weights)
+    psnr = _mean_psnr_db(image, batch.target)
+    loss, gradients, psnr = mean_over_devices((loss, gradients, psnr))
+    direction, opt_state = optimizer.update(gradients, state.optimizer, state.weights)
+    return TrainState(
+        descend(state.weights, direction, rate),
+        statistics,
+        opt_state,
+        state.step + 1,
+        state.train_loss + loss,
+        state.train_psnr_db + psnr,
+    )
+
+
+def _mean_psnr_db(
+    image: Float[Array, "batch height width 2"],
+    target: Float[Array, "batch height width 2"],
+) -> Float[Array, ""]:
+    """PSNR of the magnitudes, data range 1; only for the curve of a training."""
+    error = magnitude(to_complex(image)) - magnitude(to_complex(target))
+    mse = jnp.mean(error**2, (1, 2))
+    return jnp.mean(-10 * jnp.log10(jnp.maximum(mse, 1e-12)))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,7 +1,6 @@
 """Algorithm 1: warm up the weights, then alternate steps of weights and of alphas."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from emrnas_jax.data.pipeline import (
     Chunk,
@@ -24,14 +22,19 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
-from emrnas_jax.devices import SHARED, mesh_for, on_every_device, replicate
+from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device, replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import GATE_RULES, fixed_gates
-from emrnas_jax.nas.records import write_architecture
+from emrnas_jax.nas.gates import GATE_RULES
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.candidates import (
+from emrnas_jax.runs.architecture import write_architecture
+from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
+from emrnas_jax.training.loss import jit
+from emrnas_jax.training.optimizers import (
+    cosine,
+)
+from emrnas_jax.training.random_search import (
     Validate,
     best_candidate,
     certain,
@@ -39,15 +42,16 @@ from emrnas_jax.training.candidates import (
     make_validate,
     validation_loss,
 )
-from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
-from emrnas_jax.training.optimizers import (
-    adam_with_l2,
-    cosine,
-    search_weight_optimizer,
+from emrnas_jax.training.search_state import (
+    SearchState,
+    identity,
+    initial_state,
+    log_row,
+    optimizers,
+    probabilities,
 )
-from emrnas_jax.training.search_log import log_row, probabilities
+from emrnas_jax.training.search_steps import architecture_step, weight_step
 from emrnas_jax.training.settings import SearchSettings, require_paths
-from emrnas_jax.training.steps import SearchState, architecture_step, jit, weight_step
 
 Dispatch = Callable[..., SearchState]
 
@@ -58,50 +62,6 @@ class Dispatches(NamedTuple):
     warm_up: Dispatch
     search: Dispatch
     validate: Validate
-
-
-def initial_state(
-    network: SearchNetwork, settings: SearchSettings, key: RandomKey
-) -> SearchState:
-    """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
-    rows = network.choosing_rows
-    alphas = jnp.zeros((len(set(rows)), len(OPERATIONS)))
-    weights = _initial_weights(network, key)
-    weight_tx, alpha_tx = _optimizers(settings)
-    return SearchState(
-        weights=weights,
-        weight_optimizer=jax.jit(weight_tx.init)(weights),
-        alphas=alphas,
-        alpha_optimizer=alpha_tx.init(alphas),
-        # Of the types that a step returns: a weak type would compile it twice.
-        step=jnp.zeros((), jnp.int32),
-        train_loss=jnp.zeros(()),
-        validation_loss=jnp.zeros(()),
-        path_counts=jnp.zeros((len(rows), len(OPERATIONS)), jnp.int32),
-    )
-
-
-@partial(jax.jit, static_argnums=0)
-def _initial_weights(network: SearchNetwork, key: RandomKey) -> PyTree:
-    # The parameters do not depend on the size of the image.
-    image = jnp.zeros((1, 8, 8, 2))
-    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
-    cells = network.components * network.cells_per_block
-    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
-    return network.init(key, image, kspace, mask, gates)["params"]
-
-
-def _optimizers(
-    settings: SearchSettings,
-) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
-    return (
-        search_weight_optimizer(settings.weight_decay, settings.momentum),
-        adam_with_l2(
-            settings.alpha_weight_decay,
-            settings.alpha_momentum,
-            settings.alpha_epsilon,
-        ),
-    )
 
 
 def make_dispatches(
@@ -122,7 +82,7 @@ def make_dispatches(
     """
     require_paths(settings, len(OPERATIONS))
     mesh = mesh_for(settings.batch) if mesh is None else mesh
-    weight_tx, alpha_tx = _optimizers(settings)
+    weight_tx, alpha_tx = optimizers(settings)
     rows = jnp.array(network.choosing_rows)
     rule = settings.gate_rule
 
@@ -265,18 +225,3 @@ def search_fold(
         )
     write_architecture(folder / "architecture.json", architecture, p)
     return architecture, p
-
-
-def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
-    """Return what a checkpoint must be of to belong to this search."""
-    return {
-        "kind": "search",
-        **{k: v for k, v in asdict(settings).items() if k != "folds_in_parallel"},
-        "components": network.components,
-        "cells_per_block": network.cells_per_block,
-        "width": network.width,
-        "consistency": network.consistency,
-        "batch_norm": network.batch_norm,
-        "residual": network.residual,
-        "shared": network.shared,
-    }

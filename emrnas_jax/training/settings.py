@@ -26,7 +26,7 @@ class SearchSettings:
             are 1e-8 to 1e-6, but 1e-12 gave the same p: what holds p near uniform is
             the decay, which exceeds the mean gradient (1e-8) where |α| is above 0.01.
         gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter,
-            "uniform" is random search with shared weights: see `training.candidates`.
+            "uniform" is random search with shared weights: `training.random_search`.
         folds_in_parallel: search the folds side by side, each on devices of its own;
             changes no result.
     """

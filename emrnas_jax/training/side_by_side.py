@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import jax
 from jax.sharding import Mesh
 
-from emrnas_jax.devices import mesh_for
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.training.loop import TerminationRequest
 
 Task = Callable[[TerminationRequest], object]

@@ -10,11 +10,10 @@ from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words
-from emrnas_jax.evaluation.evaluate import evaluate, score
-from emrnas_jax.evaluation.score_files import ALL_SLICES, Scores
+from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate, score
 from emrnas_jax.evaluation.volumes import scores_of_volumes
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.sections import EvaluationSettings
+from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 SAMPLING = Sampling(rate=0.3)
 KEY = fixed_mask_key(4)

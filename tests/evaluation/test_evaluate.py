@@ -10,13 +10,13 @@ from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import evaluate, padded_batches
-from emrnas_jax.evaluation.score_files import (
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.runs.scores import (
     Scores,
     read_scores,
     write_examples,
     write_scores,
 )
-from emrnas_jax.mri.sampling import Sampling
 
 SAMPLING = Sampling(rate=0.3)
 INDICES = np.array([1, 2, 3, 5, 6, 7, 9])

@@ -2,7 +2,6 @@ import flax.linen as nn
 import pytest
 
 from emrnas_jax.evaluation.roofline import (
-    ROOFLINE,
     Ceilings,
     Work,
     forward_work,
@@ -13,6 +12,7 @@ from emrnas_jax.evaluation.roofline import (
 from emrnas_jax.models.emrnas import fixed_network
 from emrnas_jax.models.networks import build_network
 from emrnas_jax.nas.space import PRESETS
+from emrnas_jax.runs.results import ROOFLINE
 
 CARDIAC = fixed_network(PRESETS["cardiac"])
 

@@ -6,11 +6,11 @@ import pytest
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key
-from emrnas_jax.data.scans import Reading, Scan, read_scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import evaluate
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans
+from emrnas_jax.inference.scans import Reading, Scan, read_scan
 
 BATCH = 2  # in all tests, so that few programs are compiled
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from emrnas_jax.data.scans import Scan
 from emrnas_jax.inference import load_model
 from emrnas_jax.inference.doubts import doubts, phase_fraction
+from emrnas_jax.inference.scans import Scan
 
 
 @pytest.fixture(scope="module")

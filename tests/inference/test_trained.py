@@ -7,7 +7,7 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model
-from emrnas_jax.models.tv import STRENGTH
+from emrnas_jax.models.total_variation import STRENGTH
 
 
 def test_a_network_is_found_from_every_folder_around_it(make_model):

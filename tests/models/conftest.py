@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.pipeline import make_batch
-from emrnas_jax.models.rows import ROWS, unpack
+from emrnas_jax.models.stacked_weights import ROWS, unpack
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, sources

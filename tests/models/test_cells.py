@@ -11,7 +11,7 @@ from emrnas_jax.models.cells import (
     uniform_kernel,
 )
 from emrnas_jax.models.operations import make_operation, plain_operation
-from emrnas_jax.models.rows import ROWS, pack, row_length, unpack
+from emrnas_jax.models.stacked_weights import ROWS, pack, row_length, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS
 

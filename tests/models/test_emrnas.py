@@ -13,7 +13,7 @@ from emrnas_jax.models.emrnas import (
     fixed_network,
 )
 from emrnas_jax.models.networks import parameter_count
-from emrnas_jax.models.rows import ROWS
+from emrnas_jax.models.stacked_weights import ROWS
 from emrnas_jax.nas.gates import GATES, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
 

@@ -8,12 +8,8 @@ import jax
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import (
-    NetworkRecord,
-    build_network,
-    complete_settings,
-    parameter_count,
-)
+from emrnas_jax.models.networks import build_network, complete_settings, parameter_count
+from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import TABLE_1
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emrnas_jax.kernels.convolution import convolve
 from emrnas_jax.models.cells import MixedCell
-from emrnas_jax.models.convolution import convolve
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import Architecture

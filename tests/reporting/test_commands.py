@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from emrnas_jax.provenance import Command
 from emrnas_jax.reporting.commands import command_facts, command_table, duration
 from emrnas_jax.reporting.markup import to_html, to_latex
-from emrnas_jax.reporting.run import read_run
 from emrnas_jax.reporting.words import facts
+from emrnas_jax.runs.provenance import Command
+from emrnas_jax.runs.run import read_run
 
 SEARCH = Command(
     command="python -m emrnas_jax.main --stage=search",

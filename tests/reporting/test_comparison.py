@@ -11,17 +11,18 @@ import pytest
 from matplotlib.text import Text
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.reporting import ablations, architectures, names, pairs, tables
-from emrnas_jax.reporting.consistencies import consistency_table
-from emrnas_jax.reporting.cost import efficiency_table
-from emrnas_jax.reporting.page import write_report
-from emrnas_jax.reporting.reconstructions import (
+from emrnas_jax.reporting import names, tables
+from emrnas_jax.reporting.figures.reconstructions import (
     Panel,
     draw_reconstructions,
     pictures_shown_first,
 )
-from emrnas_jax.reporting.run import read_run
-from emrnas_jax.reporting.zoom import Window, find_window, window_for
+from emrnas_jax.reporting.figures.zoom import Window, find_window, window_for
+from emrnas_jax.reporting.page import write_report
+from emrnas_jax.reporting.studies import ablations, architectures, pairs
+from emrnas_jax.reporting.studies.consistencies import consistency_table
+from emrnas_jax.reporting.studies.cost import efficiency_table
+from emrnas_jax.runs.run import read_run
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emrnas_jax.reporting import pairs, tables, words
-from emrnas_jax.reporting.cost import cost_table
+from emrnas_jax.reporting import tables, words
 from emrnas_jax.reporting.markup import (
     Cell,
     Table,
@@ -16,7 +15,9 @@ from emrnas_jax.reporting.markup import (
     to_markdown,
     to_text,
 )
-from emrnas_jax.reporting.run import read_run
+from emrnas_jax.reporting.studies import pairs
+from emrnas_jax.reporting.studies.cost import cost_table
+from emrnas_jax.runs.run import read_run
 
 
 def edit_results(run, change):

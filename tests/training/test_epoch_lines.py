@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from emrnas_jax.progress import SECONDS_BETWEEN_LINES
+from emrnas_jax.machine.progress import SECONDS_BETWEEN_LINES
 from emrnas_jax.training.epoch_lines import EpochLines
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from emrnas_jax import processes, runlog
-from emrnas_jax.checkpoints import Checkpoints
-from emrnas_jax.devices import mesh_for, replicate
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import mesh_for, replicate
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.loop import (
     DivergedError,
     LoopSettings,
@@ -90,7 +91,7 @@ def stop_at(step, error=Stop):
 
 
 def log_of(training):
-    rows = runlog.read(training.folder / "metrics.jsonl")
+    rows = metrics_log.read(training.folder / "metrics.jsonl")
     assert all(row.pop("seconds") >= 0 for row in rows)
     return rows
 

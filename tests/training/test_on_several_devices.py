@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.pipeline import frame_specs, frames_of_step, make_batch
-from emrnas_jax.devices import (
+from emrnas_jax.machine.devices import (
     DIVIDED,
     SHARED,
     mean_over_devices,
@@ -16,11 +16,11 @@ from emrnas_jax.devices import (
 )
 from emrnas_jax.models.cells import batch_statistics_norm
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
-from emrnas_jax.models.rows import ROWS
+from emrnas_jax.models.stacked_weights import ROWS
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training import retrain, search
 from emrnas_jax.training.optimizers import adam_with_l2
-from emrnas_jax.training.steps import train_step
+from emrnas_jax.training.retrain import train_step
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
 SETTINGS = search.SearchSettings(

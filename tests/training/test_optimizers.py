@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from emrnas_jax.models.rows import ROWS, put_active, take_active
+from emrnas_jax.models.stacked_weights import ROWS, put_active, take_active
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,

@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import NetworkRecord
+from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.runs import metrics_log
 from emrnas_jax.training.loop import LoopSettings
+from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.retrain import (
     RetrainSettings,
     initial_state,
@@ -18,7 +19,6 @@ from emrnas_jax.training.retrain import (
     make_dispatch,
     retrain_fold,
 )
-from emrnas_jax.training.steps import squared_error
 
 SETTINGS = RetrainSettings(epochs=12, batch=2, learning_rate=1e-2)
 LOOP = LoopSettings(steps_per_dispatch=4, checkpoint_seconds=0.0)
@@ -92,7 +92,7 @@ def trained(retrain, tmp_path_factory):
 
 
 def rows_of(folder):
-    rows = runlog.read(folder / "metrics.jsonl")
+    rows = metrics_log.read(folder / "metrics.jsonl")
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 

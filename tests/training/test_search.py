@@ -7,17 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emrnas_jax import runlog
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.nas.records import read_architecture
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.loop import LoopSettings
-from emrnas_jax.training.search import (
-    SearchSettings,
-    initial_state,
-    make_dispatches,
-    search_fold,
-)
+from emrnas_jax.training.search import SearchSettings, make_dispatches, search_fold
+from emrnas_jax.training.search_state import initial_state
 
 NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)
 SETTINGS = SearchSettings(
@@ -64,7 +60,7 @@ def searched(search, tmp_path_factory):
 
 
 def rows_of(folder):
-    rows = runlog.read(folder / "metrics.jsonl")
+    rows = metrics_log.read(folder / "metrics.jsonl")
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from emrnas_jax import runlog
-from emrnas_jax.checkpoints import Checkpoints
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training import search
 from emrnas_jax.training.loop import DivergedError, LoopSettings
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
@@ -118,7 +118,7 @@ def test_folds_side_by_side_find_what_they_find_in_turn(search_of, tmp_path):
     for k in (0, 1):
         search_of(tmp_path / f"turn_{k}", k, meshes[0])
         rows = [
-            runlog.read(tmp_path / f"{name}_{k}" / "metrics.jsonl")
+            metrics_log.read(tmp_path / f"{name}_{k}" / "metrics.jsonl")
             for name in ("both", "turn")
         ]
         for found, expected in zip(*rows, strict=True):

@@ -12,17 +12,16 @@ import pytest
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.models.operations import weight_shapes
-from emrnas_jax.models.rows import ROWS, is_rows, unpack
+from emrnas_jax.models.stacked_weights import ROWS, is_rows, unpack
 from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain, search
+from emrnas_jax.training.loss import jit, squared_error
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
-from emrnas_jax.training.steps import (
+from emrnas_jax.training.retrain import train_step
+from emrnas_jax.training.search_steps import (
     architecture_step,
-    jit,
     keep_other_probabilities,
-    squared_error,
-    train_step,
     weight_step,
 )
 

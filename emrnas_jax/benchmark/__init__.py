@@ -1,0 +1,1 @@
+"""Measure speed and memory of the compiled programs, beside those of PyTorch."""

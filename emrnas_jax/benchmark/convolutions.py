@@ -1,0 +1,103 @@
+"""The 3x3 convolution alone: every form it is written in, per dilation.
+
+Seven of the eight operations of Table 1 are dilated, so which form a platform runs is
+decided by these figures.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from emrnas_jax.benchmark.comparison import require_equal
+from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.benchmark.rows import Row
+from emrnas_jax.kernels import xla
+from emrnas_jax.kernels.convolution import convolve
+
+DILATIONS = (1, 2, 4)
+
+
+def as_in_networks(x: Array, kernel: Array, dilation: int, precision: str) -> Array:
+    """Convolve as the networks here do on this platform."""
+    bias = jnp.zeros(kernel.shape[-1])
+    return convolve((x,), kernel, bias, dilation, precision=precision)
+
+
+# (map, kernel, dilation, precision) -> map.
+FORMS: dict[str, Callable[[Array, Array, int, str], Array]] = {
+    "as in networks": as_in_networks
+} | {name: form.convolution for name, form in xla.FORMS.items()}
+
+
+def convolution_row(
+    form: str, case: Case, dilation: int, repeats: int, against_torch: bool
+) -> Row:
+    """Measure one form: forward, and forward with both gradients.
+
+    Args:
+        form: a key of `FORMS`.
+        case: batch, size and width of the maps, and the precision.
+        dilation: of the kernel.
+        repeats: medians of so many.
+        against_torch: whether PyTorch's convolution is timed in turn.
+    """
+    dtype = jnp.bfloat16 if case.precision == "bf16" else jnp.float32
+    keys = jax.random.split(jax.random.key(0))
+    shape = (case.batch, case.size, case.size, case.width)
+    x = jax.random.normal(keys[0], shape, dtype)
+    kernel = jax.random.normal(keys[1], (3, 3, case.width, case.width))
+    forward, both = _programs(form, case.precision, x, kernel, dilation)
+    runs = [forward.run, both.run]
+    if against_torch:
+        from emrnas_jax.benchmark.pytorch import convolution as torch_convolution
+
+        theirs = torch_convolution.runs(x, kernel, dilation, case.precision)
+        found = theirs[0]().permute(0, 2, 3, 1).float().cpu().numpy()
+        expected = np.asarray(forward.run(), np.float32)
+        # Relative to the largest: these maps are not intensities.
+        require_equal(
+            float(np.abs(found - expected).max() / np.abs(expected).max()),
+            case.precision,
+            "eager",
+        )
+        runs += theirs
+    times = median_ms(runs, repeats)
+    row: Row = {
+        "command": "convolution",
+        "form": form,
+        "dilation": dilation,
+        "size": case.size,
+        "batch": case.batch,
+        "width": case.width,
+        "precision": case.precision,
+        "step_ms": times[0],
+        "gradient_ms": times[1],
+    }
+    if against_torch:
+        row |= {
+            "torch_ms": times[2],
+            "torch_gradient_ms": times[3],
+            "torch_variant": "eager",
+            "torch_ratio": times[0] / times[2],
+            "torch_gradient_ratio": times[1] / times[3],
+        }
+    return row
+
+
+def _programs(
+    form: str, precision: str, x: Array, kernel: Array, dilation: int
+) -> tuple[Program, Program]:
+    convolution = FORMS[form]
+
+    def total(x: Array, kernel: Array) -> Array:
+        y = convolution(x, kernel, dilation, precision)
+        return (y * y).sum(dtype=jnp.float32)
+
+    return (
+        compiled(lambda x, k: convolution(x, k, dilation, precision), x, kernel),
+        compiled(jax.grad(total, argnums=(0, 1)), x, kernel),
+    )

@@ -1,0 +1,47 @@
+"""The memory table: a search's steps beside the training of one fixed network.
+
+The paper's promise is the memory of a single model; two and eight paths per cell are
+ProxylessNAS's and DARTS's ways, for comparison. A candidate of random search costs a
+forward pass for each batch of S_val.
+"""
+
+import dataclasses
+
+from emrnas_jax.benchmark import jax_steps
+from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.programs import median_ms
+from emrnas_jax.benchmark.rows import Row, figures
+from emrnas_jax.nas.gates import GATES
+from emrnas_jax.nas.space import OPERATIONS
+
+
+def memory_rows(case: Case, repeats: int) -> list[Row]:
+    """Measure time and temporary memory of every step of a search, in turn."""
+    programs = {
+        "fixed network, training": jax_steps.training_step(case),
+        "search, weights, 1 path": jax_steps.search_weight_step(case),
+    }
+    for paths in GATES:
+        name = "1 path" if paths == 1 else f"{paths} paths"
+        name += " (mixture)" if paths == len(OPERATIONS) else ""
+        programs[f"search, alphas, {name}"] = jax_steps.search_alpha_step(
+            dataclasses.replace(case, paths=paths)
+        )
+    programs["search, a candidate's pass"] = jax_steps.candidate_pass(case)
+    times = median_ms([program.run for program in programs.values()], repeats)
+    fixed = programs["fixed network, training"]
+    return [
+        {
+            # Work is counted as a training's, but of a pass without gradients.
+            **figures(
+                "reconstruct" if "candidate" in name else "train-step",
+                case,
+                program,
+                step_ms,
+            ),
+            "program": name,
+            "time_ratio": step_ms / times[0],
+            "memory_ratio": program.temporary_mib / fixed.temporary_mib,
+        }
+        for (name, program), step_ms in zip(programs.items(), times, strict=True)
+    ]

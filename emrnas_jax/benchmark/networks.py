@@ -1,0 +1,92 @@
+"""What every network costs: reconstruction and training step, all timed in one run."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from emrnas_jax.benchmark.jax_steps import RATE, phantom_batch
+from emrnas_jax.benchmark.programs import (
+    Program,
+    compiled,
+    compiled_step,
+    median_ms,
+)
+from emrnas_jax.benchmark.rows import Row
+from emrnas_jax.models.networks import (
+    NETWORKS,
+    build_network,
+    parameter_count,
+    takes_architecture,
+)
+from emrnas_jax.training import retrain
+from emrnas_jax.training.fit_total_variation import is_fitted
+from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.retrain import TrainState, train_step
+from emrnas_jax.training.settings import RetrainSettings
+
+
+def system_rows(size: int, batch: int, repeats: int) -> list[Row]:
+    """Measure every network of `NETWORKS` with its default settings.
+
+    Args:
+        size: pixels a side.
+        batch: frames at once.
+        repeats: medians of so many; every one runs all networks in turn.
+    """
+    rows: list[Row] = []
+    timed: list[tuple[Row, str, Program]] = []
+    for kind in NETWORKS:
+        state, reconstruction, training = _programs(kind, size, batch)
+        row = {
+            "label": kind,
+            "size": size,
+            "batch": batch,
+            "parameters": parameter_count(state.weights),
+            "temporary_mib": reconstruction.temporary_mib,
+            "device": jax.devices()[0].device_kind,
+            "jax": jax.__version__,
+        }
+        rows.append(row)
+        timed.append((row, "step_ms", reconstruction))
+        if training is not None:
+            row["training_temporary_mib"] = training.temporary_mib
+            timed.append((row, "train_ms", training))
+    times = median_ms([program.run for _, _, program in timed], repeats)
+    for (row, figure, _), value in zip(timed, times, strict=True):
+        row[figure] = value
+    return rows
+
+
+def _programs(
+    kind: str, size: int, batch: int
+) -> tuple[TrainState, Program, Program | None]:
+    """Return a state, and the programs; there is no training where one is fitted."""
+    given = {"architecture": "cardiac"} if takes_architecture(kind) else {}
+    network, settings = build_network(kind, given), RetrainSettings(batch=batch)
+    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+    random = np.random.default_rng(0)
+
+    def draw(leaf: jax.ShapeDtypeStruct) -> Array:
+        bound = 1 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim > 1 else 0.01
+        return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
+
+    shapes = jax.eval_shape(
+        lambda: retrain.initial_state(network, settings, jax.random.key(0))
+    )
+    state = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+    state = state._replace(weights=jax.tree.map(draw, shapes.weights))
+    data = phantom_batch(size, batch)
+    variables = {"params": state.weights, "batch_stats": state.statistics}
+    reconstruction = compiled(lambda v, b: network.apply(v, *b[:3]), variables, data)
+    if is_fitted(network):
+        return state, reconstruction, None
+    training = compiled_step(
+        lambda s, b, r: train_step(network, optimizer, s, b, r),
+        state,
+        data,
+        jnp.array(RATE),
+    )
+    return state, reconstruction, training

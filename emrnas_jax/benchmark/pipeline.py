@@ -1,0 +1,150 @@
+"""What data, masks and under-sampling cost a training: against a constant batch.
+
+The retraining's own dispatch runs in turn with the same steps on one batch that was
+prepared before. Frames are phantoms, once resident on the device, once streamed.
+"""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from emrnas_jax.benchmark import jax_steps
+from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.benchmark.rows import Row, figures
+from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
+from emrnas_jax.data.pipeline import (
+    Batch,
+    Split,
+    frames_of_step,
+    make_batch,
+    training_mask_key,
+)
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.training import retrain
+from emrnas_jax.training.loss import jit
+from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.retrain import TrainState, train_step
+from emrnas_jax.training.settings import RetrainSettings
+
+SEED = 0
+SUBJECTS = 8
+
+
+def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row]:
+    """Measure a training step with each form of the data, and the data's part alone.
+
+    Args:
+        case: what is trained.
+        frames: of the data set.
+        steps: per dispatch.
+        repeats: medians of so many.
+    """
+    settings = RetrainSettings(batch=case.batch)
+    network = jax_steps.network_of(case)
+    dispatch = retrain.make_dispatch(network, settings, Sampling(), SEED)
+    with tempfile.TemporaryDirectory() as cache:
+        images = _phantoms(case.size, frames, cache)
+        resident = _split(images, case.batch, steps, 4096.0)
+        streamed = _split(images, case.batch, steps, 0.0)
+        count = jnp.array(resident.steps_per_epoch)
+        prepare = _preparation(resident, case.batch)
+        batch = prepare.run()
+        runs = {
+            "constant batch": _constant_run(case, batch, steps, count),
+            "frames on the device": _data_run(case, dispatch, resident, steps, count),
+            "frames streamed": _data_run(case, dispatch, streamed, steps, count),
+        }
+        *times, prepare_ms = median_ms([*runs.values(), prepare.run], repeats)
+    rows = []
+    for name, milliseconds in zip(runs, times, strict=True):
+        row = figures("train-step", case, prepare, milliseconds / steps)
+        # These two are of the preparation, not of the dispatch.
+        row = {k: v for k, v in row.items() if k not in ("compile_s", "temporary_mib")}
+        percent = 100 * (milliseconds / times[0] - 1)
+        alone = 100 * prepare_ms * steps / times[0]
+        rows.append(
+            row
+            | {"program": name, "percent": percent, "prepare_ms": prepare_ms}
+            | {"prepare_percent": alone, "frames": frames}
+            | {"note": f"{percent:+.1f} % (its preparation alone: {alone:.1f} %)"}
+        )
+    rows[0]["note"] = "the reference"
+    return rows
+
+
+def _phantoms(size: int, frames: int, cache: str) -> ImageSet:
+    each = -(-frames // SUBJECTS)
+    phantom = {"subjects": SUBJECTS, "slices": 1, "frames": each, "size": size}
+    settings = DataSettings(
+        path="phantom", cache=cache, height=size, width=size, phantom=phantom
+    )
+    return open_dataset(settings)
+
+
+def _split(images: ImageSet, batch: int, steps: int, device_mib: float) -> Split:
+    indices = np.arange(len(images))
+    return Split(images, indices, batch, jax.random.key(SEED), steps, device_mib)
+
+
+def _preparation(split: Split, batch: int) -> Program:
+    count = jnp.array(split.steps_per_epoch)
+
+    def prepare(frames: Any, step: Int[Array, ""]) -> Batch:
+        images, ids = frames_of_step(frames, step, count, batch)
+        key = training_mask_key(SEED, step // count)
+        return make_batch(images, ids, key, Sampling())
+
+    return compiled(prepare, split.frames(0, 1), jnp.zeros((), jnp.int32))
+
+
+def _copied(case: Case) -> TrainState:
+    return jax.tree.map(jnp.copy, jax_steps.initial_state(case))
+
+
+def _data_run(
+    case: Case,
+    dispatch: retrain.Dispatch,
+    split: Split,
+    steps: int,
+    count: Int[Array, ""],
+) -> Callable[[], Any]:
+    current, taken = [_copied(case)], [0]
+
+    def run() -> None:
+        frames = split.frames(taken[0], steps)
+        taken[0] += steps
+        state = dispatch(current[0], frames, count, jnp.array(steps))
+        current[0] = jax.block_until_ready(state)
+
+    return run
+
+
+def _constant_run(
+    case: Case, batch: Batch, steps: int, count: Int[Array, ""]
+) -> Callable[[], Any]:
+    settings = RetrainSettings(batch=case.batch)
+    network = jax_steps.network_of(case)
+    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+
+    def dispatch(state: TrainState, batch: Batch, many: Int[Array, ""]) -> TrainState:
+        def body(_: Int[Array, ""], state: TrainState) -> TrainState:
+            fraction = state.step / (settings.epochs * count)
+            rate = cosine(settings.learning_rate, fraction)
+            return train_step(network, optimizer, state, batch, rate)
+
+        return jax.lax.fori_loop(0, many, body, state)
+
+    program = jit(dispatch, donate_argnums=0)
+    current = [_copied(case)]
+
+    def run() -> None:
+        state = program(current[0], batch, jnp.array(steps))
+        current[0] = jax.block_until_ready(state)
+
+    return run

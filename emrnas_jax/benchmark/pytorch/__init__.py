@@ -1,0 +1,1 @@
+"""The same networks and steps in PyTorch, to compare with."""

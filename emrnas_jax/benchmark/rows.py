@@ -1,0 +1,130 @@
+"""One row of a benchmark: the figures of reconstruction, training or search step.
+
+Seconds are medians. Fractions compare with the ceilings of `evaluation.roofline`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from emrnas_jax.benchmark import comparison, jax_steps
+from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.programs import Program, median_ms, rest
+from emrnas_jax.evaluation.roofline import (
+    TRAINING_PASSES,
+    forward_work,
+    fractions,
+    measure_ceilings,
+)
+from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.stacked_weights import padding
+
+Row = dict[str, Any]
+
+
+def reconstruct_row(case: Case, repeats: int, against_torch: bool) -> Row:
+    """Measure the reconstruction of a batch."""
+    program = jax_steps.reconstruction(case)
+    if against_torch:
+        (step_ms,), theirs = comparison.compare_reconstruction(case, program, repeats)
+    else:
+        (step_ms,), theirs = median_ms([program.run], repeats), {}
+    return figures("reconstruct", case, program, step_ms) | theirs
+
+
+def train_row(case: Case, repeats: int, against_torch: bool) -> Row:
+    """Measure a training step of the fixed network, its optimizer included."""
+    program = jax_steps.training_step(case)
+    if against_torch:
+        (step_ms,), theirs = comparison.compare_training_step(case, program, repeats)
+    else:
+        (step_ms,), theirs = median_ms([program.run], repeats), {}
+    return figures("train-step", case, program, step_ms) | theirs
+
+
+def search_row(case: Case, repeats: int, against_torch: bool) -> Row:
+    """Measure both steps of the search beside the fixed network's training step.
+
+    Alone, the step of the weights runs the architecture's own path. Beside PyTorch's,
+    `step_ms` is over several paths, the same on both sides; `fixed_path_step_ms` is
+    always of the architecture's path, and `time_ratio` compares that one.
+    """
+    fixed, program = jax_steps.training_step(case), jax_steps.search_weight_step(case)
+    alpha = jax_steps.search_alpha_step(case)
+    theirs: Row = {}
+    if against_torch:
+        path = jax_steps.sampled_paths(case)[0]
+        (step_ms, path_ms, fixed_ms), theirs = comparison.compare_weight_step(
+            case, program, [lambda: program.run(path), fixed.run], repeats
+        )
+        (alpha_ms,), other = comparison.compare_alpha_step(case, alpha, repeats)
+        theirs |= {
+            f"torch_architecture_{name}": other[f"torch_{name}"]
+            for name in ("ms", "variant", "ratio", "variants_ms", "errors")
+        }
+    else:
+        path_ms, alpha_ms, fixed_ms = median_ms(
+            [program.run, alpha.run, fixed.run], repeats
+        )
+        step_ms = path_ms
+    unused = len(case.architecture.cells) * padding(case.width, batch_norm=False)
+    weights = jax_steps.search_state(case).weights
+    return (
+        figures("search-step", case, program, step_ms)
+        | {
+            "parameters": parameter_count(weights) - unused,
+            "architecture_step_ms": alpha_ms,
+            "architecture_compile_s": alpha.compile_s,
+            "architecture_temporary_mib": alpha.temporary_mib,
+            "fixed_path_step_ms": path_ms,
+            "fixed_step_ms": fixed_ms,
+            "fixed_temporary_mib": fixed.temporary_mib,
+            "time_ratio": path_ms / fixed_ms,
+            "memory_ratio": program.temporary_mib / fixed.temporary_mib,
+            "architecture_time_ratio": alpha_ms / fixed_ms,
+            "architecture_memory_ratio": alpha.temporary_mib / fixed.temporary_mib,
+        }
+        | theirs
+    )
+
+
+STEPS: dict[str, Callable[[Case, int, bool], Row]] = {
+    "search-step": search_row,
+    "train-step": train_row,
+    "reconstruct": reconstruct_row,
+}
+
+
+def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
+    """Return what is said of every measured program."""
+    weights = jax_steps.initial_weights(case)
+    shape = (case.size, case.size)
+    work = forward_work(jax_steps.network_of(case), shape, case.precision)
+    rest()
+    ceilings = measure_ceilings(case.precision)
+    frames_per_second = case.batch / (step_ms / 1e3)
+    passes = 1 if command == "reconstruct" else TRAINING_PASSES
+    arithmetic, memory = fractions(work, frames_per_second, ceilings, passes)
+    return {
+        "command": command,
+        "size": case.size,
+        "batch": case.batch,
+        "width": case.width,
+        "architecture": str(case.architecture),
+        "precision": case.precision,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "step_ms": step_ms,
+        "compile_s": program.compile_s,
+        "temporary_mib": program.temporary_mib,
+        "frames_per_second": frames_per_second,
+        "parameters": parameter_count(weights),
+        "gflop_per_frame": passes * work.operations / 1e9,
+        "mbytes_per_frame": passes * work.traffic / 1e6,
+        "operations_per_byte": work.intensity,
+        "gflops_ceiling": ceilings.operations / 1e9,
+        "gbytes_per_second_ceiling": ceilings.traffic / 1e9,
+        "arithmetic_fraction": arithmetic,
+        "memory_fraction": memory,
+    }

@@ -1,0 +1,1 @@
+"""The experiment of section 3: config, stages, and the results of a run."""

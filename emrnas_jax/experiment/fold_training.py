@@ -1,0 +1,197 @@
+"""The searches and trainings of a run's folds: what is left of them, with its lines.
+
+What was finished before is left as it is. Folds share the compiled programs.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeVar
+
+import jax
+from jax.sharding import Mesh
+
+from emrnas_jax.data.folds import Fold
+from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.experiment.networks import Search
+from emrnas_jax.experiment.scoring import once_for_like_folds
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import mesh_for
+from emrnas_jax.machine.progress import duration, said_at_first_call, say_without_bars
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.scores import scores_path
+from emrnas_jax.training.fit_total_variation import fit_strength, is_fitted
+from emrnas_jax.training.loop import TerminationRequest
+from emrnas_jax.training.retrain import (
+    Dispatch,
+    has_trained,
+    make_dispatch,
+    retrain_fold,
+)
+from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
+from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
+
+LOG = logging.getLogger("emrnas_jax")
+
+COMPILING = "%s: compiling %s, which can take minutes"
+
+Result = TypeVar("Result")
+
+
+def search_folds(experiment: Experiment, search: Search) -> bool:
+    """Search the folds that were not searched before; return whether there were any."""
+    settings = search.settings
+    count = experiment.folds_settings.count
+    if settings.folds_in_parallel:
+        meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
+    else:
+        meshes = [mesh_for(settings.batch)] * count
+    _tell_devices(search.place, settings.batch, meshes[0])
+    dispatches_of = cache(partial(_dispatches, experiment, search))
+    tasks = []
+    for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1):
+        path = experiment.folder(k, search.place) / "architecture.json"
+        if processes.as_first_sees(path.exists()):
+            found, _ = read_architecture(path)
+            LOG.info("%s: finished before, %s", _name_of(search, k), found)
+            continue
+        dispatches = dispatches_of(mesh)
+        tasks.append(
+            partial(_search_fold, experiment, search, dispatches, k, fold, mesh)
+        )
+    if settings.folds_in_parallel and tasks:
+        run_side_by_side(tasks)
+    else:
+        for task in tasks:
+            task(None)
+    return bool(tasks)
+
+
+def _dispatches(experiment: Experiment, search: Search, mesh: Mesh) -> Dispatches:
+    network, settings = SearchNetwork(**search.network), search.settings
+    dispatches = make_dispatches(
+        network, settings, experiment.sampling, experiment.seed, mesh
+    )
+    place = search.place
+    return Dispatches(
+        warm_up=_compiled(place, "the steps of the warm-up", dispatches.warm_up),
+        search=_compiled(place, "the steps of the search", dispatches.search),
+        validate=_compiled(place, "the loss of a candidate", dispatches.validate),
+    )
+
+
+def _compiled(
+    stage: str, what: str, program: Callable[..., Result]
+) -> Callable[..., Result]:
+    return said_at_first_call(COMPILING % (stage, what), program)
+
+
+def _name_of(search: Search, k: int) -> str:
+    name = f"fold {k} search"
+    return name if search.place == "search" else f"{name} {search.name}"
+
+
+def _search_fold(
+    experiment: Experiment,
+    search: Search,
+    dispatches: Dispatches,
+    k: int,
+    fold: Fold,
+    mesh: Mesh,
+    termination: TerminationRequest | None,
+) -> None:
+    settings, name = search.settings, _name_of(search, k)
+    batch, frames = settings.batch, len(experiment.indices(fold.train))
+    say_without_bars(
+        "%s: searching with %d training and %d validation frames, %d epochs of %d "
+        "steps",
+        name,
+        frames,
+        len(experiment.indices(fold.validation)),
+        settings.warmup_epochs + settings.search_epochs,
+        frames // batch,
+    )
+    architecture, _ = search_fold(
+        name,
+        experiment.folder(k, search.place),
+        SearchNetwork(**search.network),
+        dispatches,
+        settings,
+        experiment.split("training", k, batch, fold.train, mesh=mesh),
+        experiment.split("validation", k, batch, fold.validation, mesh=mesh),
+        experiment.seed,
+        k,
+        experiment.loop,
+        termination,
+    )
+    LOG.info("%s found %s", name, architecture)
+
+
+def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
+    if jax.device_count() > 1:
+        LOG.info(
+            "%s: a batch of %d frames on %d of %d devices",
+            stage,
+            batch,
+            mesh.size,
+            jax.device_count(),
+        )
+
+
+def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
+    """Return what trains a network in a fold, unless it was trained before.
+
+    It returns whether it trained.
+    """
+    system = experiment.systems[name]
+    batch = system.training.batch
+    _tell_devices(f"retrain {name}", batch, mesh_for(batch))
+
+    @once_for_like_folds
+    def dispatch_of(record: NetworkRecord) -> Dispatch:
+        say_without_bars(COMPILING, f"retrain {name}", "the training")
+        return make_dispatch(
+            record.build(), system.training, experiment.sampling, experiment.seed
+        )
+
+    def train(k: int, fold: Fold) -> bool:
+        folder, label = experiment.folder(k, name), f"fold {k} {name}"
+        last = experiment.retrain_steps(name, fold)
+        scores = scores_path(folder, experiment.evaluation.convention)
+        if processes.as_first_sees(scores.exists() or has_trained(folder, last)):
+            return False
+        record, start = experiment.record(name, k), time.monotonic()
+        network = record.build()
+        if is_fitted(network):
+            validation = experiment.indices(fold.validation)
+            images, frames = experiment.image_set, experiment.evaluation.batch
+            fit_strength(label, folder, record, last, images, validation, frames)
+        else:
+            epochs, both = system.training.epochs, (fold.train, fold.validation)
+            say_without_bars(
+                "%s: training on %d frames, %d epochs of %d steps",
+                label,
+                len(experiment.indices(*both)),
+                epochs,
+                last // epochs,
+            )
+            split = experiment.split("retraining", k, batch, *both)
+            retrain_fold(
+                label,
+                folder,
+                record,
+                network,
+                dispatch_of(record),
+                system.training,
+                split,
+                k,
+                experiment.loop,
+            )
+            seconds = time.monotonic() - start
+            say_without_bars("%s: trained in %s", label, duration(seconds))
+        return True
+
+    return train

@@ -1,0 +1,91 @@
+"""What a run will do, in the lines that it begins with."""
+
+from collections.abc import Sequence
+
+from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.experiment.networks import Search, System
+from emrnas_jax.models.networks import build_network
+from emrnas_jax.runs.scores import scores_path
+from emrnas_jax.training.fit_total_variation import is_fitted
+
+
+def plan(experiment: Experiment) -> list[str]:
+    """Return what a run is made of, and what of it is finished already.
+
+    Args:
+        experiment: the run; its data are opened, which may build their cache.
+    """
+    images, path = experiment.image_set, experiment.data.path
+    where = "" if path == "phantom" else f" of {path}"
+    count = len(experiment.folds)
+    lines = [
+        f"data: {len(images)} {experiment.data.images} images of "
+        f"{len(set(images.subjects))} subjects, {images.shape[0]} x {images.shape[1]} "
+        f"pixels, {images.name}{where}"
+    ]
+    for search in experiment.searches:
+        warmup, own = search.settings.warmup_epochs, search.settings.search_epochs
+        lines.append(
+            f"search for {_listed(search.networks)} in each of {count} folds: "
+            f"{_epochs(warmup)} of warm-up and {_epochs(own)} of search"
+        )
+    lines.append(f"training in each of {count} folds: {_networks(experiment.systems)}")
+    finished = _finished(experiment)
+    return [*lines, f"finished before: {finished}"] if finished else lines
+
+
+def _networks(systems: dict[str, System]) -> str:
+    """Return the networks of each length of training together."""
+    by_length: dict[str, list[str]] = {}
+    for name, system in systems.items():
+        by_length.setdefault(_length(system), []).append(name)
+    return "; ".join(
+        f"{_listed(names)}, {length}" for length, names in by_length.items()
+    )
+
+
+def _length(system: System) -> str:
+    # One with an architecture may not be built yet: it is searched first.
+    if not system.source and is_fitted(build_network(system.kind, system.settings)):
+        return "whose strength is fitted"
+    return _epochs(system.training.epochs)
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
+def _finished(experiment: Experiment) -> str:
+    """Return which searches are over and which networks scored, folds together."""
+    folds = range(1, len(experiment.folds) + 1)
+    convention = experiment.evaluation.convention
+    last_files = {
+        _search(s): [experiment.folder(k, s.place) / "architecture.json" for k in folds]
+        for s in experiment.searches
+    } | {
+        name: [scores_path(experiment.folder(k, name), convention) for k in folds]
+        for name in experiment.systems
+    }
+    by_folds: dict[str, list[str]] = {}
+    for part, paths in last_files.items():
+        done = [k for k, path in zip(folds, paths, strict=True) if path.exists()]
+        if done:
+            by_folds.setdefault(_folds(done, len(folds)), []).append(part)
+    return "; ".join(
+        f"{_listed(parts)} in {where}" for where, parts in by_folds.items()
+    )
+
+
+def _search(search: Search) -> str:
+    return "search" if search.place == "search" else f"search for {search.name}"
+
+
+def _folds(done: list[int], count: int) -> str:
+    if len(done) == count:
+        return "every fold"
+    return f"fold{'s' * (len(done) > 1)} {_listed([str(k) for k in done])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last

@@ -1,0 +1,158 @@
+"""A fold's network on its test frames: scores, examples and cost, written as files."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jaxtyping import Array, Float
+
+from emrnas_jax.data.folds import Fold
+from emrnas_jax.data.pipeline import Batch, fixed_mask_key
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.evaluate import Network, evaluate
+from emrnas_jax.evaluation.roofline import roofline_figures
+from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import device_name, over_batch
+from emrnas_jax.machine.files import write_json
+from emrnas_jax.machine.progress import say_without_bars
+from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.runs.scores import (
+    Scores,
+    examples_path,
+    read_scores,
+    scores_path,
+    write_examples,
+    write_scores,
+)
+from emrnas_jax.training.fit_total_variation import is_fitted
+from emrnas_jax.training.retrain import has_trained, load_trained
+
+LOG = logging.getLogger("emrnas_jax")
+
+Program = TypeVar("Program")
+
+ZERO_FILLED = "zero_filled"  # the images that networks start from, scored like one
+
+
+def compiled_network(record: NetworkRecord | None) -> Network:
+    """Return a network, compiled, or zero-filling where there is none."""
+    if record is None:
+        return _zero_filled
+    network = record.build()
+    return over_batch(lambda variables, batch: network.apply(variables, *batch[:3]))
+
+
+@over_batch
+def _zero_filled(
+    variables: dict,  # noqa: ARG001 - called like a network, and has no weights
+    batch: Batch,
+) -> Float[Array, "batch height width 2"]:
+    return batch.zero_filled
+
+
+def score_fold(
+    experiment: Experiment,
+    fold: Fold,
+    k: int,
+    record: NetworkRecord | None,
+    apply: Network,
+    folder: Path,
+) -> Scores:
+    """Score a network of fold `k` on S_test; its scores are written last.
+
+    Args:
+        experiment: the run.
+        fold: its subjects.
+        k: its number.
+        record: of the network; None for the zero-filled images.
+        apply: the network, compiled.
+        folder: of the network in the fold.
+
+    Raises:
+        InputError: it is not trained to the end, or was trained as another network.
+    """
+    name = record.name if record else ZERO_FILLED
+    variables: dict = {"params": {}}
+    work: dict = {}
+    if record:
+        last = experiment.retrain_steps(name, fold)
+        if not has_trained(folder, last):
+            raise InputError(
+                f"{folder}: {name} is not trained to its last step, {last}; run "
+                "--stage=retrain first"
+            )
+        found, module, variables = load_trained(folder, last)
+        if found != record:
+            raise InputError(
+                f"{folder} was trained as another network ({found.settings}); use a "
+                "new --workdir"
+            )
+        if not is_fitted(module):  # it has no convolutions to count
+            shape = experiment.image_set.shape
+            precision = record.settings.get("precision", "float32")
+            work = roofline_figures(module, shape, precision)
+    settings = experiment.evaluation
+    scores, examples, seconds = evaluate(
+        f"fold {k} {name}",
+        apply,
+        variables,
+        experiment.image_set,
+        experiment.indices(fold.test),
+        experiment.sampling,
+        fixed_mask_key(experiment.seed),
+        settings.batch,
+        settings.examples,
+        settings.convention,
+    )
+    cost = work | {
+        "parameters": parameter_count(variables["params"]),
+        # Zero-filling is the network's input already.
+        "seconds_per_frame": seconds if record else 0.0,
+        "device": device_name(),
+    }
+    write_json(folder / "cost.json", cost)
+    write_examples(examples_path(folder, settings.convention), examples)
+    write_scores(scores_path(folder, settings.convention), scores)
+    return scores
+
+
+def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
+    """Return what scores a network in a fold, unless it was scored before.
+
+    It returns whether it scored.
+    """
+    network_of = once_for_like_folds(compiled_network)
+
+    def score(k: int, fold: Fold) -> bool:
+        folder, label = experiment.folder(k, name), f"fold {k} {name}"
+        path = scores_path(folder, experiment.evaluation.convention)
+        if processes.as_first_sees(path.exists()):
+            before = read_scores(path).psnr_db.mean()
+            LOG.info("%s: finished before, %.2f dB", label, before)
+            return False
+        record = None if name == ZERO_FILLED else experiment.record(name, k)
+        frames = len(experiment.indices(fold.test))
+        say_without_bars("%s: scoring %d test frames", label, frames)
+        scores = score_fold(experiment, fold, k, record, network_of(record), folder)
+        LOG.info("%s: %.2f dB", label, scores.psnr_db.mean())
+        return True
+
+    return score
+
+
+def once_for_like_folds(make: Callable[[Any], Program]) -> Callable[[Any], Program]:
+    """Return `make`, which makes anew only what differs from the fold before.
+
+    Folds of one network share a compiled program so.
+    """
+    made: list[tuple[Any, Program]] = []
+
+    def get(record: Any) -> Program:
+        if not made or made[0][0] != record:
+            made[:] = [(record, make(record))]
+        return made[0][1]
+
+    return get

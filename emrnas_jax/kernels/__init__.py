@@ -1,0 +1,1 @@
+"""Convolutions: C++ kernels for the CPU, and those of XLA for every device."""

@@ -1,0 +1,206 @@
+"""The 3x3 convolutions of every network here, with gradients that are fast everywhere.
+
+Maps are `batch height width channel`, kernels `3 3 in out` ("HWIO"); stride 1, zero
+padding that keeps the size, dilation d. A convolution reads one or several maps, whose
+channels in turn are the kernel's inputs: what is called a concatenation in the field,
+without the copy. The type of the maps is that of the result; kernels, biases and their
+gradients stay float32, see `kernels.precision`.
+
+On the CPU float32 convolutions run in the C++ kernels of `native`, elsewhere in XLA.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from emrnas_jax.kernels import cpp as native
+from emrnas_jax.kernels import xla as xla
+
+Map = Float[Array, "batch height width channel"]
+Maps = Sequence[Float[Array, "batch height width _"]]
+Kernel = Float[Array, "3 3 in out"]
+Bias = Float[Array, " out"]
+
+
+def per_channel(values: Float[Array, " channel"]) -> Float[Array, "1 1 1 channel"]:
+    """Return values with the axes of a feature map."""
+    return values[None, None, None]
+
+
+def parts(maps: Maps, kernel: Kernel) -> list[Float[Array, "3 3 _ out"]]:
+    """Return the part of the kernel's inputs that belongs to each map."""
+    ends = itertools.accumulate(x.shape[-1] for x in maps)
+    return [
+        kernel[:, :, end - x.shape[-1] : end] for x, end in zip(maps, ends, strict=True)
+    ]
+
+
+def convolve(
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int = 1,
+    slope: float = 1.0,
+    precision: str = "float32",
+) -> Map:
+    """Convolve maps, add the bias, and apply LeakyReLU.
+
+    Args:
+        maps: their channels make up the kernel's inputs.
+        kernel: of all maps.
+        bias: of every output channel.
+        dilation: of the kernel's taps, pixels.
+        slope: of LeakyReLU; 0 is ReLU, 1 leaves the sum as it is.
+        precision: a name in `kernels.precision.PRECISIONS`.
+    """
+    result: Any = _convolve(tuple(maps), kernel, bias, dilation, slope, precision)
+    return result
+
+
+def leaky_relu(y: Map, slope: float) -> Map:
+    """Multiply what is negative by `slope`."""
+    return y if slope == 1 else jnp.where(y >= 0, y, slope * y)
+
+
+def leaky_gradient(activated: Map, dy: Map, slope: float) -> Map:
+    """Return the gradient before a LeakyReLU from that after it.
+
+    The activation is above 0 where its input is, for every slope down to 0; at exactly
+    0 the gradient is that of negative values, as in the paper's framework.
+    """
+    return jnp.where(activated > 0, dy, slope * dy)
+
+
+class Reader(NamedTuple):
+    """A convolution that reads a map, as the map's gradient sees it.
+
+    Attributes:
+        dy: gradient of the convolution's sum.
+        kernel: its part for the map.
+        dilation: of its taps, pixels.
+    """
+
+    dy: Map
+    kernel: Float[Array, "3 3 _ _"]
+    dilation: int
+
+
+def input_gradient(
+    readers: Sequence[Reader],
+    activated: Map | None = None,
+    slope: float = 1.0,
+    precision: str = "float32",
+) -> Map:
+    """Return the gradient of a map that several convolutions read.
+
+    Args:
+        readers: the convolutions.
+        activated: the map itself where it is the output of a LeakyReLU; the gradient
+            returned is then that of the activation's input.
+        slope: of this LeakyReLU.
+        precision: of the convolutions.
+    """
+    # The gradient of a convolution is one with the kernel turned by half a turn.
+    turned = [r.kernel[::-1, ::-1].swapaxes(2, 3) for r in readers]
+    kernel = turned[0] if len(turned) == 1 else jnp.concatenate(turned, axis=2)
+    maps, dilations = tuple(r.dy for r in readers), [r.dilation for r in readers]
+
+    def on_cpu(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        after = native.LEAKY_GRADIENT if activated else native.NOTHING
+        return native.sum_of_convolutions(
+            maps, kernel, None, dilations, after, slope, *activated
+        )
+
+    def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        dx = xla.sum_of_convolutions(maps, kernel, dilations, precision)
+        return leaky_gradient(activated[0], dx, slope) if activated else dx
+
+    usable = native.takes(maps, kernel.shape[-1])
+    more = () if activated is None else (activated,)
+    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, *more)
+
+
+def kernel_gradient(
+    maps: Maps, dy: Map, dilation: int, precision: str = "float32"
+) -> tuple[Kernel, Bias]:
+    """Return the gradients of a convolution's kernel and bias, in float32.
+
+    Args:
+        maps: what it read.
+        dy: gradient of its sum.
+        dilation: of its taps, pixels.
+        precision: of the convolution.
+    """
+
+    def on_cpu(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
+        return native.kernel_gradient(maps, dy, dilation)
+
+    def elsewhere(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
+        parts = [xla.kernel_gradient(x, dy, dilation, precision) for x in maps]
+        return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2), dtype=jnp.float32)
+
+    usable = native.takes_gradient(maps, dy)
+    return _by_platform(usable, on_cpu, elsewhere, tuple(maps), dy)
+
+
+def _by_platform(
+    usable: bool, on_cpu: Callable, elsewhere: Callable, *arguments: Any
+) -> Any:
+    if not usable:
+        return elsewhere(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=elsewhere)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _convolve(
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int,
+    slope: float,
+    precision: str,
+) -> Map:
+    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        after = native.NOTHING if slope == 1 else native.LEAKY
+        dilations = [dilation] * len(maps)
+        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
+
+    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps), precision)
+        return leaky_relu(y + per_channel(bias), slope).astype(y.dtype)
+
+    usable = native.takes(maps, kernel.shape[-1])
+    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, bias)
+
+
+def _forward(
+    maps: Maps,
+    kernel: Kernel,
+    bias: Bias,
+    dilation: int,
+    slope: float,
+    precision: str,
+) -> tuple[Map, tuple]:
+    y = convolve(maps, kernel, bias, dilation, slope, precision)
+    return y, (maps, kernel, None if slope == 1 else y)
+
+
+def _backward(
+    dilation: int, slope: float, precision: str, saved: tuple, dy: Map
+) -> tuple:
+    maps, kernel, y = saved
+    if y is not None:
+        dy = leaky_gradient(y, dy, slope)
+    dmaps = [
+        input_gradient([Reader(dy, part, dilation)], precision=precision)
+        for part in parts(maps, kernel)
+    ]
+    return (tuple(dmaps), *kernel_gradient(maps, dy, dilation, precision))
+
+
+_convolve.defvjp(_forward, _backward)

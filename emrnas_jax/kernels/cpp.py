@@ -1,0 +1,92 @@
+"""The 3x3 convolutions of `native/*.cpp`, called from compiled programs on the CPU."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from emrnas_jax.kernels.library import targets
+
+# What becomes of a sum, as `After` in convolution.cpp numbers it.
+NOTHING, LEAKY, LEAKY_GRADIENT = 0, 1, 2
+
+
+def takes(maps: Sequence[Shaped[Array, "batch height width _"]], outputs: int) -> bool:
+    """Return whether `sum_of_convolutions` can be used for these maps."""
+    few_from_one = len(maps) == 1 and maps[0].shape[-1] % 4 == 0 and outputs < 4
+    return (outputs % 4 == 0 or few_from_one) and _is_usable(maps)
+
+
+def takes_gradient(
+    maps: Sequence[Shaped[Array, "batch height width _"]],
+    dy: Shaped[Array, "batch height width out"],
+) -> bool:
+    """Return whether `kernel_gradient` can be used for these maps."""
+    one_map = len(maps) == 1 and maps[0].shape[-1] % 4 == 0
+    return (dy.shape[-1] % 4 == 0 or one_map) and _is_usable([*maps, dy])
+
+
+def _is_usable(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
+    return all(x.dtype == jnp.float32 for x in maps) and targets() is not None
+
+
+def sum_of_convolutions(
+    maps: Sequence[Float[Array, "batch height width _"]],
+    kernel: Float[Array, "3 3 in out"],
+    bias: Float[Array, " out"] | None,
+    dilations: Sequence[int],
+    after: int = NOTHING,
+    slope: float = 1.0,
+    activated: Float[Array, "batch height width out"] | None = None,
+) -> Float[Array, "batch height width out"]:
+    """Convolve each map with its part of the kernel's inputs, and add.
+
+    Args:
+        maps: their channels make up the kernel's inputs.
+        kernel: of all maps.
+        bias: is added.
+        dilations: one for each map.
+        after: what becomes of the sum.
+        slope: of the LeakyReLU.
+        activated: for `LEAKY_GRADIENT`, the activation's output.
+    """
+    names = targets()
+    assert names is not None, "ask `takes` first"
+    y = jax.ShapeDtypeStruct((*maps[0].shape[:3], kernel.shape[-1]), jnp.float32)
+    nothing = jnp.zeros(0, jnp.float32)
+    call = jax.ffi.ffi_call(names["emrnas_convolve"], y, vmap_method="sequential")
+    return call(
+        kernel,
+        nothing if bias is None else bias,
+        nothing if activated is None else activated,
+        *maps,
+        dilations=np.asarray(dilations, np.int64),
+        after=np.int64(after),
+        slope=np.float32(slope),
+    )
+
+
+def kernel_gradient(
+    maps: Sequence[Float[Array, "batch height width _"]],
+    dy: Float[Array, "batch height width out"],
+    dilation: int,
+) -> tuple[Float[Array, "3 3 in out"], Float[Array, " out"]]:
+    """Return the gradients of kernel and bias."""
+    if dy.shape[-1] % 4:
+        # The kernel wants many output channels: let input and output change places.
+        turned, _ = kernel_gradient([dy], maps[0], dilation)
+        return turned[::-1, ::-1].swapaxes(2, 3), dy.sum((0, 1, 2))
+    names = targets()
+    assert names is not None, "ask `takes` first"
+    inputs, outputs = sum(x.shape[-1] for x in maps), dy.shape[-1]
+    results = (
+        jax.ShapeDtypeStruct((3, 3, inputs, outputs), jnp.float32),
+        jax.ShapeDtypeStruct((outputs,), jnp.float32),
+    )
+    call = jax.ffi.ffi_call(
+        names["emrnas_kernel_gradient"], results, vmap_method="sequential"
+    )
+    kernel, bias = call(dy, *maps, dilation=np.int64(dilation))
+    return kernel, bias

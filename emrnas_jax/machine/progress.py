@@ -1,0 +1,128 @@
+"""How far a run is, for who waits: progress bars, or whole lines where none is seen.
+
+A terminal and a notebook show bars. The log of a cluster's job, a pipe or `nohup` gets
+a line now and then instead, through the package's logger. Of several processes the
+first speaks.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from emrnas_jax.machine import processes
+
+LOG = logging.getLogger("emrnas_jax")
+SECONDS_BETWEEN_LINES = 60.0
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Clock = Callable[[], float]  # returns seconds
+
+
+def say_without_bars(message: str, *arguments: object) -> None:
+    """Log a line where no bar is seen; a bar would be torn by it, and says it itself.
+
+    Args:
+        message: as of `logging`, with a place for each argument.
+        arguments: what is filled in.
+    """
+    if not processes.bars_are_seen():
+        LOG.info(message, *arguments)
+
+
+def counted(
+    items: Iterable[Item],
+    total: int,
+    name: str,
+    what: str,
+    done: int = 0,
+    clock: Clock = time.monotonic,
+) -> Iterator[Item]:
+    """Yield items with a progress bar, or with a line a minute where none is seen.
+
+    Args:
+        items: what is still to be done.
+        total: how many there are with those that are done already.
+        name: what bar and line begin with.
+        what: what has been done with the items; ends the line's count.
+        done: how many are done already.
+        clock: returns seconds.
+    """
+    start, pace = clock(), Pace(clock)
+    with processes.progress_bar(items, total=total, initial=done, desc=name) as bar:
+        for number, item in enumerate(bar, 1):
+            yield item
+            if done + number < total and pace.is_due():
+                left = (clock() - start) / number * (total - done - number)
+                say_without_bars(
+                    "%s: %d of %d %s, about %s left",
+                    name,
+                    done + number,
+                    total,
+                    what,
+                    duration(left),
+                )
+
+
+class Pace:
+    """Spaces lines out: one is due when the last is a minute old."""
+
+    def __init__(
+        self,
+        clock: Clock = time.monotonic,
+        seconds: float = SECONDS_BETWEEN_LINES,
+    ) -> None:
+        """Begin to wait.
+
+        Args:
+            clock: returns seconds.
+            seconds: from one line to the next.
+        """
+        self._clock, self._seconds = clock, seconds
+        self._last = clock()
+
+    def is_due(self, *, urgent: bool = False) -> bool:
+        """Return whether a line is due; the next one is then due a minute later.
+
+        Args:
+            urgent: whether the line need not wait for the minute.
+        """
+        now = self._clock()
+        if not urgent and now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it: 4.2 s, 75 s, 12 min, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{round(seconds, 1):g} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min"
+
+
+def said_at_first_call(
+    message: str, program: Callable[..., Result]
+) -> Callable[..., Result]:
+    """Return a program that says a line before its first call, which compiles it.
+
+    Args:
+        message: the line.
+        program: compiled when it is first called.
+    """
+    said = False
+
+    def call(*arguments: object) -> Result:
+        nonlocal said
+        if not said:
+            said = True
+            say_without_bars(message)
+        return program(*arguments)
+
+    return call

@@ -1,0 +1,187 @@
+"""All figures of a report: scores, reconstructions, architectures and curves.
+
+A figure that the run has no data for is not made. An operation has the same colour in
+the diagrams and in the curves of p.
+"""
+
+import numpy as np
+from matplotlib import style
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from emrnas_jax.nas.space import Architecture
+from emrnas_jax.reporting.certainty import draws_sentence
+from emrnas_jax.reporting.figures.choices import Choices, draw_choices
+from emrnas_jax.reporting.figures.curves import (
+    probability_pictures,
+    retraining_pictures,
+    search_pictures,
+)
+from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
+from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
+from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
+from emrnas_jax.reporting.names import display_name, in_order, series_colour
+from emrnas_jax.reporting.studies.ablations import ablation_pictures
+from emrnas_jax.runs.run import Run
+
+MARKERS = "os^DvPX*"
+
+
+def all_pictures(run: Run) -> dict[str, list[Picture]]:
+    """Every picture, by the section of the page that it belongs to.
+
+    Those of the run's first search have sections of their own.
+    """
+    with style.context(["default", STYLE]):
+        others = {name: run.of_search(name) for name in run.other_searched}
+        return {
+            "ablations": ablation_pictures(run),
+            "scores": score_pictures(run),
+            "reconstructions": reconstruction_pictures(run),
+            "architecture": architecture_pictures(run),
+            "other architectures": [
+                one
+                for name, other in others.items()
+                for one in searched_pictures(other, name)
+            ],
+            "search": search_pictures(run),
+            "probabilities": probability_pictures(run),
+            "other searches": [
+                one
+                for name, other in others.items()
+                for one in (
+                    *search_pictures(other, name),
+                    *probability_pictures(other, name),
+                )
+            ],
+            "retraining": retraining_pictures(run),
+        }
+
+
+def score_pictures(run: Run) -> list[Picture]:
+    """Fold means of every network; one fold's networks are joined by a line."""
+    folds = [fold for fold in run.folds if fold.scores]
+    names = in_order({name: None for fold in folds for name in fold.scores})
+    if len(names) < 2:
+        return []
+    # Names stand beside the rows, where many of them can still be read.
+    rows = np.arange(len(names))
+    figure = Figure(figsize=(8.6, 0.26 * len(names) + 1.3), layout="constrained")
+    grid = figure.subplots(1, 2, sharey=True)
+    for axes, measure, label in zip(
+        grid, ("psnr_db", "ssim"), ("PSNR (dB)", "SSIM"), strict=True
+    ):
+        for index, fold in enumerate(folds):
+            means = [
+                float(np.mean(getattr(fold.scores[name], measure)))
+                if name in fold.scores
+                else np.nan
+                for name in names
+            ]
+            axes.plot(
+                means,
+                rows,
+                marker=MARKERS[index % len(MARKERS)],
+                color=series_colour(index),
+                linewidth=0.8,
+                label=f"Fold {fold.number}",
+            )
+        axes.set_title(label, loc="left")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    grid[0].set_yticks(rows, [display_name(name) for name in names])
+    grid[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.legend(
+        handles=grid[0].get_lines(),
+        loc="outside lower center",
+        ncols=min(len(folds), 8),
+    )
+    return [
+        picture(
+            "scores",
+            figure,
+            f"{run.results.label}: mean over the test {run.results.unit}s of each "
+            "fold. Lines that run alike mean that the networks rank the same whichever "
+            "subjects are tested.",
+            "Fold means of PSNR and SSIM for every network.",
+        )
+    ]
+
+
+def architecture_pictures(run: Run) -> list[Picture]:
+    """The network, the folds' choices beside it, and the operations of Table 1."""
+    if run.searched is None:
+        return []
+    return [
+        *searched_pictures(run),
+        picture(
+            "operations",
+            draw_operations(run.searched.architecture.operations),
+            "The operations a cell can choose from (Table 1 of the paper).",
+            "The operations with their dilations and connections.",
+        ),
+    ]
+
+
+def searched_pictures(run: Run, search: str = "") -> list[Picture]:
+    """An architecture and the folds' choices beside it.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
+    if run.searched is None:
+        return []
+    architecture, p = run.searched.architecture, run.searched.probabilities
+    suffix, of = (f"_{search}", f"{display_name(search)}. ") if search else ("", "")
+    percentages = (
+        " The percentage is p of the chosen operation, the mean over folds. "
+        + draws_sentence(architecture, p)
+        if p is not None
+        else ""
+    )
+    pictures = [
+        picture(
+            f"architecture{suffix}",
+            draw_architecture(architecture, p),
+            f"{of}Every cell shows its operation: four 3×3 convolutions, each with its "
+            "dilation, and an arc for every feature map that is carried past the "
+            "next convolution. The cells of a component form a residual-in-residual "
+            f"block.{percentages}",
+            f"Architecture {architecture}.",
+        )
+    ]
+    named = [
+        Choices(
+            f"Fold {fold.number}",
+            fold.searched.architecture,
+            fold.searched.probabilities,
+        )
+        for fold in run.folds
+        if fold.searched
+    ]
+    shape = [len(block) for block in architecture.blocks]
+    if named and all([len(b) for b in o.architecture.blocks] == shape for o in named):
+        total = len(architecture.cells)
+        agreed = cells_agreed([one.architecture for one in named])
+        agreement = (
+            f" The folds agree in {agreed} of {total} cells." if len(named) > 1 else ""
+        )
+        pictures.append(
+            picture(
+                f"fold_architectures{suffix}",
+                draw_choices([*named, Choices("Ensemble", architecture, p)]),
+                f"{of}What each fold's search chose, and the ensemble: the operation "
+                f"with the largest sum of p over the folds.{agreement}",
+                "; ".join(f"{one.name}: {one.architecture}" for one in named),
+            )
+        )
+    return pictures
+
+
+def cells_agreed(architectures: list[Architecture]) -> int:
+    """In how many cells all the architectures choose the same operation."""
+    names = (
+        [operation.name for block in one.chosen for operation in block]
+        for one in architectures
+    )
+    return sum(len(set(cell)) == 1 for cell in zip(*names, strict=True))

@@ -1,0 +1,277 @@
+"""Curves of a report: p of every cell, loss and entropy of the search, retraining.
+
+An operation has the colour that it has in the diagrams.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from emrnas_jax.nas.operation_tables import unnamed_operations
+from emrnas_jax.nas.space import CELLS_PER_BLOCK
+from emrnas_jax.reporting.figures.picture import FAINT, Picture, picture
+from emrnas_jax.reporting.names import (
+    display_name,
+    in_order,
+    operation_colour,
+    percent,
+    series_colour,
+)
+from emrnas_jax.runs.run import FoldRun, Run
+
+NETWORKS_IN_A_FIGURE = 5  # more colours than these are hard to tell apart
+
+
+def probability_pictures(run: Run, search: str = "") -> list[Picture]:
+    """For every fold that searched, p of each cell over the epochs.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
+    return [
+        picture(
+            f"probabilities{_suffix(search)}_fold_{fold.number}",
+            draw_probabilities(fold),
+            f"{_of(search)}Fold {fold.number}: probability of each operation in every "
+            "cell over the epochs of the search; the likeliest at the end is thick and "
+            "named. The dotted line is a uniform choice, p = "
+            f"{percent(1 / fold.search.probabilities.shape[2])}.",
+            f"Operation probabilities per cell over epochs, fold {fold.number}.",
+        )
+        for fold in run.folds
+        if fold.search is not None and fold.search.probabilities.size
+    ]
+
+
+def draw_probabilities(fold: FoldRun) -> Figure:
+    """Draw a panel per cell of a fold that searched: components as columns."""
+    assert fold.search is not None
+    epoch, p = fold.search.search_epoch, fold.search.probabilities
+    _, cells, operations = p.shape
+    per_block, names = CELLS_PER_BLOCK, unnamed_operations(operations)
+    if fold.searched:
+        per_block = len(fold.searched.architecture.blocks[0])
+        named = fold.searched.architecture.operations
+        names = named if len(named) == operations else names
+    blocks = -(-cells // per_block)
+    figure = Figure(
+        figsize=(max(2.1 * blocks, 4.5), 1.45 * per_block + 0.9), layout="constrained"
+    )
+    grid = figure.subplots(per_block, blocks, sharex=True, sharey=True, squeeze=False)
+    room = 0.12 * max(float(epoch[-1] - epoch[0]), 1.0)  # for the winner's name
+    for cell, axes in enumerate(grid.T.flat):
+        if cell >= cells:
+            axes.set_visible(False)
+            continue
+        best = int(np.argmax(p[-1, cell]))
+        axes.axhline(1 / operations, color=FAINT, linewidth=0.8, linestyle=":")
+        for operation in range(operations):
+            axes.plot(
+                epoch,
+                p[:, cell, operation],
+                color=operation_colour(operation),
+                linewidth=2.6 if operation == best else 1.1,
+                zorder=3 if operation == best else 2,
+                marker="." if len(epoch) < 3 else "",
+            )
+        axes.annotate(
+            names[best].name,
+            (float(epoch[-1]), float(p[-1, cell, best])),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            fontweight="bold",
+        )
+        axes.set_xlim(float(epoch[0]) - 0.1 * room, float(epoch[-1]) + 1.6 * room)
+    grid[0, 0].set_ylim(0, min(1.0, 1.12 * float(np.nanmax(p))))
+    for block, axes in enumerate(grid[0]):
+        axes.set_title(f"Component {block + 1}")
+    for position, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(f"Cell {position + 1}: p")
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    figure.legend(
+        handles=[
+            Line2D([], [], color=operation_colour(index), label=operation.name)
+            for index, operation in enumerate(names)
+        ],
+        loc="outside lower center",
+        ncols=min(operations, 4 if blocks < 3 else 8),  # as many as its width holds
+    )
+    return figure
+
+
+def search_pictures(run: Run, search: str = "") -> list[Picture]:
+    """Losses and the entropy of p over the epochs of every fold's search.
+
+    Args:
+        run: a run, or a run as of another search of it.
+        search: that search's name.
+    """
+    folds = [fold for fold in run.folds if fold.search and len(fold.search.epoch)]
+    if not folds:
+        return []
+    figure = Figure(figsize=(8.6, 3.1), layout="constrained")
+    losses, entropy = figure.subplots(1, 2)
+    for index, fold in enumerate(folds):
+        curves = fold.search
+        assert curves is not None
+        colour = series_colour(index)
+        _curve(losses, curves.epoch, curves.train_loss, colour, f"Fold {fold.number}")
+        _curve(losses, curves.epoch, curves.validation_loss, colour, "", "--")
+        searching = np.isfinite(curves.entropy)
+        _curve(
+            entropy,
+            curves.epoch[searching],
+            curves.entropy[searching],
+            colour,
+            f"Fold {fold.number}",
+        )
+    losses.plot([], [], color=FAINT, linestyle="--", label="validation")
+    _logarithmic(losses)
+    losses.set_title("Loss (mean squared error)", loc="left")
+    entropy.set_title("Entropy of p, mean over cells (nats)", loc="left")
+    choices = {f.search.probabilities.shape[2] for f in folds if f.search} - {0}
+    for count in choices:
+        entropy.axhline(np.log(count), color=FAINT, linewidth=0.8, linestyle=":")
+        entropy.annotate(
+            f"uniform over {count}: {np.log(count):.2f}",
+            (0.99, np.log(count)),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -3),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=7.5,
+            color=FAINT,
+        )
+    for axes in (losses, entropy):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    losses.legend()
+    return [
+        picture(
+            f"search{_suffix(search)}",
+            figure,
+            f"{_of(search)}The search of every fold. Left: training loss, and "
+            "validation loss from the end of the warm-up on (dashed). Right: how "
+            "decided the cells are; 0 would be one certain operation in every cell.",
+            "Losses and entropy of the search over epochs.",
+        )
+    ]
+
+
+def retraining_pictures(run: Run) -> list[Picture]:
+    """Loss and PSNR on training batches, over the epochs of every training.
+
+    Networks have colours and folds have lines, a few networks in each figure; all
+    figures have the same axes. The folds of a single network have colours.
+    """
+    trained = {name: None for fold in run.folds for name in fold.retraining}
+    names = in_order(trained)
+    if not names:
+        return []
+    count = -(-len(names) // -(-len(names) // NETWORKS_IN_A_FIGURE))
+    groups = [names[start : start + count] for start in range(0, len(names), count)]
+    drawn = [_retraining(run, group, len(names) == 1) for group in groups]
+    for panel in range(2):
+        limits = np.asarray([figure.axes[panel].get_ylim() for figure in drawn])
+        # Two figures can be compared if their axes are alike; a logarithmic one is not
+        # like the one whose losses it cannot show.
+        if len({figure.axes[panel].get_yscale() for figure in drawn}) == 1:
+            for figure in drawn:
+                figure.axes[panel].set_ylim(limits[:, 0].min(), limits[:, 1].max())
+    return [
+        picture(
+            "retraining" if index == 1 else f"retraining_{index}",
+            figure,
+            "Training from scratch on the training and validation subjects"
+            + (
+                f": {', '.join(display_name(name) for name in group)}."
+                if len(groups) > 1
+                else "."
+            ),
+            "Training loss and PSNR over epochs of "
+            f"{', '.join(display_name(name) for name in group)}.",
+        )
+        for index, (figure, group) in enumerate(zip(drawn, groups, strict=True), 1)
+    ]
+
+
+def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
+    figure = Figure(figsize=(8.6, 3.2), layout="constrained")
+    losses, psnr = figure.subplots(1, 2)
+    styles = ("-", "--", ":", "-.")
+    for index, name in enumerate(names):
+        for position, fold in enumerate(run.folds):
+            if name not in fold.retraining:
+                continue
+            curve = fold.retraining[name]
+            line = "-" if alone else styles[position % len(styles)]
+            colour = series_colour(position if alone else index)
+            _curve(losses, curve.epoch, curve.train_loss, colour, "", line)
+            _curve(psnr, curve.epoch, curve.train_psnr_db, colour, "", line)
+    _logarithmic(losses)
+    losses.set_title("Training loss (mean squared error)", loc="left")
+    psnr.set_title("PSNR on training batches (dB)", loc="left")
+    for axes in (losses, psnr):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    folds = [
+        Line2D(
+            [],
+            [],
+            color=series_colour(position) if alone else FAINT,
+            linestyle="-" if alone else styles[position % len(styles)],
+            label=f"Fold {fold.number}",
+        )
+        for position, fold in enumerate(run.folds)
+    ]
+    networks = [
+        Line2D([], [], color=series_colour(index), label=display_name(name))
+        for index, name in enumerate(names)
+    ]
+    handles = folds if alone else [*networks, *folds]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 4)
+    )
+    return figure
+
+
+def _suffix(search: str) -> str:
+    return f"_{search}" if search else ""
+
+
+def _of(search: str) -> str:
+    return f"{display_name(search)}. " if search else ""
+
+
+def _curve(
+    axes: Axes,
+    epoch: Int[np.ndarray, " epoch"],
+    values: Float[np.ndarray, " epoch"],
+    colour: str,
+    label: str,
+    line: str = "-",
+) -> None:
+    axes.plot(
+        epoch,
+        values,
+        color=colour,
+        label=label or "_",  # matplotlib keeps such labels out of the legend
+        linestyle=line,
+        marker="." if np.isfinite(values).sum() < 3 else "",
+    )
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A logarithmic scale, unless some training left nothing that it can show."""
+    values = np.concatenate([np.asarray(line.get_ydata()) for line in axes.lines])
+    if np.any(values > 0):
+        axes.set_yscale("log")

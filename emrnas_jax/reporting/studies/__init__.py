@@ -1,0 +1,1 @@
+"""Comparisons of networks within a run and across runs."""

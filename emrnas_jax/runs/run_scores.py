@@ -1,0 +1,186 @@
+"""The scores of finished runs that are to be compared, and runs that do not fit.
+
+Networks named alike but for a number at the end (`random_1`, `random_2`) are one group:
+the mean of its members' scores stands for it. PSNR is in dB, SSIM has no unit.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.runs.scores import Scores, read_scores, scores_path
+
+MEASURES = ("psnr_db", "ssim")
+
+
+class RunScores(NamedTuple):
+    """The scores of one run's networks on the same test frames.
+
+    Attributes:
+        subjects: of each frame, in the order of folds.
+        folds: of each frame.
+        values: of each network and measure, in that order of frames.
+        metrics: the convention of the scores, by its name and in words.
+    """
+
+    subjects: tuple[str, ...]
+    folds: Int[np.ndarray, " frame"]
+    values: dict[str, dict[str, Float[np.ndarray, " frame"]]]
+    metrics: str
+
+    def mean(self, name: str, measure: str) -> float:
+        """Return the mean over folds of the folds' means, as in `results.json`."""
+        values = self.values[name][measure]
+        return float(np.mean([values[self.folds == k].mean() for k in set(self.folds)]))
+
+
+def read_run_scores(run: Path) -> RunScores:
+    """Read the scores of a run's networks and groups.
+
+    Raises:
+        InputError: a table is missing or damaged, or of other frames than another's.
+    """
+    results = _read(run / "results.json", "folds", "networks", "metrics")
+    convention = results["metrics"].partition(":")[0]
+    folds = range(1, int(results["folds"]) + 1)
+    tables = {
+        name: [
+            read_scores(scores_path(run / f"fold_{k}" / name, convention))
+            for k in folds
+        ]
+        for name in results["networks"]
+    }
+    first = next(iter(tables.values()))
+    for name, own in tables.items():
+        if [_frames(part) for part in own] != [_frames(part) for part in first]:
+            raise InputError(
+                f"{run}: {name} was scored on other frames than {next(iter(tables))}; "
+                "delete its scores and run --stage=evaluate again"
+            )
+    values = {
+        name: {m: np.concatenate([getattr(p, m) for p in own]) for m in MEASURES}
+        for name, own in tables.items()
+    }
+    return RunScores(
+        subjects=tuple(subject for part in first for subject in part.subject),
+        folds=np.repeat(list(folds), [len(part.subject) for part in first]),
+        values=grouped(values),
+        metrics=results["metrics"],
+    )
+
+
+def _frames(scores: Scores) -> list[tuple]:
+    return list(
+        zip(scores.subject, scores.slice.tolist(), scores.frame.tolist(), strict=True)
+    )
+
+
+def grouped(values: dict[str, dict]) -> dict[str, dict]:
+    """Replace `NAME_1`, `NAME_2` ... by `NAME`, the mean of each frame's scores.
+
+    A single one, or one whose stem is a network itself, stays what it is.
+    """
+    stems = {name: re.sub(r"_\d+$", "", name) for name in values}
+    groups: dict[str, list[str]] = {}
+    for name, stem in stems.items():
+        alone = stem in values or list(stems.values()).count(stem) == 1
+        groups.setdefault(name if alone else stem, []).append(name)
+    return {
+        group: {
+            m: np.mean([values[name][m] for name in members], axis=0) for m in MEASURES
+        }
+        for group, members in groups.items()
+    }
+
+
+def refuse_repeated_paths(runs: Sequence[Path]) -> None:
+    """Refuse a folder that is given twice, also under two names.
+
+    Raises:
+        InputError: two paths lead to the same folder.
+    """
+    given: dict[Path, Path] = {}
+    for run in runs:
+        other = given.setdefault(run.resolve(), run)
+        if other is not run:
+            raise InputError(f"{other} and {run} are the same run; give each run once")
+
+
+def refuse_repeated_scores(runs: Sequence[Path], scores: Sequence[RunScores]) -> None:
+    """Refuse a copied folder: pooled with the original it counts every frame twice.
+
+    A run repeated with its seed is refused too: it has the same scores, so it adds no
+    frame.
+
+    Args:
+        runs: the folders.
+        scores: what each of them holds.
+
+    Raises:
+        InputError: two runs agree in every score of every network that both have.
+    """
+    for later, own in enumerate(scores):
+        for earlier, other in enumerate(scores[:later]):
+            if _same_scores(own, other):
+                raise InputError(
+                    f"{runs[earlier]} and {runs[later]} have the same scores, so one "
+                    "is a copy of the other or repeats its seed; give each run once"
+                )
+
+
+def _same_scores(first: RunScores, second: RunScores) -> bool:
+    shared = first.values.keys() & second.values.keys()
+    return (
+        bool(shared)
+        and first.subjects == second.subjects
+        and all(
+            np.array_equal(first.values[name][measure], second.values[name][measure])
+            for name in shared
+            for measure in MEASURES
+        )
+    )
+
+
+def refuse_other_conventions(runs: Sequence[Path]) -> None:
+    """Check that runs differ in their seeds and networks, and not in what is scored.
+
+    Raises:
+        InputError: data, masks or metrics differ, or a file is missing or damaged.
+    """
+    first = _conventions(runs[0])
+    for run in runs[1:]:
+        own = _conventions(run)
+        for key in first.keys() | own.keys():
+            if own.get(key) != first.get(key):
+                raise InputError(
+                    f"{run} cannot be compared with {runs[0]}: {key} is "
+                    f"{own.get(key)!r} there and {first.get(key)!r} here"
+                )
+
+
+def _conventions(run: Path) -> dict:
+    results = _read(run / "results.json", "metrics", "folds")
+    config = _read(run / "config.json", "sampling")
+    return {
+        **{f"data.{key}": value for key, value in _read(run / "data.json").items()},
+        **{f"sampling.{k}": v for k, v in config["sampling"].items()},
+        "metrics": results["metrics"],
+        "folds": results["folds"],
+    }
+
+
+def _read(path: Path, *keys: str) -> dict:
+    try:
+        found = json.loads(path.read_text())
+        return {key: found[key] for key in keys or found}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: damaged or missing ({error}); give the folder of a run that "
+            "--stage=evaluate has finished"
+        ) from error

@@ -1,0 +1,183 @@
+"""Random search with shared weights: the control that a search has to beat.
+
+The weights are trained on uniformly drawn paths to the end. What the steps of alphas
+would cost is spent on candidates instead: architectures drawn uniformly, each judged by
+its loss on S_val with the shared weights and the fixed masks of validation. All folds
+draw the same candidates from the seed, so that they can vote.
+
+Source: Li & Talwalkar, Random Search and Reproducibility for Neural Architecture
+Search, UAI 2019, section 3.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int, PyTree
+
+from emrnas_jax.data.pipeline import (
+    Chunk,
+    Resident,
+    Split,
+    fixed_mask_key,
+    frame_specs,
+    frames_of_step,
+    make_batch,
+)
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import SHARED, on_every_device
+from emrnas_jax.machine.progress import counted, say_without_bars
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.randomness import key_for
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.training.loop import TerminationRequest
+from emrnas_jax.training.loss import jit, path_loss
+
+LOG = logging.getLogger("emrnas_jax")
+
+CANDIDATES = "candidates.jsonl"  # a row for each: its architecture and its loss
+
+# What a step of alphas costs with one path: the forward pass and the gradients of the
+# maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
+# emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
+FORWARD_PASSES_PER_STEP = 2
+
+Validate = Callable[..., Array]
+
+
+def best_candidate(
+    name: str,
+    folder: Path,
+    candidates: Sequence[Architecture],
+    loss_of: Callable[[Architecture], float],
+    termination: TerminationRequest | None = None,
+) -> Architecture:
+    """Return the candidate of the lowest loss; continue where it was stopped.
+
+    Args:
+        name: what the progress bar says, or lines where none is seen.
+        folder: where `candidates.jsonl` is kept.
+        candidates: what to judge.
+        loss_of: mean loss of one on S_val.
+        termination: what may ask to stop; without it a signal does what it always does.
+
+    Raises:
+        SystemExit: it was asked to stop.
+    """
+    path = folder / CANDIDATES
+    metrics_log.truncate(path, len(candidates))  # drops a line that a kill cut
+    losses = [row["validation_loss"] for row in metrics_log.read(path)]
+    left = candidates[len(losses) :]
+    done = len(losses)
+    _say_beginning(name, done, len(candidates))
+    judged = counted(left, len(candidates), f"{name} candidates", "judged", done)
+    for number, candidate in enumerate(judged, done + 1):
+        if termination is not None and termination.requested:
+            raise SystemExit(128 + int(termination.requested))
+        losses.append(loss_of(candidate))
+        if processes.is_first():
+            metrics_log.append(path, _row(number, candidate, losses[-1]))
+    return candidates[int(np.argmin(losses))]
+
+
+def _say_beginning(name: str, done: int, count: int) -> None:
+    if done:
+        LOG.info("%s: %d of %d candidates were judged before", name, done, count)
+    if done < count:
+        message = "%s: judging %d candidates on the validation frames"
+        say_without_bars(message, name, count - done)
+
+
+def _row(number: int, candidate: Architecture, loss: float) -> dict:
+    return {
+        "step": number,
+        "architecture": str(candidate),
+        "validation_loss": loss,
+    }
+
+
+def certain(architecture: Architecture) -> Float[np.ndarray, "cell op"]:
+    """Return p of a choice without alternatives: 1 for the operation of each cell."""
+    return np.eye(len(architecture.operations))[list(architecture.cells)]
+
+
+def draw_candidates(
+    network: SearchNetwork, steps: int, validation_steps: int, seed: int
+) -> list[Architecture]:
+    """Draw as many architectures as the steps of alphas would have paid for.
+
+    A smaller number draws the first of a larger. Each is there once, however often it
+    was drawn.
+
+    Args:
+        network: which cells share their choice.
+        steps: steps of alphas that were saved.
+        validation_steps: batches on which each candidate is judged.
+        seed: of the run.
+    """
+    count = max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
+    key, rows = key_for(seed, "candidates"), np.array(network.choosing_rows)
+    undecided = jnp.zeros((len(set(rows.tolist())), len(OPERATIONS)))
+    keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(count))
+    drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
+    cells = np.asarray(drawn)[:, rows].tolist()
+    size = network.cells_per_block
+    return list(dict.fromkeys(Architecture.from_cells(own, size) for own in cells))
+
+
+def make_validate(
+    network: SearchNetwork, batch: int, sampling: Sampling, seed: int, mesh: Mesh
+) -> Validate:
+    """Return the program that `validation_loss` runs, to be compiled once."""
+
+    def losses(
+        weights: PyTree,
+        choices: Int[Array, " cell"],
+        frames: Resident | Chunk,
+        steps_per_epoch: Int[Array, ""],
+        first: Int[Array, ""],
+        count: Int[Array, ""],
+    ) -> Float[Array, ""]:
+        def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
+            images, ids = frames_of_step(frames, first + i, steps_per_epoch, batch)
+            own = make_batch(images, ids, fixed_mask_key(seed), sampling)
+            return total + path_loss(network, weights, own, choices)
+
+        return jax.lax.fori_loop(0, count, body, jnp.zeros(()))
+
+    def validate(
+        weights: PyTree, choices: Array, frames: Resident | Chunk, *rest: Array
+    ) -> Array:
+        specs = (SHARED, SHARED, frame_specs(frames), *[SHARED] * len(rest))
+        run = on_every_device(losses, mesh, specs, SHARED)
+        return run(weights, choices, frames, *rest)
+
+    return jit(validate)
+
+
+def validation_loss(
+    validate: Validate,
+    weights: PyTree,
+    architecture: Architecture,
+    validation: Split,
+    steps_per_dispatch: int,
+) -> float:
+    """Return the mean loss of an architecture on S_val with the shared weights.
+
+    It is that of the whole batches of one epoch: the same frames for every candidate.
+    """
+    steps, total = validation.steps_per_epoch, 0.0
+    choices = jnp.array(architecture.cells, jnp.int32)
+    for first in range(0, steps, steps_per_dispatch):
+        count = min(steps_per_dispatch, steps - first)
+        frames = validation.frames(first, count)
+        numbers = (jnp.array(n) for n in (steps, first, count))
+        total += float(validate(weights, choices, frames, *numbers))
+    return total / steps

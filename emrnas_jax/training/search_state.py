@@ -1,0 +1,139 @@
+"""The state of a search: how it begins, what identifies it, and its line in the log."""
+
+from dataclasses import asdict
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PyTree
+
+from emrnas_jax.data.pipeline import RandomKey
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.nas.gates import entropy, fixed_gates
+from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.training.optimizers import adam_with_l2, cosine, search_weight_optimizer
+from emrnas_jax.training.settings import SearchSettings
+
+
+class SearchState(NamedTuple):
+    """Everything a search changes.
+
+    Attributes:
+        weights: parameters of the search network.
+        weight_optimizer: its state, moments and counts per operation and cell.
+        alphas: architecture parameters; a row per cell, or per group of cells that
+            share their choice.
+        alpha_optimizer: their state.
+        step: weight steps done.
+        train_loss: sum over this epoch's steps.
+        validation_loss: likewise, of the steps of alphas.
+        path_counts: how often each operation was active in this epoch's weight steps.
+    """
+
+    weights: PyTree
+    weight_optimizer: PyTree
+    alphas: Float[Array, "row op"]
+    alpha_optimizer: PyTree
+    step: Int[Array, ""]
+    train_loss: Float[Array, ""]
+    validation_loss: Float[Array, ""]
+    path_counts: Int[Array, "cell op"]
+
+
+def initial_state(
+    network: SearchNetwork, settings: SearchSettings, key: RandomKey
+) -> SearchState:
+    """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
+    rows = network.choosing_rows
+    alphas = jnp.zeros((len(set(rows)), len(OPERATIONS)))
+    weights = _initial_weights(network, key)
+    weight_tx, alpha_tx = optimizers(settings)
+    return SearchState(
+        weights=weights,
+        weight_optimizer=jax.jit(weight_tx.init)(weights),
+        alphas=alphas,
+        alpha_optimizer=alpha_tx.init(alphas),
+        # Of the types that a step returns: a weak type would compile it twice.
+        step=jnp.zeros((), jnp.int32),
+        train_loss=jnp.zeros(()),
+        validation_loss=jnp.zeros(()),
+        path_counts=jnp.zeros((len(rows), len(OPERATIONS)), jnp.int32),
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _initial_weights(network: SearchNetwork, key: RandomKey) -> PyTree:
+    # The parameters do not depend on the size of the image.
+    image = jnp.zeros((1, 8, 8, 2))
+    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
+    cells = network.components * network.cells_per_block
+    gates = fixed_gates(jnp.zeros(cells, jnp.int32))
+    return network.init(key, image, kspace, mask, gates)["params"]
+
+
+def optimizers(
+    settings: SearchSettings,
+) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
+    """Return the optimizers of the weights and of the alphas."""
+    return (
+        search_weight_optimizer(settings.weight_decay, settings.momentum),
+        adam_with_l2(
+            settings.alpha_weight_decay,
+            settings.alpha_momentum,
+            settings.alpha_epsilon,
+        ),
+    )
+
+
+def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
+    """Return what a checkpoint must be of to belong to this search."""
+    return {
+        "kind": "search",
+        **{k: v for k, v in asdict(settings).items() if k != "folds_in_parallel"},
+        "components": network.components,
+        "cells_per_block": network.cells_per_block,
+        "width": network.width,
+        "consistency": network.consistency,
+        "batch_norm": network.batch_norm,
+        "residual": network.residual,
+        "shared": network.shared,
+    }
+
+
+def probabilities(
+    network: SearchNetwork, state: SearchState
+) -> Float[np.ndarray, "cell op"]:
+    """Return p of every cell."""
+    return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.choosing_rows]
+
+
+def log_row(
+    network: SearchNetwork,
+    state: SearchState,
+    epoch: int,
+    settings: SearchSettings,
+    steps_per_epoch: int,
+) -> dict:
+    """Return what the log says of a finished epoch."""
+    searching = epoch > settings.warmup_epochs
+    done = epoch - settings.warmup_epochs if searching else epoch
+    phase = settings.search_epochs if searching else settings.warmup_epochs
+    fraction = (done * steps_per_epoch - 1) / (phase * steps_per_epoch)
+    row = {
+        "epoch": epoch,
+        "phase": "search" if searching else "warm-up",
+        "train_loss": float(state.train_loss) / steps_per_epoch,
+        "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
+    }
+    if searching:
+        row["path_counts"] = np.asarray(state.path_counts).tolist()
+    if searching and settings.gate_rule != "uniform":
+        row |= {
+            "validation_loss": float(state.validation_loss) / steps_per_epoch,
+            "entropy": float(entropy(jnp.asarray(np.asarray(state.alphas))).mean()),
+            "probabilities": probabilities(network, state).tolist(),
+        }
+    return row

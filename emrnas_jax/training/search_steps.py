@@ -1,0 +1,105 @@
+"""The two compiled steps of the search: one moves weights, the other moves alphas.
+
+A step is a pure function of its state and a batch. Weights and alphas are two trees
+with two optimizers and two states: a step of one leaves the other bit-identical.
+
+Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PyTree
+
+from emrnas_jax.data.pipeline import Batch, RandomKey
+from emrnas_jax.machine.devices import mean_over_devices
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.stacked_weights import put_active, take_active
+from emrnas_jax.nas.gates import GATES, Gates
+from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.training.loss import loss_of_active, squared_error
+from emrnas_jax.training.optimizers import descend
+from emrnas_jax.training.search_state import SearchState
+
+
+def weight_step(
+    network: SearchNetwork,
+    optimizer: optax.GradientTransformationExtraArgs,
+    state: SearchState,
+    batch: Batch,
+    choices: Int[Array, " cell"],
+    rate: Float[Array, ""],
+) -> SearchState:
+    """Move the weights on the active path; alphas and idle operations stay."""
+    path = choices.reshape(network.components, network.cells_per_block)
+    active = take_active(state.weights, path)
+
+    def loss_of(active: PyTree) -> Float[Array, ""]:
+        return loss_of_active(network, active, batch, choices)
+
+    loss, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
+    direction, weight_optimizer = optimizer.update(
+        gradients, state.weight_optimizer, active, choices=path
+    )
+    moved = descend(active, direction, rate)
+    return state._replace(
+        weights=put_active(state.weights, moved, path),
+        weight_optimizer=weight_optimizer,
+        step=state.step + 1,
+        train_loss=state.train_loss + loss,
+        path_counts=state.path_counts
+        + jax.nn.one_hot(choices, len(OPERATIONS), dtype=jnp.int32),
+    )
+
+
+def architecture_step(
+    network: SearchNetwork,
+    optimizer: optax.GradientTransformation,
+    state: SearchState,
+    batch: Batch,
+    key: RandomKey,
+    rate: float,
+    paths_per_cell: int,
+    gate_rule: str,
+) -> SearchState:
+    """Move alphas by the gradient of the validation loss; the weights stay."""
+    rows = jnp.array(network.choosing_rows)
+
+    def loss_of(alphas: Float[Array, "row op"]) -> tuple[Float[Array, ""], Array]:
+        gates = GATES[paths_per_cell](key, alphas, gate_rule)
+        per_cell = Gates(gates.choices[rows], gates.weights[rows])
+        image: Any = network.apply({"params": state.weights}, *batch[:3], per_cell)
+        return squared_error(image, batch.target), gates.choices
+
+    (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)
+    loss, gradient = mean_over_devices((loss, gradient))
+    direction, alpha_optimizer = optimizer.update(
+        gradient, state.alpha_optimizer, state.alphas
+    )
+    alphas = descend(state.alphas, direction, jnp.float32(rate))
+    if paths_per_cell == 2:
+        alphas = keep_other_probabilities(state.alphas, alphas, choices)
+    return state._replace(
+        alphas=alphas,
+        alpha_optimizer=alpha_optimizer,
+        validation_loss=state.validation_loss + loss,
+    )
+
+
+def keep_other_probabilities(
+    old: Float[Array, "cell op"],
+    new: Float[Array, "cell op"],
+    pair: Int[Array, "cell 2"],
+) -> Float[Array, "cell op"]:
+    """Take the new alphas of the sampled pair; p of the other six stays as it was.
+
+    Adam's momentum and decay would move the others too, and a change of the pair's
+    total would change their p. Source: ProxylessNAS, section 3.2.1.
+    """
+    moved = jnp.take_along_axis(new, pair, axis=-1)
+    before = jnp.take_along_axis(old, pair, axis=-1)
+    shift = jax.nn.logsumexp(before, -1) - jax.nn.logsumexp(moved, -1)
+    rows = jnp.arange(old.shape[0])[:, None]
+    return old.at[rows, pair].set(moved + shift[:, None])

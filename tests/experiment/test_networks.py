@@ -1,0 +1,115 @@
+"""Labels, kinds, shared searches and drawn architectures of a run's networks."""
+
+import dataclasses
+
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.experiment import paper
+from emrnas_jax.experiment.networks import (
+    random_architecture,
+    read_systems,
+    searches_of,
+)
+from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+
+TRAINING = dataclasses.asdict(RetrainSettings())
+SEARCH = dataclasses.asdict(SearchSettings())
+
+
+def systems(**networks):
+    return read_systems(networks, TRAINING, SEARCH)
+
+
+def test_a_label_is_its_kind_unless_it_says_otherwise():
+    found = systems(emrnas={}, deep={"kind": "emrnas", "cells_per_block": 4})
+    assert [s.kind for s in found.values()] == ["emrnas", "emrnas"]
+    assert found["deep"].settings["cells_per_block"] == 4
+    assert found["emrnas"].settings["cells_per_block"] == 3
+
+
+def test_networks_with_equal_searches_share_one():
+    table = {name: {"kind": "emrnas", **own} for name, own in paper.ABLATIONS.items()}
+    found = searches_of(systems(**table))
+    assert [search.networks for search in found] == [
+        ("ablation_a", "ablation_e"),
+        ("ablation_b",),
+        ("ablation_c",),
+        ("ablation_f",),
+        ("ablation_g",),
+        ("ablation_g_single",),
+    ]
+    places = [search.place for search in found]
+    assert places[:2] == ["search", "search_ablation_b"]
+    assert [search.architecture_file for search in found[:2]] == [
+        "architecture.json",
+        "architecture_ablation_b.json",
+    ]
+
+
+def test_a_network_may_search_in_its_own_way():
+    found = systems(
+        emrnas={}, darts={"kind": "emrnas", "search": {"paths_per_cell": 8}}
+    )
+    paths = [search.settings.paths_per_cell for search in searches_of(found)]
+    assert paths == [1, 8]
+
+
+def test_a_network_may_be_trained_in_its_own_way():
+    found = systems(emrnas={}, slow={"kind": "emrnas", "retrain": {"epochs": 7}})
+    assert [s.training.epochs for s in found.values()] == [100, 7]
+    assert found["slow"].training.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("given", ["random", "cardiac"])
+def test_a_drawn_or_given_architecture_needs_no_search(given):
+    assert not searches_of(systems(emrnas={"architecture": given}))
+
+
+def test_a_drawn_architecture_follows_seed_and_label():
+    found = systems(
+        one={"kind": "emrnas", "architecture": "random"},
+        other={"kind": "emrnas", "architecture": "random"},
+    )
+    first = random_architecture(found["one"], 3, OPERATIONS)
+    assert first == random_architecture(found["one"], 3, OPERATIONS)
+    assert first != random_architecture(found["one"], 4, OPERATIONS)
+    assert first != random_architecture(found["other"], 3, OPERATIONS)
+    assert [len(block) for block in first.blocks] == [3] * 5
+
+
+def test_cells_that_share_a_choice_are_drawn_alike():
+    found = systems(emrnas={"architecture": "random", "shared": "block"})
+    blocks = random_architecture(found["emrnas"], 0, OPERATIONS).blocks
+    assert len(set(blocks)) == 1
+    assert len(set(blocks[0])) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "message"),
+    [
+        ("../out", {"kind": "emrnas"}, "not a network's label"),
+        ("search_2", {"kind": "emrnas"}, "neither search nor zero_filled"),
+        ("zero_filled", {"kind": "emrnas"}, "neither search nor zero_filled"),
+        ("mine", {}, "no network 'mine'; there are emrnas"),
+        ("mine", {"kind": "vgg"}, r"networks\.mine\.kind: no network 'vgg'"),
+        ("mine", {"kind": "emrnas", "widht": 3}, "network mine has no setting 'widht'"),
+        ("mine", {"kind": "emrnas", "width": 0}, r"networks\.mine\.width: found 0"),
+        ("emrnas", {"architecture": "best"}, "architecture 'best'"),
+        (
+            "emrnas",
+            {"search": {"paths": 1}},
+            r"networks\.emrnas\.search\.paths: .*no 'p",
+        ),
+        ("emrnas", {"search": {"paths_per_cell": 3}}, "choose one of 1, 2, 8"),
+        (
+            "emrnas",
+            {"retrain": {"epoch": 1}},
+            r"networks\.emrnas\.retrain\.epoch: .* epochs",
+        ),
+    ],
+)
+def test_what_cannot_be_a_network_is_named(name, own, message):
+    with pytest.raises(InputError, match=message):
+        systems(**{name: own})

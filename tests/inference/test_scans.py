@@ -1,0 +1,198 @@
+import numpy as np
+import pytest
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference.scans import Reading, find_scans, read_scan
+from emrnas_jax.mri.mask_files import StoredMask
+
+MAGNITUDE = Reading(images="magnitude", phase_encode="rows")
+COMPLEX = Reading(images="complex", phase_encode="rows")
+
+
+@pytest.fixture
+def image(random):
+    """Two images of 12 x 10 with a smooth phase."""
+    phase = np.exp(1j * np.linspace(0, 1, 10))
+    return (1 + random.random((2, 12, 10))) * phase
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(name="scan.npz", **arrays):
+        np.savez(tmp_path / name, kspace_convention="plain", **arrays)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def lines():
+    return np.isin(np.arange(12), (0, 1, 4, 7, 11))
+
+
+def stored_mask(values):
+    return StoredMask(values, "mask", "masks.npz: mask")
+
+
+def kspace_of(image):
+    return np.fft.fft2(image, norm="ortho")
+
+
+def test_images_of_every_source_are_complete(good_file, source_name):
+    scan = read_scan(good_file, MAGNITUDE)
+    assert scan.kspace is None
+    assert scan.images is not None
+    assert scan.images.shape[0] == len(scan.subjects)
+    assert scan.images.dtype == (
+        np.float32
+        if source_name in ("calgary_nifti", "complex_hdf5", "calgary_raw", "real_hdf5")
+        else np.uint8
+    )
+    assert scan.scale == 1
+
+
+def test_complex_images_keep_their_phase_for_a_network_of_complex_images(
+    write_good, tmp_path
+):
+    path = write_good("complex_hdf5", tmp_path)
+    parts = read_scan(path, COMPLEX).images
+    magnitudes = read_scan(path, MAGNITUDE).images
+    assert parts is not None
+    assert magnitudes is not None
+    np.testing.assert_allclose(
+        np.linalg.norm(parts, axis=-1), magnitudes, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_magnitudes_are_refused_for_a_network_of_complex_images(write_good, tmp_path):
+    with pytest.raises(InputError, match="trained on complex images"):
+        read_scan(write_good("magnitude_hdf5", tmp_path), COMPLEX)
+
+
+def test_complete_kspace_becomes_images_between_0_and_1(image, save):
+    scan = read_scan(save(kspace=kspace_of(image) * 1e-6), MAGNITUDE)
+    assert scan.kspace is None
+    assert scan.images is not None
+    assert scan.images.max() == pytest.approx(1)
+    np.testing.assert_allclose(scan.images * scan.scale, abs(image) * 1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_measured_kspace_is_scaled_by_its_zero_filled_images(told, image, lines, save):
+    kspace = kspace_of(image) * lines[:, None] * 1e7
+    mask = {"mask": lines} if told else {}
+    scan = read_scan(save(kspace=kspace, **mask), MAGNITUDE)
+    assert scan.kspace is not None
+    np.testing.assert_allclose(scan.kspace * scan.scale, kspace, rtol=1e-4, atol=1e2)
+    np.testing.assert_array_equal(scan.mask, np.stack([lines[:, None]] * 2))
+    zero_filled = np.abs(np.fft.ifft2(scan.kspace, norm="ortho"))
+    assert zero_filled.max() == pytest.approx(1, rel=1e-4)
+
+
+def test_the_scale_can_be_given(image, lines, save):
+    kspace = kspace_of(image) * lines[:, None]
+    how = Reading("magnitude", "rows", scale=4.0)
+    scan = read_scan(save(kspace=kspace), how)
+    assert scan.scale == pytest.approx(4)
+    np.testing.assert_allclose(scan.values, kspace / 4, atol=1e-5)
+
+
+def test_complete_kspace_with_a_mask_is_complete_and_keeps_the_mask(image, lines, save):
+    scan = read_scan(save(kspace=kspace_of(image), mask=lines[:, None]), MAGNITUDE)
+    assert scan.kspace is None
+    np.testing.assert_array_equal(scan.mask, np.stack([lines[:, None]] * 2))
+
+
+def test_it_is_said_where_the_mask_is_from(image, lines, save):
+    kspace = kspace_of(image)
+    mask = lines[:, None]
+    given = Reading(
+        "magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)), norm="ortho"
+    )
+    for arrays, how, words in (
+        ({"kspace": kspace}, MAGNITUDE, "complete"),
+        ({"kspace": kspace * mask}, MAGNITUDE, "mask from its zeros"),
+        ({"kspace": kspace * mask, "mask": mask}, MAGNITUDE, "mask from the file"),
+        ({"kspace": kspace * mask}, given, "mask given"),
+    ):
+        stored_as = read_scan(save(**arrays), how).stored_as
+        assert stored_as.startswith("k-space plain (from the file), norm ortho (")
+        assert stored_as.endswith(f", {words}")
+
+
+def test_a_mask_of_ones_leaves_the_mask_to_be_drawn(image, save):
+    path = save(kspace=kspace_of(image), mask=np.ones(10))
+    assert read_scan(path, MAGNITUDE).mask is None
+
+
+def test_padding_can_be_declared_as_complete(image, save):
+    kspace = kspace_of(image)
+    kspace[:, :, 5] = 0
+    path = save(kspace=kspace)
+    assert read_scan(path, MAGNITUDE).kspace is not None
+    how = Reading("magnitude", "rows", fully_sampled=True)
+    scan = read_scan(path, how)
+    assert scan.kspace is None
+    assert scan.mask is None
+
+
+def test_empty_frames_are_left_out_and_the_others_keep_their_numbers(image, save):
+    kspace = kspace_of(np.concatenate([image, image]))
+    kspace[1] = 0
+    scan = read_scan(save(kspace=kspace), MAGNITUDE)
+    np.testing.assert_array_equal(scan.slices, [0, 2, 3])
+    assert scan.values.shape == (3, 12, 10)
+
+
+def test_masks_given_by_the_user_replace_the_files(image, lines, save):
+    how = Reading("magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)))
+    path = save(kspace=kspace_of(image), mask=np.eye(1, 10, dtype=bool)[0])
+    np.testing.assert_array_equal(read_scan(path, how).mask, [lines[:, None]] * 2)
+
+
+def test_masks_given_by_the_user_fit_images_or_are_refused(lines, write_good, tmp_path):
+    path = write_good("cardiac_png", tmp_path)
+    how = Reading("magnitude", "rows", masks=stored_mask(np.fft.fftshift(lines)))
+    np.testing.assert_array_equal(read_scan(path, how).mask, [lines[:, None]])
+    wrong = Reading("magnitude", "rows", masks=stored_mask(np.ones(7, bool)))
+    with pytest.raises(InputError, match="7 lines"):
+        read_scan(path, wrong)
+
+
+def test_a_mask_of_the_wrong_size_is_refused(image, save):
+    path = save(kspace=kspace_of(image), mask=np.ones((5, 1)))
+    with pytest.raises(InputError, match="expected \\(12,\\) or \\(10,\\)"):
+        read_scan(path, MAGNITUDE)
+
+
+def test_unknown_hdf5_is_refused_with_what_it_holds(tmp_path, write):
+    path = write.hdf5(tmp_path, scan_data=np.ones((2, 4, 4)))
+    with pytest.raises(InputError, match=r"no `kspace`, `images` or .*scan_data"):
+        read_scan(path, MAGNITUDE)
+
+
+def test_a_constant_image_is_refused(tmp_path, write):
+    path = write.png(tmp_path, np.full((12, 10), 9, np.uint8))
+    with pytest.raises(InputError, match="constant"):
+        read_scan(path, MAGNITUDE)
+
+
+def test_scans_of_a_folder_are_found_by_name(tmp_path, write_good, save):
+    wanted = [save("b.npz", kspace=np.ones(1)), write_good("magnitude_hdf5", tmp_path)]
+    wanted.append(write_good("cardiac_png", tmp_path))
+    (tmp_path / "notes.txt").write_text("no scan")
+    (tmp_path / ".hidden.npz").write_text("no scan")
+    (tmp_path / "more").mkdir()
+    assert find_scans(tmp_path) == sorted(wanted)
+
+
+def test_a_missing_or_empty_input_is_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere: no such file"):
+        find_scans(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no files"):
+        find_scans(tmp_path)
+    (tmp_path / "notes.txt").write_text("no scan")
+    with pytest.raises(
+        InputError, match=r"recognised in 1 file \(1 \.txt; such.*\n.*kspace"
+    ):
+        find_scans(tmp_path)
