@@ -5,20 +5,19 @@ that it can be read when the package has others. It cannot be searched further t
 """
 
 import json
-from emrnas_jax.nas.operation_tables import (operations_record,read_operations,unnamed_operations)
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from emrnas_jax.runs import metrics_log
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.files import write_json
-from emrnas_jax.nas.space import OPERATIONS, TABLE_1, Architecture, Operation
-
+from emrnas_jax.nas.operation_tables import (
+    operations_record,
+    read_operations,
+    unnamed_operations,
+)
+from emrnas_jax.nas.space import OPERATIONS, Architecture
 
 
 def write_architecture(
@@ -66,25 +65,3 @@ def read_architecture(
             f"{path}: no readable architecture ({error}); delete it and run "
             "--stage=search again"
         ) from error
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

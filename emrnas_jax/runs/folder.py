@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emrnas_jax.machine import processes
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine import processes
 
 # Settings that change how a run proceeds, or where its data lie, but no trained weight.
 FREE = (

@@ -10,8 +10,8 @@ from types import TracebackType
 
 from tensorboardX import SummaryWriter
 
-from emrnas_jax.machine import processes
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine import processes
 from emrnas_jax.machine.files import write_text
 
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import jax
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import device_name
-from emrnas_jax.errors import InputError
 from emrnas_jax.machine.files import json_text, replace_file
 
 FILE = "provenance.json"

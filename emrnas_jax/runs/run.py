@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from emrnas_jax.runs import metrics_log
 from emrnas_jax.data.folds import Fold, read_folds
 from emrnas_jax.errors import InputError
+from emrnas_jax.nas.operation_tables import with_newer
+from emrnas_jax.nas.space import Architecture
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.history import Retraining, Search
+from emrnas_jax.runs.operations import operations_of_run
+from emrnas_jax.runs.provenance import Command, read_commands
+from emrnas_jax.runs.results import Results, read_json, read_results
 from emrnas_jax.runs.scores import (
     Scores,
     examples_path,
     read_scores,
     scores_path,
 )
-from emrnas_jax.runs.operations import (operations_of_run)
-from emrnas_jax.runs.architecture import (read_architecture)
-from emrnas_jax.nas.operation_tables import (with_newer)
-from emrnas_jax.nas.space import Architecture
-from emrnas_jax.runs.provenance import Command, read_commands
-from emrnas_jax.runs.history import Retraining, Search
-from emrnas_jax.runs.results import Results, read_json, read_results
 
 
 @dataclass(frozen=True)

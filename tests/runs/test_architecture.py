@@ -5,20 +5,29 @@ import json
 import numpy as np
 import pytest
 
-from emrnas_jax.runs import architecture as architecture_file
-from emrnas_jax.runs import metrics_log
-from emrnas_jax.runs import operations as operations_file
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas import operation_tables, space
-from emrnas_jax.nas.operation_tables import (changes, in_words, unnamed_operations, with_newer)
-from emrnas_jax.runs.operations import (operations_of_run, refuse_other_operations, write_operations_of_run)
-from emrnas_jax.runs.architecture import (read_architecture, write_architecture)
+from emrnas_jax.nas.operation_tables import (
+    changes,
+    in_words,
+    unnamed_operations,
+    with_newer,
+)
 from emrnas_jax.nas.space import (
     OPERATIONS,
     PRESETS,
     TABLE_1,
     Architecture,
     Operation,
+)
+from emrnas_jax.runs import architecture as architecture_file
+from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs import operations as operations_file
+from emrnas_jax.runs.architecture import read_architecture, write_architecture
+from emrnas_jax.runs.operations import (
+    operations_of_run,
+    refuse_other_operations,
+    write_operations_of_run,
 )
 
 NINTH = Operation("O9", (1, 2, 1, 1), (1,))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emrnas_jax.runs.checkpoints import Checkpoints, restore_latest
 from emrnas_jax.errors import InputError
+from emrnas_jax.runs.checkpoints import Checkpoints, restore_latest
 
 # When a read fails, Orbax forgets coroutines that it has not awaited.
 pytestmark = pytest.mark.filterwarnings(

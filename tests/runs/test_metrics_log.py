@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from emrnas_jax.runs import metrics_log
 from emrnas_jax.errors import InputError
+from emrnas_jax.runs import metrics_log
 
 
 def rows_up_to(step):

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 import jax
 import pytest
 
-from emrnas_jax.machine import processes
-
-from emrnas_jax.runs import provenance
-from emrnas_jax.machine.devices import device_name
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine import processes
+from emrnas_jax.machine.devices import device_name
 from emrnas_jax.main import command_line
+from emrnas_jax.runs import provenance
 from emrnas_jax.runs.provenance import Recording, read_commands
 
 KILLED = """
