@@ -49,6 +49,11 @@ class NetworkScore:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds_per_epoch: float | None = None
     architecture_source: str = ""  # ensemble, fold, random or given
+    # How a report shows the network: its name in words, the table that it belongs to
+    # and the network of that table that it is compared with. Older runs have neither.
+    title: str = ""
+    group: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,9 @@ def _network_score(line: object, place: str) -> NetworkScore:
         settings=_optional(line, "settings", dict, place) or {},
         seconds_per_epoch=_optional(line, "seconds_per_epoch", float, place),
         architecture_source=_optional(line, "architecture_source", str, place) or "",
+        title=_optional(line, "title", str, place) or "",
+        group=_optional(line, "group", str, place) or "",
+        reference=_optional(line, "reference", str, place) or "",
     )
 
 
