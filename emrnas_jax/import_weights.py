@@ -20,12 +20,12 @@ import numpy as np
 from absl import app, flags
 
 from emrnas_jax.data.dataset import DataSettings
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import host
 from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.published import LAYER_NAMES, load_published, published_settings
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.retrain import identity, initial_state
 from emrnas_jax.training.settings import RetrainSettings
@@ -42,7 +42,7 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder for the model.", required=True)
     flags.DEFINE_float(
         "sampling_rate",
-        Sampling.rate,
+        SamplingSettings.rate,
         "Fraction of k-space's lines that masks measure; of what it was trained for.",
     )
     flags.DEFINE_integer("seed", 0, "Of the masks of complete images.")
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
                 raise InputError(f"--{name} is empty; name a file or folder")
         folder = Path(given.output).expanduser()
         weights = read_weights(Path(given.weights).expanduser())
-        sampling = Sampling(rate=given.sampling_rate)
+        sampling = SamplingSettings(rate=given.sampling_rate)
         parameters = import_weights(
             given.network, weights, folder, sampling, given.seed
         )
@@ -71,7 +71,7 @@ def import_weights(
     name: str,
     weights: Mapping[str, np.ndarray],
     folder: Path,
-    sampling: Sampling,
+    sampling: SamplingSettings,
     seed: int,
 ) -> int:
     """Write a network's folder, and return its number of parameters.

@@ -28,6 +28,7 @@ from absl import app, flags
 
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
+from emrnas_jax.data.readers.mask_files import read_stored_mask, require_centre_of
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
 from emrnas_jax.inference.jobs import reconstruct_files
@@ -37,7 +38,6 @@ from emrnas_jax.inference.tally import repeated_doubts, summary
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
-from emrnas_jax.mri.mask_files import read_stored_mask, require_centre_of
 
 
 def define_flags() -> None:

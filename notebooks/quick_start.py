@@ -48,11 +48,12 @@ import numpy as np
 from IPython.display import display
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.machine import host
-from emrnas_jax.mri.sampling import Sampling, draw_mask
+from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.reporting.figures.all import architecture_pictures
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.inline import ReportFrame
@@ -100,7 +101,7 @@ print("networks", config.networks, "search", config.search, sep="\n")
 # %%
 images = open_dataset(DataSettings(**config.data.to_dict()))
 print(len(images), "images of", len(set(images.subjects)), "subjects:", images.shape)
-sampling = Sampling(**config.sampling.to_dict())
+sampling = SamplingSettings(**config.sampling.to_dict()).load()
 
 
 def measure(image: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.import_weights import import_weights, read_weights
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.published import load_published
-from emrnas_jax.mri.sampling import Sampling
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def weights():
 
 
 def test_the_model_is_the_published_network(weights, tmp_path):
-    sampling = Sampling(rate=0.1)
+    sampling = SamplingSettings(rate=0.1)
     import_weights("dccnn", weights, tmp_path / "model", sampling, seed=4)
     model = load_model(tmp_path / "model")
-    assert (model.sampling, model.record.seed) == (sampling, 4)
+    assert (model.sampling, model.record.seed) == (sampling.load(), 4)
     assert model.record.settings["consistency"] == "single"
     module, variables = load_published("dccnn", weights)
     image = jnp.asarray(np.random.default_rng(1).random((4, 8, 8, 2), np.float32))
@@ -44,13 +44,13 @@ def test_the_model_is_the_published_network(weights, tmp_path):
 def test_what_is_there_is_not_overwritten(weights, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="is there already and is not overwritten"):
-        import_weights("dccnn", weights, tmp_path, Sampling(), seed=0)
+        import_weights("dccnn", weights, tmp_path, SamplingSettings(), seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_weights_that_do_not_fit_leave_no_folder(weights, tmp_path):
     with pytest.raises(InputError, match="not weights of a published rdn"):
-        import_weights("rdn", weights, tmp_path / "model", Sampling(), seed=0)
+        import_weights("rdn", weights, tmp_path / "model", SamplingSettings(), seed=0)
     assert not (tmp_path / "model").exists()
 
 

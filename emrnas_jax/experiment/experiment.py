@@ -28,6 +28,7 @@ from emrnas_jax.data.folds import (
     write_folds,
 )
 from emrnas_jax.data.pipeline import Split
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import EvaluationSettings
 from emrnas_jax.evaluation.metrics import WINDOW
@@ -45,7 +46,7 @@ from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.machine.files import write_json
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.sampling import Sampling, draw_mask
+from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.operation_tables import changes, in_words, with_newer
 from emrnas_jax.nas.space import (
     OPERATIONS,
@@ -115,7 +116,8 @@ class Experiment:
         if self.seed < 0:
             raise InputError(f"seed: found {self.seed}; use 0 or a larger number")
         self.data = read_section(settings, "data", DataSettings)
-        self.sampling = read_section(settings, "sampling", Sampling)
+        self.sampling_settings = read_section(settings, "sampling", SamplingSettings)
+        self.sampling = self.sampling_settings.load()
         self.folds_settings = read_section(settings, "folds", FoldSettings)
         search = read_section(settings, "search", SearchSettings)
         require_paths(search, len(self.operations))
@@ -290,7 +292,7 @@ class Experiment:
             name=name,
             kind=system.kind,
             settings=settings,
-            sampling=dataclasses.asdict(self.sampling),
+            sampling=dataclasses.asdict(self.sampling_settings),
             images=self.data.images,
             shape=self.image_set.shape,
             seed=self.seed,

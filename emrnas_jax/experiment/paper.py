@@ -1,8 +1,8 @@
 """The settings of the paper, from which every file of `configs/` starts.
 
 Each section is splatted into one constructor: `data` into `DataSettings`, `sampling`
-into `Sampling`, `folds` and `evaluation` into those of `sections`, a network's into
-its constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
+into `SamplingSettings`, `folds` and `evaluation` into theirs, a network's into its
+constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
 Section numbers are those of EMR-NAS (Huang et al., 2020).
 
 The networks of a run are systems by name: every entry of `models.networks.NETWORKS`,

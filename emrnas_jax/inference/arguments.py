@@ -24,6 +24,7 @@ from emrnas_jax.data.readers.kspace_conventions import (
     Storage,
     stated,
 )
+from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.scan_masks import (
     Masks,
@@ -32,7 +33,6 @@ from emrnas_jax.inference.scan_masks import (
     one_each,
     sized_masks,
 )
-from emrnas_jax.mri.mask_checks import require_centre
 
 
 class GivenKspace(NamedTuple):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Complex
 
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.mask_files import StoredMask
 from emrnas_jax.mri.sampling import PHASE_ENCODE
 
 WHOLE = 0.95  # part of the samples of measured lines that is not zero, at least

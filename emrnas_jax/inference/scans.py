@@ -27,6 +27,8 @@ from emrnas_jax.data.readers.kspace_checks import (
     require_single_precision,
 )
 from emrnas_jax.data.readers.kspace_files import StoredKspace, holds_kspace, load_kspace
+from emrnas_jax.data.readers.mask_checks import require_centre
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.data.readers.recognition import SOURCES, described, known, recognise
 from emrnas_jax.data.readers.source import read_file
 from emrnas_jax.errors import InputError
@@ -41,8 +43,6 @@ from emrnas_jax.inference.scan_masks import (
     one_each,
     sized_masks,
 )
-from emrnas_jax.mri.mask_checks import require_centre
-from emrnas_jax.mri.mask_files import StoredMask
 
 LOG = logging.getLogger("emrnas_jax")
 

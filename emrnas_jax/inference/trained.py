@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from emrnas_jax.data.folds import read_folds
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.models.networks import complete_settings, parameter_count
@@ -65,7 +66,7 @@ class TrainedNetwork:
     @property
     def sampling(self) -> Sampling:
         """The masks that the network was trained for."""
-        return Sampling(**self.record.sampling)
+        return self.record.load_sampling()
 
     def origin(self) -> dict[str, str | int | float]:
         """Return what tells its weights from those of other networks, for JSON."""
@@ -143,7 +144,7 @@ def _untrained(images: str, precision: str) -> TrainedNetwork:
     record = NetworkRecord(
         name=TOTAL_VARIATION,
         settings=complete_settings(TOTAL_VARIATION, {"precision": precision}),
-        sampling=dataclasses.asdict(Sampling()),
+        sampling=dataclasses.asdict(SamplingSettings()),
         images=images,
         shape=MEASURED_ON,
         seed=0,

@@ -1,12 +1,12 @@
 """`network.json`: the record from which a trained network is built again."""
 
-import dataclasses
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import flax.linen as nn
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.files import write_json
 from emrnas_jax.models.networks import build_network
@@ -22,7 +22,7 @@ class NetworkRecord:
     Attributes:
         name: its label in the run.
         settings: arguments of its constructor.
-        sampling: arguments of `Sampling`, the masks it was trained for.
+        sampling: arguments of `SamplingSettings`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.
         shape: height and width of the training images, pixels.
         seed: of the run.
@@ -56,6 +56,17 @@ class NetworkRecord:
             settings["architecture"] = architecture_named(text, self.operations)
         return build_network(self.kind, settings, self.name)
 
+    def load_sampling(self) -> Sampling:
+        """Return the masks that the network was trained for, read from their file.
+
+        Not done with the record: the file may be elsewhere by now, and only complete
+        images need it.
+
+        Raises:
+            InputError: the file of masks cannot be used.
+        """
+        return SamplingSettings(**self.sampling).load()
+
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
         write_json(path, asdict(self))
@@ -71,14 +82,11 @@ class NetworkRecord:
             fields = json.loads(path.read_text())
             height, width = fields["shape"]
             fields["shape"] = (int(height), int(width))
-            defaults = {f.name: f.default for f in dataclasses.fields(Sampling)}
-            fields["sampling"] = defaults | fields["sampling"]
+            # Records of older versions lack settings that came later.
+            fields["sampling"] = asdict(SamplingSettings(**fields["sampling"]))
             own = fields.get("operations")
             fields["operations"] = read_operations(own) if own else ()
             record = NetworkRecord(**fields)
-            if record.sampling.get("kind") != "file":
-                # A file of masks may be elsewhere by now; not every use needs it.
-                Sampling(**record.sampling)
             record.build()
         except FileNotFoundError as error:
             raise InputError(

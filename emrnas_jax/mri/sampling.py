@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import fft2, ifft2, to_channels
-from emrnas_jax.mri.mask_files import read_masks
+from emrnas_jax.mri.line_masks import LineMasks
 
 PHASE_ENCODE = ("rows", "columns")
 
@@ -28,60 +28,70 @@ CANDIDATES = 32
 
 @dataclass(frozen=True)
 class Sampling:
-    """How masks are drawn.
+    """How masks are drawn; hashable, so compiled steps take it as a static argument.
 
     Attributes:
         kind: `cartesian`, random lines with the density of the masks published for the
             York cardiac images; `random`, `equispaced` and `equispaced_fraction`,
-            fastMRI's; `file`, one of the masks in `file`, drawn at random.
+            fastMRI's; `file`, one of `masks`, drawn at random.
         rate: fraction of the phase-encode lines that is measured, in (0, 1]; 1 / rate
-            is fastMRI's acceleration. `cartesian` hits it to a line, `random` and
+            is the acceleration factor. `cartesian` hits it to a line, `random` and
             `equispaced_fraction` on average; `equispaced` measures every 1 / rate-th
             line and the centre besides, so more. Not used by `file`.
         center_fraction: fraction of the lines, in the centre, that is always measured,
             in [0, rate]; `random`, `equispaced` and `equispaced_fraction` only.
         phase_encode: `rows`, a measured line is one row of k-space, or `columns`.
-        file: masks for `kind` `file`; see `read_masks`.
-
-    Raises:
-        InputError: a value is out of range, or the file cannot be used.
+        masks: masks for `kind` `file`, else None.
     """
 
     kind: str = "cartesian"
     rate: float = 0.15
     center_fraction: float = 0.04
     phase_encode: str = "rows"
-    file: str = ""
+    masks: LineMasks | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        """Refuse what cannot be drawn.
+
+        Raises:
+            InputError: a value is out of range, or masks are missing or not used.
+        """
+        require_possible(self.kind, self.rate, self.center_fraction, self.phase_encode)
+        if (self.kind == "file") != (self.masks is not None):
             raise InputError(
-                f"sampling.kind: expected one of {', '.join(KINDS)}, "
-                f"found {self.kind!r}"
+                f"sampling: kind {self.kind!r} {'needs' * (self.masks is None)}"
+                f"{'does not use' * (self.masks is not None)} given masks"
             )
-        if self.phase_encode not in PHASE_ENCODE:
-            raise InputError(
-                f"sampling.phase_encode: expected one of {', '.join(PHASE_ENCODE)}, "
-                f"found {self.phase_encode!r}"
-            )
-        if not 0 < self.rate <= 1:
-            raise InputError(
-                f"sampling.rate: expected a fraction in (0, 1], found {self.rate}; "
-                "for an acceleration R give 1 / R"
-            )
-        if self.kind in CENTRED_KINDS and not 0 <= self.center_fraction <= self.rate:
-            raise InputError(
-                f"sampling.center_fraction: expected 0 to the rate, {self.rate}, found "
-                f"{self.center_fraction}; the centre cannot hold more lines than are "
-                "measured, so lower it or raise the rate"
-            )
-        if self.kind == "file":
-            read_masks(self.file)
-        elif self.file:
-            raise InputError(
-                f"sampling.file: {self.file} is not used by kind {self.kind!r}; "
-                "set sampling.kind to 'file' or leave the file empty"
-            )
+
+
+def require_possible(
+    kind: str, rate: float, center_fraction: float, phase_encode: str
+) -> None:
+    """Check settings of `Sampling`; the arguments are its attributes.
+
+    Raises:
+        InputError: a value is out of range; the message has its config key.
+    """
+    if kind not in KINDS:
+        raise InputError(
+            f"sampling.kind: expected one of {', '.join(KINDS)}, found {kind!r}"
+        )
+    if phase_encode not in PHASE_ENCODE:
+        raise InputError(
+            f"sampling.phase_encode: expected one of {', '.join(PHASE_ENCODE)}, "
+            f"found {phase_encode!r}"
+        )
+    if not 0 < rate <= 1:
+        raise InputError(
+            f"sampling.rate: expected a fraction in (0, 1], found {rate}; "
+            "for an acceleration R give 1 / R"
+        )
+    if kind in CENTRED_KINDS and not 0 <= center_fraction <= rate:
+        raise InputError(
+            f"sampling.center_fraction: expected 0 to the rate, {rate}, found "
+            f"{center_fraction}; the centre cannot hold more lines than are "
+            "measured, so lower it or raise the rate"
+        )
 
 
 # Compiled here, because a caller outside a step would compile the loop at every call.
@@ -185,15 +195,16 @@ def _equispaced_fraction(
 def _from_file(
     sampling: Sampling, key: PRNGKeyArray, count: int
 ) -> Bool[Array, " line"]:
-    """Pick one of the masks of the file."""
-    masks = read_masks(sampling.file)
+    """Pick one of the given masks, each as likely."""
+    masks = sampling.masks
+    assert masks is not None  # `Sampling` sees to it
     if masks.shape[1] != count:
         raise InputError(
-            f"{sampling.file}: its masks have {masks.shape[1]} lines, but the images "
+            f"{masks.where}: its masks have {masks.shape[1]} lines, but the images "
             f"have {count} along sampling.phase_encode={sampling.phase_encode!r}; use "
             "masks of that size or change the image size"
         )
-    return _one_of(masks, key)
+    return _one_of(masks.unpack(), key)
 
 
 KINDS = {

@@ -29,7 +29,6 @@ from emrnas_jax.machine.files import write_json
 from emrnas_jax.machine.progress import Pace, say_without_bars
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import TotalVariation
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.retrain import identity, initial_state, keep_record
 from emrnas_jax.training.settings import RetrainSettings
@@ -76,7 +75,7 @@ def fit_strength(
     keep_record(folder, record)
     network = record.build()
     frames = _spread(validation)
-    sampling, key = Sampling(**record.sampling), fixed_mask_key(record.seed)
+    sampling, key = record.load_sampling(), fixed_mask_key(record.seed)
     apply = over_batch(lambda variables, data: network.apply(variables, *data[:3]))
 
     def score(strength: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
@@ -15,7 +16,6 @@ from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.scans import Reading, read_scan
 from emrnas_jax.inference.tally import Outcome, Tally, repeated_doubts, summary
-from emrnas_jax.mri.mask_files import StoredMask
 
 BATCH = 4
 

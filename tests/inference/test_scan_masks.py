@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.scan_masks import (
     doubts_of_samples,
@@ -13,7 +14,6 @@ from emrnas_jax.inference.scan_masks import (
     one_each,
     sized_masks,
 )
-from emrnas_jax.mri.mask_files import StoredMask
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.scans import Reading, find_scans, read_scan
-from emrnas_jax.mri.mask_files import StoredMask
 
 MAGNITUDE = Reading(images="magnitude", phase_encode="rows")
 COMPLEX = Reading(images="complex", phase_encode="rows")

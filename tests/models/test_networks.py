@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import pytest
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import build_network, complete_settings, parameter_count
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import TABLE_1
 
 SETTINGS = {
@@ -26,7 +26,7 @@ NINTH = [{"name": "O9", "dilations": [1, 2, 1, 1], "connections": [1]}]
 RECORD = NetworkRecord(
     name="emrnas",
     settings=SETTINGS,
-    sampling=dataclasses.asdict(Sampling(rate=0.3)),
+    sampling=dataclasses.asdict(SamplingSettings(rate=0.3)),
     images="magnitude",
     shape=(16, 12),
     seed=3,

@@ -9,6 +9,7 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import fft2, to_channels
+from emrnas_jax.mri.line_masks import LineMasks
 from emrnas_jax.mri.sampling import (
     KINDS,
     Sampling,
@@ -18,6 +19,7 @@ from emrnas_jax.mri.sampling import (
     zero_filled,
 )
 
+MASKS = LineMasks.pack(np.eye(3, 12, k=6, dtype=bool), "masks.npz")
 DRAWN = ["cartesian", "random", "equispaced", "equispaced_fraction"]
 
 
@@ -290,8 +292,8 @@ def test_fully_sampled_columns_alias_along_the_rows_index_only():
         ({"kind": "equispaced", "center_fraction": 0.2}, "center_fraction"),
         ({"kind": "equispaced_fraction", "center_fraction": 0.2}, "center_fraction"),
         ({"kind": "random", "center_fraction": -0.1}, "center_fraction"),
-        ({"kind": "file"}, "sampling.file: kind 'file' needs a file"),
-        ({"file": "masks.npz"}, "sampling.file.*not used by kind 'cartesian'"),
+        ({"kind": "file"}, "kind 'file' needs given masks"),
+        ({"masks": MASKS}, "kind 'cartesian' does not use given masks"),
     ],
 )
 def test_impossible_settings_are_refused_with_their_name_and_value(settings, message):

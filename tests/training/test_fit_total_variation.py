@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.training import fit_total_variation as module
@@ -55,7 +56,7 @@ def record(sampling):
     return NetworkRecord(
         name="tv",
         settings={"iterations": 8, "consistency": "single", "precision": "float32"},
-        sampling=dataclasses.asdict(sampling),
+        sampling=dataclasses.asdict(SamplingSettings(rate=sampling.rate)),
         images="magnitude",
         shape=(16, 16),
         seed=3,

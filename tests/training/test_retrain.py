@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.loss import squared_error
@@ -36,7 +36,7 @@ def record_of(batch_norm):
             "batch_norm": batch_norm,
             "residual": True,
         },
-        sampling=dataclasses.asdict(Sampling(rate=0.3)),
+        sampling=dataclasses.asdict(SamplingSettings(rate=0.3)),
         images="magnitude",
         shape=(16, 16),
         seed=3,

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.mask_checks import require_centre
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 
 SAMPLINGS = {

@@ -17,8 +17,9 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool
 
+from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.mask_checks import require_centre
+from emrnas_jax.mri.line_masks import LineMasks
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -39,15 +40,13 @@ class StoredMask(NamedTuple):
     place: str
 
 
-def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
+def read_masks(file: str) -> LineMasks:
     """Read every mask of lines of `file`, zero frequency in the middle.
 
     Raises:
         InputError: there is no such file, it cannot be read, holds none of the
             variables, or something else than masks of lines in them.
     """
-    if not file:
-        raise InputError("sampling.file: kind 'file' needs a file of masks")
     values, variable, place = read_stored_mask(file)
     if variable == "mask" and 1 in values.shape:
         values = values.ravel()
@@ -61,7 +60,7 @@ def read_masks(file: str) -> Bool[np.ndarray, "mask line"]:
         )
     for doubt in require_centre(np.fft.ifftshift(lines, 1)[:, :, None], place):
         LOG.warning("%s: %s", place, doubt)
-    return lines
+    return LineMasks.pack(lines, place)
 
 
 def read_stored_mask(file: str) -> StoredMask:
