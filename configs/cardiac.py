@@ -16,10 +16,10 @@ networks and few epochs:
     NAME             one network: unet, dccnn, rdn, cddntdc, dccnn_matched, ..., tv,
                      ablation_a to ablation_g, emrnas_real, dccnn_real, ...
 
-Measured: `small` ends at 28.34 dB, SSIM 0.865 (zero-filled 21.99 dB, 0.616; README),
-in minutes on two CPU cores.
+Measured: `small` ends at 28.34 dB, SSIM 0.865 (zero-filled 21.99 dB, 0.616), in minutes
+on two CPU cores (docs/results.md).
 The paper's own size has not been run here; a search step costs 1.1 times the fixed
-network's training step (README).
+network's training step (docs/results.md).
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false

@@ -3,7 +3,7 @@
     python -m emrnas_jax.main --config=configs/demo.py --workdir=runs/demo
 
 About three minutes on two CPU cores, the first start's compiling included; the searched
-network ends about 7 dB above zero-filling (README, "What it measures"). Sizes and rates
+network ends about 7 dB above zero-filling (docs/results.md). Sizes and rates
 were chosen so that it is over in minutes.
 
 Variants, after a colon:

@@ -39,7 +39,7 @@ DISTRIBUTED = flags.DEFINE_bool(
     "distributed",
     False,
     "Work with the other processes of this job, each of which gives this command; see "
-    "README, section Several devices, several hosts.",
+    "docs/cluster.md.",
 )
 
 
