@@ -41,7 +41,6 @@ assert Path("configs").is_dir(), "start Jupyter in the notebooks folder of the c
 # %%
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from IPython.display import display
 
@@ -53,6 +52,7 @@ from emrnas_jax.machine import host
 from emrnas_jax.models.cascade import Cascade
 from emrnas_jax.models.networks import (
     NETWORKS,
+    blank_inputs,
     build_network,
     complete_settings,
     parameter_count,
@@ -72,16 +72,13 @@ host.prepare(Path("~/.cache/emrnas_jax").expanduser())
 # of parameters of EMR-NAS (`_matched`, section 3.3 of the paper: more convolutions
 # between the data consistencies). At the sizes of the papers:
 
+
 # %%
-image = jnp.zeros((1, 32, 32, 2))
-kspace, mask = jnp.zeros((1, 32, 32), jnp.complex64), jnp.ones((1, 32, 1), bool)
-
-
 def parameters(kind: str, settings: dict) -> int:
     """Return how many parameters a network has; it is not computed for that."""
     network = build_network(kind, complete_settings(kind, settings))
     key = jax.random.key(0)
-    shapes = jax.eval_shape(lambda: network.init(key, image, kspace, mask))
+    shapes = jax.eval_shape(lambda: network.init(key, *blank_inputs()))
     return parameter_count(shapes["params"])
 
 
@@ -92,10 +89,10 @@ for name in paper.TABLE_2:
 # %% [markdown]
 # ## Your own network
 #
-# A network maps the zero-filled image, the measured k-space and the mask to an image.
-# With `Cascade` you write the block between two data consistencies alone; any other
-# `flax.linen.Module` with the same call will do. Its settings are the arguments of the
-# function that makes it.
+# A network maps the zero-filled image and the measurement, k-space with its mask, to
+# an image. With `Cascade` you write the block between two data consistencies alone; any
+# other `flax.linen.Module` with the same call will do. Its settings are the arguments
+# of the function that makes it.
 
 
 # %%

@@ -29,7 +29,7 @@ BATCH = 15
 def psnr_db_of(batch: Batch) -> dict[str, jax.Array]:
     """Return the PSNR of every image, by what was made of which image."""
     found = {
-        f"{start} {name}": consistency(image, batch.kspace, batch.mask)
+        f"{start} {name}": consistency(image, batch.measurement)
         for start, image in (("zero-filled", batch.zero_filled), ("true", batch.target))
         for name, consistency in CONSISTENCY.items()
     }

@@ -12,6 +12,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.import_weights import import_weights, read_weights
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.models.published import load_published
+from emrnas_jax.mri.measurement import Measurement
 
 
 @pytest.fixture
@@ -35,9 +36,10 @@ def test_the_model_is_the_published_network(weights, tmp_path):
     assert model.record.settings["consistency"] == "single"
     module, variables = load_published("dccnn", weights)
     image = jnp.asarray(np.random.default_rng(1).random((4, 8, 8, 2), np.float32))
-    kspace, mask = jnp.ones((4, 8, 8), jnp.complex64), jnp.zeros((4, 8, 1), bool)
-    expected: Any = module.apply(variables, image, kspace, mask.at[:, 0].set(True))
-    found = model.apply(model.variables, image, kspace, mask.at[:, 0].set(True))
+    mask = jnp.zeros((4, 8, 1), bool).at[:, 0].set(True)
+    measurement = Measurement(jnp.ones((4, 8, 8), jnp.complex64), mask)
+    expected: Any = module.apply(variables, image, measurement)
+    found = model.apply(model.variables, image, measurement)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -99,7 +99,9 @@ def reconstruction(case: Case) -> Program:
     """The reconstruction of a batch; gives the images."""
     network, data = network_of(case), phantom_batch(case.size, case.batch)
     return compiled(
-        lambda w, b: network.apply({"params": w}, *b[:3]), initial_weights(case), data
+        lambda w, b: network.apply({"params": w}, b.zero_filled, b.measurement),
+        initial_weights(case),
+        data,
     )
 
 

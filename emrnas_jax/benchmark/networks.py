@@ -80,7 +80,9 @@ def _programs(
     state = state._replace(weights=jax.tree.map(draw, shapes.weights))
     data = phantom_batch(size, batch)
     variables = {"params": state.weights, "batch_stats": state.statistics}
-    reconstruction = compiled(lambda v, b: network.apply(v, *b[:3]), variables, data)
+    reconstruction = compiled(
+        lambda v, b: network.apply(v, b.zero_filled, b.measurement), variables, data
+    )
     if is_fitted(network):
         return state, reconstruction, None
     training = compiled_step(

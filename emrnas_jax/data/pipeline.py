@@ -15,13 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Complex, Float, Int, Key, Num, UInt32
+from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.fourier import to_channels, to_complex
-from emrnas_jax.mri.sampling import Sampling, draw_mask, undersample, zero_filled
+from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
+from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.randomness import key_for
 
 RandomKey = Key[Array, ""]
@@ -35,14 +36,12 @@ class Batch(NamedTuple):
 
     Attributes:
         zero_filled: the network's input, intensity about [0, 1].
-        kspace: measured samples, orthonormal, zero frequency first, else zero.
-        mask: True where k-space was measured, one line wide.
+        measurement: k-space, zero where not measured, and masks one line wide.
         target: the fully sampled image.
     """
 
     zero_filled: Float[Array, "batch height width 2"]
-    kspace: Complex[Array, "batch height width"]
-    mask: Bool[Array, "#batch #height #width"]
+    measurement: Measurement
     target: Float[Array, "batch height width 2"]
 
 
@@ -93,8 +92,8 @@ def make_batch(
     keys = jax.vmap(lambda i: jax.random.fold_in(mask_key, i))(ids)
     shape = (image.shape[1], image.shape[2])
     mask = jax.vmap(lambda key: draw_mask(sampling, key, shape))(keys)
-    kspace = undersample(image, mask)
-    return Batch(zero_filled(kspace), kspace, mask, to_channels(image))
+    measurement = undersample(image, mask)
+    return Batch(zero_filled(measurement), measurement, to_channels(image))
 
 
 def epoch_order(

@@ -94,7 +94,7 @@ class Pictures(NamedTuple):
 @devices.over_batch
 def _pictures(_: tuple, image: Array, batch: Batch) -> Pictures:
     target = scored_magnitude(batch.target)
-    mask = jnp.broadcast_to(batch.mask, target.shape)
+    mask = jnp.broadcast_to(batch.measurement.mask, target.shape)
     return Pictures(target, scored_magnitude(image), mask)
 
 

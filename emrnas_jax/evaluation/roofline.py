@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from flax.linen.module import InterceptorContext
 from jaxtyping import Array
 
+from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.runs.results import ROOFLINE
 
 # Of a training step, in reconstructions: forward, gradient of maps, of kernels.
@@ -78,14 +79,9 @@ def forward_work(
         sizes.pop()
         return result
 
-    image = jax.ShapeDtypeStruct((1, *shape, 2), jnp.float32)
-    kspace = jax.ShapeDtypeStruct((1, *shape), jnp.complex64)
-    mask = jax.ShapeDtypeStruct((1, *shape), jnp.bool_)
     with nn.intercept_methods(note):
         # A function of its own: JAX would not trace one again that it knows.
-        jax.eval_shape(
-            lambda *a: network.init(jax.random.key(0), *a), image, kspace, mask
-        )
+        jax.eval_shape(lambda: network.init(jax.random.key(0), *blank_inputs(*shape)))
     value_bytes = 2.0 if precision == "bf16" else 4.0
     operations = sum(2.0 * math.prod(kernel) * pixels for pixels, kernel in runs)
     traffic = sum(value_bytes * sum(kernel[-2:]) * pixels for pixels, kernel in runs)

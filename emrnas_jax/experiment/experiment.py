@@ -46,6 +46,7 @@ from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.machine.files import write_json
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.mri.consistency import require_suitable
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.nas.operation_tables import changes, in_words, with_newer
 from emrnas_jax.nas.space import (
@@ -311,12 +312,8 @@ def _tell_operations(run: Path, operations: tuple[Operation, ...]) -> None:
 
 
 def _check_consistency(system: System, images: str) -> None:
-    consistency = system.settings.get("consistency")
-    if images == "complex" and consistency in ("two_step", "real"):
-        raise InputError(
-            f"networks.{system.name}.consistency={consistency} assumes magnitude "
-            "images, and data.images is complex; use consistency=single"
-        )
+    consistency = system.settings.get("consistency", "single")
+    require_suitable(consistency, images, f"networks.{system.name}.consistency")
 
 
 def with_every_path(config: ConfigDict, operations: int) -> ConfigDict:

@@ -42,7 +42,11 @@ def compiled_network(record: NetworkRecord | None) -> Network:
     if record is None:
         return _zero_filled
     network = record.build()
-    return over_batch(lambda variables, batch: network.apply(variables, *batch[:3]))
+    return over_batch(
+        lambda variables, batch: network.apply(
+            variables, batch.zero_filled, batch.measurement
+        )
+    )
 
 
 @over_batch

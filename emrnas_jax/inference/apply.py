@@ -35,7 +35,8 @@ from emrnas_jax.inference.scans import Scan
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 from emrnas_jax.machine.devices import divisible
 from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.mri.sampling import Sampling, undersample, zero_filled
+from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
+from emrnas_jax.mri.sampling import Sampling
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -199,8 +200,9 @@ def one_by_one(
 def _reconstruct_kspace(
     model: TrainedNetwork, kspace: Array, mask: Array
 ) -> Reconstructed:
-    start = _zero_filled(kspace)
-    image = model.apply(model.variables, start, kspace, mask)
+    measurement = Measurement(kspace, mask)
+    start = _zero_filled(measurement)
+    image = model.apply(model.variables, start, measurement)
     return Reconstructed(image, start, mask, None, {})
 
 
@@ -208,13 +210,14 @@ def _reconstruct_images(
     model: TrainedNetwork, undersampled: Callable[..., Batch], *arrays: Array
 ) -> Reconstructed:
     data = undersampled(*arrays)
-    image = model.apply(model.variables, *data[:3])
+    image = model.apply(model.variables, data.zero_filled, data.measurement)
     scores = {
         f"{prefix}{name}": value
         for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
         for name, value in _scores(found, data).items()
     }
-    return Reconstructed(image, data.zero_filled, data.mask, data.target, scores)
+    mask = data.measurement.mask
+    return Reconstructed(image, data.zero_filled, mask, data.target, scores)
 
 
 @jax.jit
@@ -225,8 +228,8 @@ def _given(
     mask: Bool[Array, "batch h w"],
 ) -> Batch:
     target = make_batch(images, ids, key, EVERYTHING).target
-    kspace = undersample(to_complex(target), mask)
-    return Batch(zero_filled(kspace), kspace, mask, target)
+    measurement = undersample(to_complex(target), mask)
+    return Batch(zero_filled(measurement), measurement, target)
 
 
 @jax.jit

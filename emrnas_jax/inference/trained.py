@@ -18,6 +18,7 @@ from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicat
 from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training.fit_total_variation import FITTED
 from emrnas_jax.training.retrain import load_trained, planned_steps
@@ -157,8 +158,12 @@ def _untrained(images: str, precision: str) -> TrainedNetwork:
 
 
 def _compiled(module: nn.Module) -> Callable[..., Float[Array, "batch h w 2"]]:
-    def apply(variables: PyTree, *batch: Array) -> Float[Array, "batch height width 2"]:
-        return module.apply(variables, *batch)  # pyright: ignore
+    def apply(
+        variables: PyTree,
+        zero_filled: Float[Array, "batch height width 2"],
+        measurement: Measurement,
+    ) -> Float[Array, "batch height width 2"]:
+        return module.apply(variables, zero_filled, measurement)  # pyright: ignore
 
     return over_batch(apply)
 

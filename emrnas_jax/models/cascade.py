@@ -8,11 +8,12 @@ frequency first.
 from collections.abc import Callable
 
 import flax.linen as nn
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.layers import Convolution
 from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
 
 
@@ -31,8 +32,7 @@ class Component(nn.Module):
         self,
         image: Float[Array, "batch height width 2"],
         control: Gates | bool,
-        kspace: Complex[Array, "batch height width"],
-        mask: Bool[Array, "#batch #height #width"],
+        measurement: Measurement,
     ) -> tuple[Float[Array, "batch height width 2"], None]:
         """Return the improved image, and None (the form `nn.scan` asks for).
 
@@ -40,8 +40,7 @@ class Component(nn.Module):
             image: real and imaginary channels, intensity in [0, 1].
             control: what the block takes beside its features: the gates of a search,
                 or whether batch norm is training.
-            kspace: measured samples, zero where not measured.
-            mask: True where k-space was measured.
+            measurement: k-space, mask and coil maps of the frames.
         """
 
         def convolution(features: int, slope: float, name: str) -> Convolution:
@@ -52,7 +51,7 @@ class Component(nn.Module):
         features = convolution(self.width, self.first_slope, "first")(start)
         features = self.make_block(name="block")(features, control)
         change = convolution(2, self.last_slope, "last")(features).astype(image.dtype)
-        return CONSISTENCY[self.consistency](image + change, kspace, mask), None
+        return CONSISTENCY[self.consistency](image + change, measurement), None
 
 
 class Cascade(nn.Module):
@@ -79,8 +78,7 @@ class Cascade(nn.Module):
     def __call__(
         self,
         zero_filled: Float[Array, "batch height width 2"],
-        kspace: Complex[Array, "batch height width"],
-        mask: Bool[Array, "#batch #height #width"],
+        measurement: Measurement,
         train: bool = False,
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct; the arguments are those of `Component`."""
@@ -95,5 +93,5 @@ class Cascade(nn.Module):
                 self.last_slope,
                 name=f"component_{n}",
             )
-            image, _ = component(image, train, kspace, mask)
+            image, _ = component(image, train, measurement)
         return image

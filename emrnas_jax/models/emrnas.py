@@ -9,13 +9,14 @@ from functools import partial
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.cascade import Cascade, Component
 from emrnas_jax.models.cells import FixedCell, MixedCell
 from emrnas_jax.models.operations import Map
 from emrnas_jax.models.stacked_weights import ROWS, unpack
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import (
     OPERATIONS,
@@ -134,8 +135,7 @@ class SearchNetwork(nn.Module):
     def __call__(
         self,
         zero_filled: Float[Array, "batch height width 2"],
-        kspace: Complex[Array, "batch height width"],
-        mask: Bool[Array, "#batch #height #width"],
+        measurement: Measurement,
         gates: Gates,
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct along the paths of `gates`, `[component · cell, path]`."""
@@ -152,13 +152,13 @@ class SearchNetwork(nn.Module):
             Component,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(0, nn.broadcast, nn.broadcast),  # pyright: ignore
+            in_axes=(0, nn.broadcast),  # pyright: ignore
             length=self.components,
         )(make_block, self.width, self.consistency, self.precision, name="components")
         grouped = jax.tree.map(
             lambda g: g.reshape(self.components, self.cells_per_block, -1), gates
         )
-        return scanned(zero_filled, grouped, kspace, mask)[0]
+        return scanned(zero_filled, grouped, measurement)[0]
 
 
 def fixed_network(

@@ -6,6 +6,8 @@ from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.kernels.precision import PRECISIONS
@@ -16,6 +18,7 @@ from emrnas_jax.models.rdn import rdn
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.space import SHARED
 from emrnas_jax.setting_types import require_types, types_of
 
@@ -115,6 +118,19 @@ def complete_settings(kind: str, settings: dict, name: str = "") -> dict:
     parameters = _parameters(kind).values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return defaults | settings
+
+
+def blank_inputs(
+    height: int = 16, width: int = 16
+) -> tuple[Float[Array, "1 height width 2"], Measurement]:
+    """Return the inputs of a network for one black frame, to draw its weights with.
+
+    Weights do not depend on the size. That of 16 pixels is the smallest that a network
+    with four poolings takes.
+    """
+    kspace = jnp.zeros((1, height, width), jnp.complex64)
+    mask = jnp.zeros((1, height, 1), bool)
+    return jnp.zeros((1, height, width, 2)), Measurement(kspace, mask)
 
 
 def parameter_count(params: dict) -> int:

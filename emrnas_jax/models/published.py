@@ -18,7 +18,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Float
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import build_network
+from emrnas_jax.models.networks import blank_inputs, build_network
 
 # Of each network: our names of a cascade's layers, and theirs. {} counts layers, from 1
 # in ours and from 0 in theirs.
@@ -83,9 +83,7 @@ def load_published(
     }
     settings = published_settings(name, given)
     module = build_network(name, settings)
-    image = jnp.zeros((1, 16, 16, 2))
-    kspace, mask = jnp.zeros((1, 16, 16), jnp.complex64), jnp.zeros((1, 16, 1), bool)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), image, kspace, mask)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *blank_inputs())
     layers = _layer_names(name, settings["components"], settings["layers"])
     wanted = {}  # by their name: ours, and the shape
     leaves: dict[str, Any] = flatten_dict(dict(shapes), sep="/")

@@ -7,11 +7,12 @@ network.
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.fourier import to_channels
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.total_variation import restore
 
 # The median of the best strengths of 24 subjects (0.001 to 0.01; grid of four values a
@@ -41,14 +42,13 @@ class TotalVariation(nn.Module):
     def __call__(
         self,
         zero_filled: Float[Array, "batch height width 2"],  # noqa: ARG002
-        kspace: Complex[Array, "batch height width"],
-        mask: Bool[Array, "#batch #height #width"],
+        measurement: Measurement,
         train: bool = False,  # noqa: ARG002 - called like every network
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct; the arguments are those of `cascade.Component`."""
         strength = self.param("strength", lambda _: jnp.asarray(STRENGTH, jnp.float32))
-        found = restore(kspace, mask, strength, self.iterations)
-        return CONSISTENCY[self.consistency](to_channels(found), kspace, mask)
+        found = restore(measurement, strength, self.iterations)
+        return CONSISTENCY[self.consistency](to_channels(found), measurement)
 
 
 def tv(

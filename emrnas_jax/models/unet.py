@@ -6,12 +6,13 @@ parameters "combined with DC layers" and says no more of it; see `unet`.
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.convolution import Map, per_channel
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.layers import Convolution, pointwise
 from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.measurement import Measurement
 
 LEVELS = (1, 2, 4, 6)  # channels of each resolution, in widths
 
@@ -47,8 +48,7 @@ class UNet(nn.Module):
     def __call__(
         self,
         zero_filled: Float[Array, "batch height width 2"],
-        kspace: Complex[Array, "batch height width"],
-        mask: Bool[Array, "#batch #height #width"],
+        measurement: Measurement,
         train: bool = False,  # noqa: ARG002 - there is no batch norm here
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct.
@@ -56,8 +56,7 @@ class UNet(nn.Module):
         Args:
             zero_filled: real and imaginary channels, intensity in [0, 1]; sides that 8
                 does not divide are padded with zeros.
-            kspace: measured samples, zero where not measured.
-            mask: True where k-space was measured.
+            measurement: k-space, mask and coil maps of the frames.
             train: makes no difference.
         """
         *down, bottom = (self.width * level for level in LEVELS)
@@ -74,7 +73,7 @@ class UNet(nn.Module):
             x = self._convolve_twice(down[j - 1], f"up_{j}", skips[j - 1], x)
         change = pointwise(2, self.precision, "last")(x)[:, :height, :width]
         image = zero_filled + change.astype(zero_filled.dtype)
-        return CONSISTENCY[self.consistency](image, kspace, mask)
+        return CONSISTENCY[self.consistency](image, measurement)
 
     def _convolve_twice(
         self, channels: int, name: str, *maps: Float[Array, "batch height width _"]

@@ -1,60 +1,57 @@
 """Data consistency: put what was measured back into a network's image.
 
-Images are real and imaginary channels, k-space is orthonormal with the zero frequency
-first, and a mask is True where k-space was measured. Masks of lines stay one line
-wide, `(batch, height, 1)` or `(batch, 1, width)`; full masks work as well.
+Images are real and imaginary channels, intensity in [0, 1]; the conventions of k-space
+and masks are those of `mri.measurement`.
 
-`single` holds for every target. `two_step` and `real` assume a target that is a
-magnitude: real and not negative for `two_step`, real for `real`.
+`single` holds for every target and any number of coils. `two_step` and `real` use that
+the target is a magnitude: real and not negative for `two_step`, real for `real`.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float, Shaped
+from jaxtyping import Array, Complex, Float, Shaped
 
-from emrnas_jax.mri.fourier import fft2, ifft2, to_channels, to_complex
+from emrnas_jax.errors import InputError
+from emrnas_jax.mri.fourier import to_channels, to_complex
+from emrnas_jax.mri.measurement import Measurement, replace_measured
 
 
 def single_consistency(
-    image: Float[Array, "batch height width 2"],
-    kspace: Complex[Array, "batch height width"],
-    mask: Bool[Array, "#batch #height #width"],
+    image: Float[Array, "batch height width 2"], measurement: Measurement
 ) -> Float[Array, "batch height width 2"]:
     """Put the measured samples back into `image`, once.
 
     Args:
         image: network output, real and imaginary channels, intensity in [0, 1].
-        kspace: measured samples, orthonormal, zero frequency first.
-        mask: True where k-space was measured.
+        measurement: the samples, of one coil or of several.
 
     Source: Schlemper et al., IEEE TMI 2018, equation 6 without noise.
     """
-    return to_channels(replace_measured(to_complex(image), kspace, mask))
+    return to_channels(replace_measured(to_complex(image), measurement))
 
 
 def two_step_consistency(
-    image: Float[Array, "batch height width 2"],
-    kspace: Complex[Array, "batch height width"],
-    mask: Bool[Array, "#batch #height #width"],
+    image: Float[Array, "batch height width 2"], measurement: Measurement
 ) -> Float[Array, "batch height width 2"]:
     """Put the measured samples back into `image`, as a complex then a real image.
 
     Args:
         image: network output, real and imaginary channels, intensity in [0, 1].
-        kspace: measured samples, orthonormal, zero frequency first.
-        mask: True where k-space was measured.
+        measurement: the samples of a magnitude image, without coils.
+
+    Raises:
+        InputError: the measurement has coils.
 
     Source: EMR-NAS section 2.1 (TDC); Zheng et al., NeurIPS 2019.
     """
-    first = replace_measured(to_complex(image), kspace, mask)
+    _require_no_coils("two_step", measurement)
+    first = replace_measured(to_complex(image), measurement)
     # The target is real, so the phase left by the first step is error.
-    real = magnitude(first).astype(kspace.dtype)
-    return to_channels(replace_measured(real, kspace, mask))
+    real = magnitude(first).astype(measurement.kspace.dtype)
+    return to_channels(replace_measured(real, measurement))
 
 
 def real_consistency(
-    image: Float[Array, "batch height width 2"],
-    kspace: Complex[Array, "batch height width"],
-    mask: Bool[Array, "#batch #height #width"],
+    image: Float[Array, "batch height width 2"], measurement: Measurement
 ) -> Float[Array, "batch height width 2"]:
     """Return the real image nearest to `image` that agrees with every measurement.
 
@@ -64,20 +61,25 @@ def real_consistency(
 
     Args:
         image: network output; its imaginary channel is dropped.
-        kspace: measured samples of a real image, orthonormal, zero frequency first.
-            Where both samples of a mirrored pair were measured and differ, by noise,
-            their Hermitian average counts.
-        mask: True where k-space was measured.
+        measurement: the samples of a real image, without coils. Where both samples of
+            a mirrored pair were measured and differ, by noise, their Hermitian average
+            counts.
 
     Returns:
         The image, its imaginary channel exactly zero.
+
+    Raises:
+        InputError: the measurement has coils.
     """
+    _require_no_coils("real", measurement)
+    kspace, mask = measurement.kspace, measurement.mask
     mirrored_mask = mirror(mask)
     measured = jnp.where(mask, kspace, 0)
     both = measured + mirror(measured).conj()
     hermitian = jnp.where(mask & mirrored_mask, both / 2, both)
     real = image[..., 0].astype(kspace.dtype)
-    result = replace_measured(real, hermitian, mask | mirrored_mask).real
+    completed = Measurement(hermitian, mask | mirrored_mask)
+    result = replace_measured(real, completed).real
     return jnp.stack([result, jnp.zeros_like(result)], axis=-1)
 
 
@@ -86,21 +88,44 @@ CONSISTENCY = {
     "two_step": two_step_consistency,
     "real": real_consistency,
 }
+ASSUME_MAGNITUDE = ("two_step", "real")
 
 
-def replace_measured(
-    image: Complex[Array, "batch height width"],
-    kspace: Complex[Array, "batch height width"],
-    mask: Bool[Array, "#batch #height #width"],
-) -> Complex[Array, "batch height width"]:
-    """Return `image` with its k-space replaced by `kspace` where `mask` is True."""
-    return ifft2(jnp.where(mask, kspace, fft2(image)))
+def require_suitable(consistency: str, images: str, where: str) -> None:
+    """Check that a data consistency suits the images it is to be used for.
+
+    Arrays do not show whether their images are real-valued, so a caller who knows it
+    asks here before anything is trained.
+
+    Args:
+        consistency: key of `CONSISTENCY`.
+        images: "magnitude" or "complex".
+        where: setting that asks for the consistency, for the message.
+
+    Raises:
+        InputError: it assumes magnitude images, and the images are complex.
+    """
+    if images == "complex" and consistency in ASSUME_MAGNITUDE:
+        raise InputError(
+            f"{where}={consistency} assumes magnitude images, and data.images is "
+            "complex; use consistency=single"
+        )
+
+
+def _require_no_coils(consistency: str, measurement: Measurement) -> None:
+    # A combined image of coils has the phase that the maps leave over.
+    if measurement.coil_maps is not None:
+        raise InputError(
+            f"consistency={consistency} assumes magnitude images, and images of "
+            "several coils are complex; use consistency=single"
+        )
 
 
 def mirror(
     array: Shaped[Array, "batch height width"],
 ) -> Shaped[Array, "batch height width"]:
     """Return the sample at the negative frequency: index k becomes -k, both axes."""
+    # Reversed, index 0 is the last one; the roll puts the zero frequency back first.
     return jnp.roll(jnp.flip(array, axis=(-2, -1)), shift=(1, 1), axis=(-2, -1))
 
 
@@ -112,5 +137,6 @@ def magnitude(
     The plain square root of a sum of squares has no finite gradient at 0, and one such
     pixel turns a whole training into NaN.
     """
+    # Both choices are needed: the gradient of the unused value must be finite too.
     zero = image == 0
     return jnp.where(zero, 0, jnp.abs(jnp.where(zero, 1, image)))

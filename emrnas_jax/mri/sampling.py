@@ -1,4 +1,4 @@
-"""Which lines of k-space are measured, and the images that result.
+"""Masks: which lines of k-space are measured.
 
 A mask is True on the measured lines and stays one line wide: `(height, 1)` when the
 phase-encode axis runs along the rows' index, `(1, width)` when along the columns'.
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.fourier import fft2, ifft2, to_channels
 from emrnas_jax.mri.line_masks import LineMasks
 
 PHASE_ENCODE = ("rows", "columns")
@@ -118,23 +117,6 @@ def draw_mask(
     count = shape[PHASE_ENCODE.index(sampling.phase_encode)]
     lines = jnp.fft.ifftshift(KINDS[sampling.kind](sampling, key, count))
     return lines[:, None] if sampling.phase_encode == "rows" else lines[None, :]
-
-
-def undersample(
-    image: Complex[Array, "*batch height width"],
-    mask: Bool[Array, "*#batch #height #width"],
-) -> Complex[Array, "*batch height width"]:
-    """Return the k-space of `image`, zero where `mask` is False."""
-    kspace = fft2(image)
-    leading = tuple(range(kspace.ndim - mask.ndim))
-    return jnp.where(jnp.expand_dims(mask, leading), kspace, 0)
-
-
-def zero_filled(
-    kspace: Complex[Array, "*batch height width"],
-) -> Float[Array, "*batch height width 2"]:
-    """Return the image of `kspace` with zeros for what was not measured."""
-    return to_channels(ifft2(kspace))
 
 
 def _cartesian(

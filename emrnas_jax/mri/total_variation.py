@@ -21,9 +21,11 @@ Imaging Sciences 2009, section 4.2 (the method); Boyd et al., 2011, section 3 (A
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Complex64, Float, Float32
+from jaxtyping import Array, Complex, Complex64, Float, Float32
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import fft2, ifft2
+from emrnas_jax.mri.measurement import Measurement, adjoint
 
 # Differences below this are set to zero at each iteration, of intensities in [0, 1].
 # λ / THRESHOLD is the method's penalty: it decides the speed and not the limit. Of
@@ -35,24 +37,30 @@ Differences = Complex[Array, "axis *batch height width"]
 
 
 def restore(
-    kspace: Complex64[Array, "batch height width"],
-    mask: Bool[Array, "#batch #height #width"],
+    measurement: Measurement,
     strength: float | Float32[Array, ""],
     iterations: int,
 ) -> Complex64[Array, "batch height width"]:
     """Return images that agree with k-space and have little total variation.
 
     Args:
-        kspace: measured samples, orthonormal, zero frequency first; of images with
-            intensities about [0, 1].
-        mask: True where k-space was measured; the others do not count.
+        measurement: samples of images with intensities about [0, 1], without coils.
         strength: λ, 0 or more. 0 keeps the measured samples exactly, and is the limit
             of small λ: the least total variation among the images that have them.
         iterations: from the zero-filled image; each has a transform each way.
 
     Returns:
         complex images. A mean that was not measured is 0.
+
+    Raises:
+        InputError: the measurement has coils.
     """
+    # Coil maps would couple the frequencies, which the image step divides apart.
+    if measurement.coil_maps is not None:
+        raise InputError(
+            "total variation takes k-space of one coil; combine the coils first"
+        )
+    kspace, mask = measurement.kspace, measurement.mask
     penalty = jnp.asarray(strength, jnp.float32) / THRESHOLD
     height, width = kspace.shape[-2:]
     roughness = jnp.asarray(_roughness(height, width))[None]
@@ -71,7 +79,7 @@ def restore(
         split = _shrink(wanted)
         return image, split, wanted - split
 
-    start = ifft2(jnp.where(mask, kspace, 0))
+    start = adjoint(kspace, measurement)
     split = differences(start)
     state = (start, split, jnp.zeros_like(split))
     return jax.lax.fori_loop(0, iterations, iteration, state)[0]

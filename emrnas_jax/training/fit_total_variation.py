@@ -76,7 +76,11 @@ def fit_strength(
     network = record.build()
     frames = _spread(validation)
     sampling, key = record.load_sampling(), fixed_mask_key(record.seed)
-    apply = over_batch(lambda variables, data: network.apply(variables, *data[:3]))
+    apply = over_batch(
+        lambda variables, data: network.apply(
+            variables, data.zero_filled, data.measurement
+        )
+    )
 
     def score(strength: float) -> float:
         variables = {"params": {"strength": jnp.float32(strength)}}

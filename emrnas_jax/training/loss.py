@@ -51,6 +51,6 @@ def loss_of_active(
 ) -> Float[Array, ""]:
     """Return the loss of one path, given the weights of its operations alone."""
     image: Any = network.clone(rows=1).apply(
-        {"params": active}, *batch[:3], fixed_gates(choices)
+        {"params": active}, batch.zero_filled, batch.measurement, fixed_gates(choices)
     )
     return squared_error(image, batch.target)

@@ -33,6 +33,7 @@ from emrnas_jax.machine.devices import (
     replicate,
 )
 from emrnas_jax.machine.files import write_json
+from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
@@ -82,7 +83,8 @@ def train_step(
     def loss_of(weights: PyTree) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
         image, changed = network.apply(
             {"params": weights, "batch_stats": state.statistics},
-            *batch[:3],
+            batch.zero_filled,
+            batch.measurement,
             train=True,
             mutable=["batch_stats"],
         )
@@ -116,11 +118,8 @@ def _mean_psnr_db(
 
 @partial(jax.jit, static_argnums=0)
 def initial_variables(network: nn.Module, key: RandomKey) -> dict:
-    """Return fresh variables of a network; they do not depend on the image's size."""
-    # 16 pixels a side: networks with four poolings need that much.
-    image = jnp.zeros((1, 16, 16, 2))
-    kspace, mask = jnp.zeros((1, 16, 16), jnp.complex64), jnp.zeros((1, 16, 1), bool)
-    return dict(network.init(key, image, kspace, mask))
+    """Return fresh variables of a network."""
+    return dict(network.init(key, *blank_inputs()))
 
 
 def initial_state(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import RandomKey
 from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.nas.gates import entropy, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.optimizers import adam_with_l2, cosine, search_weight_optimizer
@@ -66,12 +67,9 @@ def initial_state(
 
 @partial(jax.jit, static_argnums=0)
 def _initial_weights(network: SearchNetwork, key: RandomKey) -> PyTree:
-    # The parameters do not depend on the size of the image.
-    image = jnp.zeros((1, 8, 8, 2))
-    kspace, mask = jnp.zeros((1, 8, 8), jnp.complex64), jnp.zeros((1, 8, 1), bool)
     cells = network.components * network.cells_per_block
     gates = fixed_gates(jnp.zeros(cells, jnp.int32))
-    return network.init(key, image, kspace, mask, gates)["params"]
+    return network.init(key, *blank_inputs(), gates)["params"]
 
 
 def optimizers(

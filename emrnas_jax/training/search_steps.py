@@ -70,7 +70,9 @@ def architecture_step(
     def loss_of(alphas: Float[Array, "row op"]) -> tuple[Float[Array, ""], Array]:
         gates = GATES[paths_per_cell](key, alphas, gate_rule)
         per_cell = Gates(gates.choices[rows], gates.weights[rows])
-        image: Any = network.apply({"params": state.weights}, *batch[:3], per_cell)
+        image: Any = network.apply(
+            {"params": state.weights}, batch.zero_filled, batch.measurement, per_cell
+        )
         return squared_error(image, batch.target), gates.choices
 
     (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)

@@ -146,12 +146,12 @@ def test_a_batch_is_the_named_frames_under_sampled(image_set):
         expected = np.stack([expected, np.zeros_like(expected)], -1)
     np.testing.assert_allclose(batch.target, expected, atol=1e-6)
     full = fft2(to_complex(batch.target))
-    np.testing.assert_allclose(batch.kspace, np.where(batch.mask, full, 0), atol=1e-4)
-    np.testing.assert_allclose(
-        fft2(to_complex(batch.zero_filled)), batch.kspace, atol=1e-4
-    )
-    assert batch.mask.shape == (BATCH, 16, 1)
-    lines = np.asarray(batch.mask).sum((1, 2))
+    kspace, mask, coil_maps = batch.measurement
+    assert coil_maps is None
+    np.testing.assert_allclose(kspace, np.where(mask, full, 0), atol=1e-4)
+    np.testing.assert_allclose(fft2(to_complex(batch.zero_filled)), kspace, atol=1e-4)
+    assert mask.shape == (BATCH, 16, 1)
+    lines = np.asarray(mask).sum((1, 2))
     assert ((lines == 4) | (lines == 5)).all()  # 30 % of 16 is 4.8
 
 
@@ -168,7 +168,8 @@ def masks_of(grey, steps):
     split = split_of(grey, 1.0)
     found = {}
     for step, (ids, batch) in batches(split, [(s, 1) for s in range(steps)]).items():
-        for frame, mask in zip(ids.tolist(), np.asarray(batch.mask), strict=True):
+        masks = np.asarray(batch.measurement.mask)
+        for frame, mask in zip(ids.tolist(), masks, strict=True):
             found[step // 3, frame] = mask.tobytes()
     return found
 
@@ -187,7 +188,7 @@ def test_training_masks_are_new_each_epoch_and_for_each_frame(grey):
 def test_fixed_masks_depend_on_seed_and_frame_alone(grey):
     @jax.jit
     def masks(images, ids, seed_key):
-        return make_batch(images, ids, seed_key, SAMPLING).mask
+        return make_batch(images, ids, seed_key, SAMPLING).measurement.mask
 
     def drawn(order, seed):
         images, ids = grey.images(order), grey.frame_ids[order]

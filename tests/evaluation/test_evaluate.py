@@ -71,7 +71,7 @@ def by_hand(phantoms):
     return (
         scored(network(VARIABLES, batch)),
         scored(batch.target),
-        np.asarray(batch.mask),
+        np.asarray(batch.measurement.mask),
     )
 
 

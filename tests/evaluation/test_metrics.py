@@ -18,7 +18,7 @@ from skimage.metrics import (
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation import metrics
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude
-from emrnas_jax.mri.sampling import undersample, zero_filled
+from emrnas_jax.mri.measurement import undersample, zero_filled
 
 ssim = jax.jit(metrics.ssim, static_argnames="data_range")
 SHAPE = (2, 24, 33)
@@ -200,8 +200,8 @@ def test_the_scored_magnitude_is_clipped_to_one():
 
 @jax.jit
 def zero_filled_scores(target, mask):
-    kspace = undersample(target.astype(jnp.complex64), mask)
-    image = scored_magnitude(zero_filled(kspace))
+    measurement = undersample(target.astype(jnp.complex64), mask)
+    image = scored_magnitude(zero_filled(measurement))
     return (
         psnr_db(image, target, 1.0),
         metrics.ssim(image, target, 1.0),
@@ -224,7 +224,8 @@ def test_zero_filled_frames_have_their_published_scores(shared_data):
             assert isinstance(frames, h5py.Dataset)
             frame = frames[int(row["slice"]), int(row["time"])]
         target = jnp.asarray(frame, jnp.float32)[None] / 255
-        mask = jnp.asarray(np.fft.ifftshift(masks[int(row["mask_index"])]))[:, None]
+        lines = np.fft.ifftshift(masks[int(row["mask_index"])])
+        mask = jnp.asarray(lines)[None, :, None]
         psnr, narrow, wide = zero_filled_scores(target, mask)
         assert psnr[0] == pytest.approx(float(row["psnr"]), abs=1e-3)
         assert narrow[0] == pytest.approx(float(row["ssim_range1"]), abs=1e-4)

@@ -69,7 +69,7 @@ def test_lower_resolutions_have_fewer_pixels_and_padding_has_some(shape):
 
 def test_a_network_without_kernels_has_no_work():
     class Nothing(nn.Module):
-        def __call__(self, zero_filled, _kspace, _mask):
+        def __call__(self, zero_filled, _measurement):
             return zero_filled
 
     assert forward_work(Nothing(), (8, 8)) == (0, 0)

@@ -11,6 +11,7 @@ from emrnas_jax.evaluation.evaluate import evaluate
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans
 from emrnas_jax.inference.scans import Reading, Scan, read_scan
+from emrnas_jax.mri.measurement import Measurement
 
 BATCH = 2  # in all tests, so that few programs are compiled
 
@@ -52,7 +53,11 @@ def network_images(model, kspace, mask):
     start = np.fft.ifft2(kspace, norm="ortho")
     channels = np.stack([start.real, start.imag], axis=-1).astype(np.float32)
     image = np.asarray(
-        model.apply(model.variables, channels, jnp.asarray(kspace), mask[None])
+        model.apply(
+            model.variables,
+            channels,
+            Measurement(jnp.asarray(kspace), jnp.asarray(mask[None])),
+        )
     )
     return image[..., 0] + 1j * image[..., 1]
 
@@ -250,7 +255,11 @@ def test_a_test_frame_scores_as_in_the_protocol(magnitude_model, phantoms):
     model, record = magnitude_model, magnitude_model.record
     wanted, *_ = evaluate(
         "test",
-        jax.jit(lambda variables, batch: model.apply(variables, *batch[:3])),
+        jax.jit(
+            lambda variables, batch: model.apply(
+                variables, batch.zero_filled, batch.measurement
+            )
+        ),
         model.variables,
         images,
         np.arange(len(images)),

@@ -8,6 +8,7 @@ import pytest
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model
 from emrnas_jax.models.total_variation import STRENGTH
+from emrnas_jax.mri.measurement import Measurement
 
 
 def test_a_network_is_found_from_every_folder_around_it(make_model):
@@ -82,9 +83,10 @@ def test_another_precision_than_that_of_the_training_can_be_asked_for(make_model
     assert model.record.settings["precision"] == "bf16"
     image = np.zeros((1, 16, 16, 2), np.float32)
     kspace, mask = np.ones((1, 16, 16), np.complex64), np.ones((1, 16, 1), bool)
+    measurement: Any = Measurement(kspace, mask)  # pyright: ignore
     rounded = "bf16[1,16,16,4]"
     for one, found in ((model, True), (load_model(folder), False)):
-        traced = jax.make_jaxpr(one.apply)(one.variables, image, kspace, mask)
+        traced = jax.make_jaxpr(one.apply)(one.variables, image, measurement)
         assert (rounded in str(traced)) == found
     with pytest.raises(InputError, match=r"'half'.*bf16"):
         load_model(folder, precision="half")

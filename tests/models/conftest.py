@@ -62,7 +62,7 @@ def search_network(params, batch, mix, cells_per_block, consistency="two_step"):
                 change += mix[n * cells_per_block + c, j] * operation(o, weights, h)
             h = h + BETA * change
         image = image + convolution(start + BETA * h, own["last"], 1)
-        image = CONSISTENCY[consistency](image, batch.kspace, batch.mask)
+        image = CONSISTENCY[consistency](image, batch.measurement)
     return image
 
 

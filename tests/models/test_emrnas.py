@@ -21,7 +21,9 @@ WIDTH = 4
 
 
 def shapes_of(network, batch):
-    return jax.eval_shape(network.init, jax.random.key(0), *batch[:3])["params"]
+    return jax.eval_shape(
+        network.init, jax.random.key(0), batch.zero_filled, batch.measurement
+    )["params"]
 
 
 def random_weights(network, batch, cells, seed=0):
@@ -29,7 +31,8 @@ def random_weights(network, batch, cells, seed=0):
     params = jax.eval_shape(
         network.init,
         jax.random.key(0),
-        *batch[:3],
+        batch.zero_filled,
+        batch.measurement,
         fixed_gates(jnp.zeros(cells, jnp.int32)),
     )["params"]
     draw = np.random.default_rng(seed).standard_normal
@@ -56,7 +59,11 @@ def deep(small_batch):
     """The search network of the paper's depth, its weights, its compiled form."""
     network = SearchNetwork(components=5, cells_per_block=3, width=WIDTH)
     weights = random_weights(network, small_batch, 15)
-    apply = jax.jit(lambda w, b, gates: network.apply({"params": w}, *b[:3], gates))
+    apply = jax.jit(
+        lambda w, b, gates: network.apply(
+            {"params": w}, b.zero_filled, b.measurement, gates
+        )
+    )
     return weights, apply
 
 
@@ -69,7 +76,9 @@ def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small
     params = active_weights(weights, architecture)
     expected = shapes_of(network, small_batch)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, expected)
-    fixed = jax.jit(network.apply)({"params": params}, *small_batch[:3])
+    fixed = jax.jit(network.apply)(
+        {"params": params}, small_batch.zero_filled, small_batch.measurement
+    )
     np.testing.assert_allclose(fixed, searched, atol=1e-5)
     assert np.abs(fixed - small_batch.zero_filled).max() > 0.05
 
@@ -85,10 +94,14 @@ def test_fixed_equals_searched_for_every_consistency_and_without_residuals(
     weights = random_weights(network, small_batch, 2)
     architecture = Architecture.parse("[O4|O7]")
     gates = fixed_gates(jnp.array(architecture.cells))
-    searched = jax.jit(network.apply)({"params": weights}, *small_batch[:3], gates)
+    searched = jax.jit(network.apply)(
+        {"params": weights}, small_batch.zero_filled, small_batch.measurement, gates
+    )
     fixed = fixed_network(architecture, WIDTH, consistency, residual=residual)
     params = active_weights(weights, architecture)
-    found = jax.jit(fixed.apply)({"params": params}, *small_batch[:3])
+    found = jax.jit(fixed.apply)(
+        {"params": params}, small_batch.zero_filled, small_batch.measurement
+    )
     np.testing.assert_allclose(found, searched, atol=1e-5)
 
 
@@ -133,7 +146,12 @@ def searched(shallow, shallow_weights, small_batch):
         @lambda f: jax.value_and_grad(f, has_aux=True)
         def run(alphas, key):
             gates = GATES[paths](key, alphas, "sample")
-            image = shallow.apply({"params": shallow_weights}, *small_batch[:3], gates)
+            image = shallow.apply(
+                {"params": shallow_weights},
+                small_batch.zero_filled,
+                small_batch.measurement,
+                gates,
+            )
             return jnp.mean((image - small_batch.target) ** 2), gates.choices
 
         return run
@@ -195,7 +213,9 @@ def test_enumeration_agrees_with_finite_differences(enumerated, alphas):
 def fresh_rows(network, batch, cells):
     gates = fixed_gates(jnp.zeros(cells, jnp.int32))
     init = jax.jit(network.init)
-    params = init(jax.random.key(0), *batch[:3], gates)["params"]
+    params = init(jax.random.key(0), batch.zero_filled, batch.measurement, gates)[
+        "params"
+    ]
     return params, params["components"]["block"]["cells"]["cell"][ROWS]
 
 
@@ -203,7 +223,9 @@ def test_a_search_network_with_batch_norm_gives_a_finite_image(small_batch):
     network = SearchNetwork(1, 2, WIDTH, batch_norm=True)
     params, _ = fresh_rows(network, small_batch, 2)
     gates = fixed_gates(jnp.array([0, 5], jnp.int32))
-    image = jax.jit(network.apply)({"params": params}, *small_batch[:3], gates)
+    image = jax.jit(network.apply)(
+        {"params": params}, small_batch.zero_filled, small_batch.measurement, gates
+    )
     assert np.isfinite(image).all()
 
 

@@ -38,17 +38,30 @@ def test_a_record_reads_back_and_builds_the_same_network(tmp_path, small_batch):
     RECORD.write(path)
     found = NetworkRecord.read(path)
     assert found == RECORD
-    shapes = jax.eval_shape(found.build().init, jax.random.key(0), *small_batch[:3])
+    shapes = jax.eval_shape(
+        found.build().init,
+        jax.random.key(0),
+        small_batch.zero_filled,
+        small_batch.measurement,
+    )
     built = build_network("emrnas", SETTINGS)
-    again = jax.eval_shape(built.init, jax.random.key(0), *small_batch[:3])
+    again = jax.eval_shape(
+        built.init, jax.random.key(0), small_batch.zero_filled, small_batch.measurement
+    )
     assert shapes == again
     assert parameter_count(shapes["params"]) > 0
 
 
 def program(network, batch):
     """What is compiled of a network, as text."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), *batch[:3])
-    return jax.jit(network.apply).lower(shapes, *batch[:3]).as_text()
+    shapes = jax.eval_shape(
+        network.init, jax.random.key(0), batch.zero_filled, batch.measurement
+    )
+    return (
+        jax.jit(network.apply)
+        .lower(shapes, batch.zero_filled, batch.measurement)
+        .as_text()
+    )
 
 
 def test_a_record_keeps_what_its_operations_were(tmp_path, small_batch):

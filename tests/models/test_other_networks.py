@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emrnas_jax.models.networks import build_network, parameter_count
+from emrnas_jax.models.networks import blank_inputs, build_network, parameter_count
 from emrnas_jax.models.unet import Doubling, halve
 from emrnas_jax.mri.fourier import fft2, to_complex
 
@@ -22,7 +22,9 @@ SMALL = {
 
 
 def initial_shapes(network, batch):
-    return jax.eval_shape(network.init, jax.random.key(0), *batch[:3])
+    return jax.eval_shape(
+        network.init, jax.random.key(0), batch.zero_filled, batch.measurement
+    )
 
 
 def draw(shapes):
@@ -64,12 +66,13 @@ def test_the_parameters_are_those_published(name, parameters, small_batch):
 @pytest.mark.parametrize("name", SMALL)
 def test_measured_samples_survive(name, consistency, small_batch):
     network, variables = small_network(name, small_batch, consistency=consistency)
-    image = apply(network, variables, *small_batch[:3])
+    image = apply(network, variables, small_batch.zero_filled, small_batch.measurement)
     assert np.abs(image - small_batch.zero_filled).max() > 0.01
-    mask = jnp.broadcast_to(small_batch.mask, small_batch.kspace.shape)
+    kspace, mask, _ = small_batch.measurement
+    mask = jnp.broadcast_to(mask, kspace.shape)
     found = fft2(to_complex(image))[mask]
     scale = np.abs(image).max()
-    np.testing.assert_allclose(found, small_batch.kspace[mask], atol=1e-4 * scale)
+    np.testing.assert_allclose(found, kspace[mask], atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -77,7 +80,11 @@ def test_only_feature_maps_are_of_half_precision(name, small_batch):
     network, variables = small_network(name, small_batch, precision="bf16")
     image, captured = jax.eval_shape(
         lambda v: network.apply(
-            v, *small_batch[:3], capture_intermediates=True, mutable=["intermediates"]
+            v,
+            small_batch.zero_filled,
+            small_batch.measurement,
+            capture_intermediates=True,
+            mutable=["intermediates"],
         ),
         variables,
     )
@@ -92,12 +99,10 @@ def test_only_feature_maps_are_of_half_precision(name, small_batch):
 @pytest.mark.parametrize("shape", [(13, 10), (5, 3)])
 def test_unet_takes_sizes_that_8_does_not_divide(shape):
     network = build_network("unet", SMALL["unet"])
-    image, kspace = jnp.zeros((1, *shape, 2)), jnp.zeros((1, *shape), jnp.complex64)
-    batch = (image, kspace, jnp.zeros((1, shape[0], 1), bool))
     found: Any = jax.eval_shape(
-        lambda: network.init_with_output(jax.random.key(0), *batch)[0]
+        lambda: network.init_with_output(jax.random.key(0), *blank_inputs(*shape))[0]
     )
-    assert found.shape == image.shape
+    assert found.shape == (1, *shape, 2)
 
 
 def test_pixels_of_the_padding_do_not_come_back():
@@ -107,10 +112,9 @@ def test_pixels_of_the_padding_do_not_come_back():
     network = build_network("unet", SMALL["unet"])
 
     def change(image):
-        kspace = jnp.zeros(image.shape[:3], jnp.complex64)
-        nothing = kspace, jnp.zeros((1, 1, 1), bool)
-        shapes = jax.eval_shape(network.init, jax.random.key(0), image, *nothing)
-        return apply(network, draw(shapes), image, *nothing)
+        _, nothing = blank_inputs(*image.shape[1:3])
+        shapes = jax.eval_shape(network.init, jax.random.key(0), image, nothing)
+        return apply(network, draw(shapes), image, nothing)
 
     np.testing.assert_allclose(change(image[:, :5]), change(image)[:, :5], rtol=1e-4)
 
@@ -132,7 +136,10 @@ def test_recursions_of_rdn_share_their_weights(small_batch):
     thrice, variables = small_network("rdn", small_batch)
     once = build_network("rdn", SMALL["rdn"] | {"recursions": 1})
     assert initial_shapes(once, small_batch) == initial_shapes(thrice, small_batch)
-    images = [apply(n, variables, *small_batch[:3]) for n in (once, thrice)]
+    images = [
+        apply(n, variables, small_batch.zero_filled, small_batch.measurement)
+        for n in (once, thrice)
+    ]
     assert np.abs(images[0] - images[1]).max() > 0.01
 
 
@@ -140,7 +147,12 @@ def test_batch_statistics_move_in_training_and_only_then(small_batch):
     network, variables = small_network("cddntdc", small_batch)
     for train in (True, False):
         _, changed = apply(
-            network, variables, *small_batch[:3], train=train, mutable=["batch_stats"]
+            network,
+            variables,
+            small_batch.zero_filled,
+            small_batch.measurement,
+            train=train,
+            mutable=["batch_stats"],
         )
         before = jax.tree.leaves(variables["batch_stats"])
         after = jax.tree.leaves(changed["batch_stats"])

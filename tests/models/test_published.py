@@ -8,6 +8,7 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.published import load_published
+from emrnas_jax.mri.measurement import Measurement
 
 FILES = {"dccnn": "DCCNN", "cddntdc": "CDDNTDC", "rdn": "RDN_complex"}
 FRAMES = 2
@@ -43,8 +44,7 @@ def test_every_stage_is_the_published_one(name, shared_data):
         return module.apply(
             variables,
             zero_filled,
-            kspace,
-            mask,
+            Measurement(kspace, mask),
             capture_intermediates=is_stage,
             mutable=["intermediates"],
         )

@@ -17,7 +17,9 @@ from emrnas_jax.mri.total_variation import restore
 
 def test_its_one_weight_is_its_strength(small_batch):
     network = build_network("tv", {"iterations": 4})
-    variables: Any = network.init(jax.random.key(0), *small_batch[:3])
+    variables: Any = network.init(
+        jax.random.key(0), small_batch.zero_filled, small_batch.measurement
+    )
     assert parameter_count(variables["params"]) == 1
     assert variables["params"]["strength"] == np.float32(STRENGTH)
 
@@ -25,12 +27,14 @@ def test_its_one_weight_is_its_strength(small_batch):
 @pytest.mark.parametrize("consistency", CONSISTENCY)
 def test_it_restores_and_puts_the_measured_samples_back(small_batch, consistency):
     network = build_network("tv", {"iterations": 4, "consistency": consistency})
-    _, kspace, mask, _ = small_batch
+    kspace, mask, _ = small_batch.measurement
     found: Any = network.apply(
-        {"params": {"strength": jnp.float32(0.05)}}, *small_batch[:3]
+        {"params": {"strength": jnp.float32(0.05)}},
+        small_batch.zero_filled,
+        small_batch.measurement,
     )
-    restored = to_channels(restore(kspace, mask, 0.05, 4))
-    wanted = CONSISTENCY[consistency](restored, kspace, mask)
+    restored = to_channels(restore(small_batch.measurement, 0.05, 4))
+    wanted = CONSISTENCY[consistency](restored, small_batch.measurement)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     error = jnp.where(mask, fft2(to_complex(found)) - kspace, 0)
     assert abs(error).max() < 1e-5

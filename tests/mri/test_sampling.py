@@ -1,4 +1,4 @@
-"""Laws of masks: totals, centre, frequencies; and what undersampling keeps."""
+"""Laws of masks: totals, centre, frequencies, sizes and axes."""
 
 import functools
 
@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.fourier import fft2, to_channels
 from emrnas_jax.mri.line_masks import LineMasks
 from emrnas_jax.mri.sampling import (
     KINDS,
     Sampling,
     draw_mask,
     line_probability,
-    undersample,
-    zero_filled,
 )
 
 MASKS = LineMasks.pack(np.eye(3, 12, k=6, dtype=bool), "masks.npz")
@@ -241,42 +238,6 @@ def test_fastmri_kinds_always_measure_their_centre(kind, rate):
     # fastMRI's first line of the centre: (30 - 3 + 1) // 2.
     assert lines[:, 14:17].all()
     assert (lines.mean(axis=1) > 0.8 * rate).all() or kind == "random"
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (6, 7)])
-def test_undersampling_keeps_the_measured_and_zeroes_the_rest(shape):
-    generator = np.random.default_rng(0)
-    parts = generator.standard_normal((2, 3, *shape), np.float32)
-    images = jnp.asarray(parts[0] + 1j * parts[1])
-    mask = draw_mask(Sampling(rate=0.5), jax.random.key(0), shape)
-    kspace = undersample(images, mask)
-    assert kspace.dtype == jnp.complex64
-    measured = np.asarray(mask)[:, 0]
-    np.testing.assert_array_equal(kspace[:, measured], fft2(images)[:, measured])
-    np.testing.assert_array_equal(kspace[:, ~measured], 0)
-    # One mask per image gives the same as one for all.
-    own = jnp.stack([mask] * 3)
-    np.testing.assert_array_equal(undersample(images, own), kspace)
-    # A transform of one image may round otherwise than one of several.
-    np.testing.assert_allclose(undersample(images[0], mask), kspace[0], atol=1e-6)
-
-
-def test_zero_filling_what_is_all_measured_returns_the_image():
-    parts = np.random.default_rng(1).standard_normal((2, 3, 6, 7), np.float32)
-    images = jnp.asarray(parts[0] + 1j * parts[1])
-    kspace = undersample(images, jnp.ones((1, 1), bool))
-    result = zero_filled(kspace)
-    assert result.dtype == jnp.float32
-    np.testing.assert_allclose(result, to_channels(images), atol=2e-6)
-
-
-def test_fully_sampled_columns_alias_along_the_rows_index_only():
-    image = jnp.zeros((8, 6), jnp.complex64).at[3, 2].set(1)
-    mask = jnp.arange(8)[:, None] % 2 == 0
-    result = np.abs(np.asarray(zero_filled(undersample(image, mask))[..., 0]))
-    expected = np.zeros((8, 6))
-    expected[[3, 7], 2] = 0.5
-    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

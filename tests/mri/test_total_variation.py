@@ -7,11 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emrnas_jax.errors import InputError
+from emrnas_jax.mri.measurement import Measurement, undersample
 from emrnas_jax.mri.total_variation import (
     adjoint_differences,
     differences,
     restore,
     total_variation,
+)
+from tests.fixtures.operator_laws import (
+    assert_adjoint,
+    random_complex,
+    simulated_coil_maps,
 )
 
 SHAPE = (2, 12, 10)
@@ -78,8 +85,8 @@ def kspace(random, mask):
 
 
 def restored(kspace, mask, strength, iterations=300):
-    kspace, mask = jnp.asarray(kspace, jnp.complex64), jnp.asarray(mask)
-    return np.asarray(solve(kspace, mask, strength, iterations))
+    measurement = Measurement(jnp.asarray(kspace, jnp.complex64), jnp.asarray(mask))
+    return np.asarray(solve(measurement, strength, iterations))
 
 
 @pytest.mark.parametrize("strength", [0.01, 0.1])
@@ -157,12 +164,16 @@ def test_a_piecewise_constant_image_is_restored_far_better_than_by_zeros():
     assert psnr_db(found) > psnr_db(ifft(kspace)) + 15
 
 
-def test_the_adjoint_of_the_differences_is_theirs(random):
-    image = random.normal(size=SHAPE) + 1j * random.normal(size=SHAPE)
-    found = random.normal(size=(2, *SHAPE)) + 1j * random.normal(size=(2, *SHAPE))
-    one = np.vdot(differences(jnp.asarray(image)), found)
-    other = np.vdot(image, adjoint_differences(jnp.asarray(found)))
-    assert one == pytest.approx(other, rel=1e-4)
+def test_the_adjoint_of_the_differences_is_theirs():
+    image, found = random_complex(1, *SHAPE), random_complex(2, 2, *SHAPE)
+    assert_adjoint(differences, adjoint_differences, image, found)
+
+
+def test_coils_are_refused():
+    image, maps = random_complex(3, 1, 12, 10), simulated_coil_maps(3, 12, 10)
+    measurement = undersample(image, jnp.ones((1, 12, 1), bool), maps)
+    with pytest.raises(InputError, match=r"one coil; combine the coils first"):
+        jax.eval_shape(lambda m: restore(m, 0.01, 2), measurement)
 
 
 def test_total_variation_does_not_depend_on_the_phase(random):

@@ -16,8 +16,10 @@ from emrnas_jax.models.emrnas import SearchNetwork, active_weights, emrnas
 from emrnas_jax.nas.gates import GATES, fixed_gates, uniform_choices
 from emrnas_jax.reporting.names import operation_colour
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
+from emrnas_jax.models.networks import blank_inputs
+from emrnas_jax.training.loss import jit
 from emrnas_jax.training.search import SearchSettings, initial_state
-from emrnas_jax.training.steps import architecture_step, jit, weight_step
+from emrnas_jax.training.search_steps import architecture_step, weight_step
 
 nine = space.Architecture.parse("[O9]")
 assert nine.cells == (8,) and str(nine) == "[O9]"
@@ -33,14 +35,14 @@ draws = jax.vmap(lambda k: uniform_choices(k, state.alphas))(
 assert set(np.ravel(draws)) == set(range(9))
 
 image = jax.random.uniform(jax.random.key(2), (1, 8, 8, 2))
-kspace = jnp.zeros((1, 8, 8), jnp.complex64)
-batch = Batch(image, kspace, jnp.zeros((1, 8, 1), bool), image**2)
+batch = Batch(*blank_inputs(8, 8), image**2)._replace(zero_filled=image)
+inputs = batch.zero_filled, batch.measurement
 choices = jnp.array([8])
 fixed = emrnas("[O9]", components=1, cells_per_block=1, width=4)
 gates = fixed_gates(choices)
-own = jax.jit(network.apply)({"params": state.weights}, *batch[:3], gates)
+own = jax.jit(network.apply)({"params": state.weights}, *inputs, gates)
 copied = {"params": active_weights(state.weights, nine)}
-np.testing.assert_allclose(jax.jit(fixed.apply)(copied, *batch[:3]), own, atol=1e-5)
+np.testing.assert_allclose(jax.jit(fixed.apply)(copied, *inputs), own, atol=1e-5)
 
 @jit
 def step(state):

@@ -109,7 +109,9 @@ def test_a_candidate_is_judged_on_the_validation_frames(searched, phantoms, samp
     )
     cells = Architecture.parse(row["architecture"]).cells
     gates = fixed_gates(jnp.array(cells, jnp.int32))
-    image = jax.jit(NETWORK.apply)({"params": state.weights}, *batch[:3], gates)
+    image = jax.jit(NETWORK.apply)(
+        {"params": state.weights}, batch.zero_filled, batch.measurement, gates
+    )
     loss = squared_error(image, batch.target)
     np.testing.assert_allclose(row["validation_loss"], loss, rtol=1e-4)
 

@@ -114,7 +114,7 @@ def test_a_trained_network_loads_and_beats_the_zero_filled_image(
 ):
     found, network, variables = load_trained(trained)
     assert found == record
-    image = jax.jit(network.apply)(variables, *batch[:3])
+    image = jax.jit(network.apply)(variables, batch.zero_filled, batch.measurement)
     error = squared_error(image, batch.target)
     assert error < 0.9 * squared_error(batch.zero_filled, batch.target)
 

@@ -13,6 +13,7 @@ from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.models.operations import weight_shapes
 from emrnas_jax.models.stacked_weights import ROWS, is_rows, unpack
+from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain, search
@@ -137,7 +138,9 @@ def test_a_step_of_weights_is_counted(state, step_of_weights, batch):
     counted = np.asarray(after.path_counts - state.path_counts)
     np.testing.assert_array_equal(counted, np.eye(8)[np.asarray(CHOICES)])
     gates = fixed_gates(CHOICES)
-    image = jax.jit(NETWORK.apply)({"params": state.weights}, *batch[:3], gates)
+    image = jax.jit(NETWORK.apply)(
+        {"params": state.weights}, batch.zero_filled, batch.measurement, gates
+    )
     loss = squared_error(image, batch.target)
     np.testing.assert_allclose(after.train_loss - state.train_loss, loss, rtol=1e-3)
 
@@ -245,7 +248,7 @@ def test_a_search_step_needs_the_memory_of_one_path():
     components, width, size = 2, 16, 64
     image = jnp.zeros((2, size, size, 2))
     kspace, mask = image[..., 0].astype(jnp.complex64), jnp.zeros((2, size, 1), bool)
-    batch = Batch(image, kspace, mask, image)
+    batch = Batch(image, Measurement(kspace, mask), image)
     network = SearchNetwork(components, 3, width)
     fixed = fixed_network(Architecture.parse("[O8 O1 O8|O1 O8 O1]"), width)
     key = jax.random.key(0)

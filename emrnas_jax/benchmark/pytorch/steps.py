@@ -90,7 +90,7 @@ def reconstruction(case: Case, params: PyTree, data: Batch, variant: Variant) ->
     """The fixed network's forward pass; `params` are ours."""
     network = _fixed(case, params).eval()
     apply = _compiled(network) if variant.compiled else network
-    inputs = _tensors(data)[:3]
+    inputs, _ = _tensors(data)
 
     def run() -> Tensor:
         with torch.inference_mode(), precise(variant):
@@ -111,7 +111,7 @@ def training_step(case: Case, params: PyTree, data: Batch, variant: Variant) -> 
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    *inputs, target = _tensors(data)
+    inputs, target = _tensors(data)
 
     def run() -> Tensor:
         return _step(lambda: apply(*inputs), target, optimizer, variant)
@@ -132,7 +132,7 @@ def weight_step(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    *inputs, target = _tensors(data)
+    inputs, target = _tensors(data)
 
     def run(path: Array) -> Tensor:
         choices = np.asarray(path)[:, None].tolist()
@@ -156,7 +156,7 @@ def alpha_step(
         weight_decay=settings.alpha_weight_decay,
         fused=True,
     )
-    *inputs, target = _tensors(data)
+    inputs, target = _tensors(data)
 
     def run(gates: Gates) -> Tensor:
         choices = np.asarray(gates.choices)
@@ -238,8 +238,14 @@ def _compiled(network: Network) -> Callable[..., Tensor]:
     return torch.compile(network, dynamic=False)
 
 
-def _tensors(data: Batch) -> list[Tensor]:
-    return [torch.tensor(np.asarray(array)).to(device()) for array in data]
+def _tensors(data: Batch) -> tuple[list[Tensor], Tensor]:
+    """Return zero-filled images, k-space and masks; and the targets."""
+    kspace, mask = data.measurement.kspace, data.measurement.mask
+    zero_filled, kspace, mask, target = (
+        torch.tensor(np.asarray(array)).to(device())
+        for array in (data.zero_filled, kspace, mask, data.target)
+    )
+    return [zero_filled, kspace, mask], target
 
 
 def precise(variant: Variant) -> AbstractContextManager[Any]:

@@ -1,0 +1,109 @@
+"""One measurement: the samples of k-space, where they were taken, with which coils.
+
+The forward model is A x = M F S x. S multiplies the image by the sensitivity of each
+coil, F is the orthonormal Fourier transform of each coil's image, and M keeps the
+samples that the mask marks. Its adjoint is Aᴴ y = Sᴴ F⁻¹ M y. Without coil maps S is
+the identity: the k-space is that of the image itself.
+
+K-space has its zero frequency first. Masks of lines stay one line wide, `(batch,
+height, 1)` or `(batch, 1, width)`; full masks work as well.
+
+Source: Pruessmann et al., MRM 1999 (SENSE); Schlemper et al., IEEE TMI 2018.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex, Float
+
+from emrnas_jax.mri.fourier import fft2, ifft2, to_channels
+
+Image = Complex[Array, "batch height width"]
+# The coil axis is absent where the k-space is that of the image itself.
+Kspace = Complex[Array, "batch *coil height width"]
+Mask = Bool[Array, "#batch #height #width"]
+CoilMaps = Complex[Array, "batch coil height width"]
+
+
+class Measurement(NamedTuple):
+    """What was measured of a batch of frames; a PyTree of arrays.
+
+    Attributes:
+        kspace: complex64 samples, orthonormal, zero frequency first. Values where
+            nothing was measured do not count.
+        mask: True where k-space was measured, the same for all coils of a frame.
+        coil_maps: complex64 sensitivity of each coil, with Σ|S|² = 1 over the coils in
+            every pixel; 0 in pixels that no coil sees. None without a coil axis.
+    """
+
+    kspace: Kspace
+    mask: Mask
+    coil_maps: CoilMaps | None = None
+
+
+def undersample(
+    image: Image, mask: Mask, coil_maps: CoilMaps | None = None
+) -> Measurement:
+    """Measure images: their k-space where `mask` is True, else 0.
+
+    Args:
+        image: complex images, intensity about [0, 1].
+        mask: True where k-space is measured.
+        coil_maps: sensitivity of each coil; None measures the image itself.
+    """
+    return Measurement(_measured(_kspace_of(image, coil_maps), mask), mask, coil_maps)
+
+
+def zero_filled(measurement: Measurement) -> Float[Array, "batch height width 2"]:
+    """Return the real and imaginary channels of Aᴴ k, a network's input."""
+    return to_channels(adjoint(measurement.kspace, measurement))
+
+
+def forward(image: Image, measurement: Measurement) -> Kspace:
+    """Return A x: what the coils and the mask of `measurement` see of an image."""
+    return _measured(_kspace_of(image, measurement.coil_maps), measurement.mask)
+
+
+def adjoint(kspace: Kspace, measurement: Measurement) -> Image:
+    """Return Aᴴ y: the coils' images of measured samples, combined."""
+    measured = _measured(kspace, measurement.mask)
+    return _image_of(measured, measurement.coil_maps)
+
+
+def replace_measured(image: Image, measurement: Measurement) -> Image:
+    """Return `image` with its measured samples replaced by those of `measurement`.
+
+    This is the gradient step x + Aᴴ (k - A x). Because Σ|S|² = 1 it equals
+    Sᴴ F⁻¹ (k where measured, F S x elsewhere), which is computed for any number of
+    coils. Where no coil sees a pixel, the result is 0, as in the combined image.
+
+    With one coil the samples of the result are the measured ones. Those of several
+    coils are inconsistent with any one image unless they are free of noise, and one
+    step moves towards them: it never increases |A x - k|.
+    """
+    # The sum x + Aᴴ(..) would round measured samples twice; a choice keeps them.
+    expected = _kspace_of(image, measurement.coil_maps)
+    mask = _beside(measurement.mask, expected)
+    agreed = jnp.where(mask, measurement.kspace, expected)
+    return _image_of(agreed, measurement.coil_maps)
+
+
+def _kspace_of(image: Image, coil_maps: CoilMaps | None) -> Kspace:
+    """Return F S x."""
+    return fft2(image if coil_maps is None else coil_maps * image[:, None])
+
+
+def _image_of(kspace: Kspace, coil_maps: CoilMaps | None) -> Image:
+    """Return Sᴴ F⁻¹ y."""
+    images = ifft2(kspace)
+    return images if coil_maps is None else (coil_maps.conj() * images).sum(1)
+
+
+def _measured(kspace: Kspace, mask: Mask) -> Kspace:
+    # A choice and not a product: 0 · inf of a damaged sample would be NaN.
+    return jnp.where(_beside(mask, kspace), kspace, 0)
+
+
+def _beside(mask: Mask, kspace: Kspace) -> Bool[Array, "#batch *#coil #height #width"]:
+    """Return the mask with an axis for the coils if k-space has one."""
+    return mask if kspace.ndim == mask.ndim else mask[:, None]
