@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OWN = {"emrnas_jax", "configs"}
+OWN = {"emrnas_jax", "configs", "tests"}
 
 # Declared, and imported by another dependency.
 IMPORTED_ELSEWHERE = {
