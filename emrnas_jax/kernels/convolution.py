@@ -11,7 +11,7 @@ On the CPU float32 convolutions run in the C++ kernels of `native`, elsewhere in
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -108,21 +108,11 @@ def input_gradient(
     # The gradient of a convolution is one with the kernel turned by half a turn.
     turned = [r.kernel[::-1, ::-1].swapaxes(2, 3) for r in readers]
     kernel = turned[0] if len(turned) == 1 else jnp.concatenate(turned, axis=2)
-    maps, dilations = tuple(r.dy for r in readers), [r.dilation for r in readers]
-
-    def on_cpu(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
-        after = native.LEAKY_GRADIENT if activated else native.NOTHING
-        return native.sum_of_convolutions(
-            maps, kernel, None, dilations, after, slope, *activated
-        )
-
-    def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
-        dx = xla.sum_of_convolutions(maps, kernel, dilations, precision)
-        return leaky_gradient(activated[0], dx, slope) if activated else dx
-
-    usable = native.takes(maps, kernel.shape[-1])
+    maps, dilations = tuple(r.dy for r in readers), tuple(r.dilation for r in readers)
+    forms = _input_gradient_forms(dilations, slope, precision)
     more = () if activated is None else (activated,)
-    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, *more)
+    usable = native.takes(maps, kernel.shape[-1])
+    return _by_platform(usable, forms, maps, kernel, *more)
 
 
 def kernel_gradient(
@@ -136,7 +126,54 @@ def kernel_gradient(
         dilation: of its taps, pixels.
         precision: of the convolution.
     """
+    usable = native.takes_gradient(maps, dy)
+    return _by_platform(
+        usable, _kernel_gradient_forms(dilation, precision), tuple(maps), dy
+    )
 
+
+class Forms(NamedTuple):
+    """One computation in its two forms, which take the same arrays."""
+
+    on_cpu: Callable
+    elsewhere: Callable
+
+
+# JAX traces a branch anew unless it is the same function object. Networks repeat a
+# few convolutions many times, so one object for each setting saves most of the tracing.
+@cache
+def _convolution_forms(dilation: int, slope: float, precision: str) -> Forms:
+    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        after = native.NOTHING if slope == 1 else native.LEAKY
+        dilations = [dilation] * len(maps)
+        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
+
+    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
+        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps), precision)
+        return leaky_relu(y + per_channel(bias), slope).astype(y.dtype)
+
+    return Forms(on_cpu, elsewhere)
+
+
+@cache
+def _input_gradient_forms(
+    dilations: tuple[int, ...], slope: float, precision: str
+) -> Forms:
+    def on_cpu(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        after = native.LEAKY_GRADIENT if activated else native.NOTHING
+        return native.sum_of_convolutions(
+            maps, kernel, None, dilations, after, slope, *activated
+        )
+
+    def elsewhere(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
+        dx = xla.sum_of_convolutions(maps, kernel, dilations, precision)
+        return leaky_gradient(activated[0], dx, slope) if activated else dx
+
+    return Forms(on_cpu, elsewhere)
+
+
+@cache
+def _kernel_gradient_forms(dilation: int, precision: str) -> Forms:
     def on_cpu(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
         return native.kernel_gradient(maps, dy, dilation)
 
@@ -144,16 +181,15 @@ def kernel_gradient(
         parts = [xla.kernel_gradient(x, dy, dilation, precision) for x in maps]
         return jnp.concatenate(parts, axis=2), dy.sum((0, 1, 2), dtype=jnp.float32)
 
-    usable = native.takes_gradient(maps, dy)
-    return _by_platform(usable, on_cpu, elsewhere, tuple(maps), dy)
+    return Forms(on_cpu, elsewhere)
 
 
-def _by_platform(
-    usable: bool, on_cpu: Callable, elsewhere: Callable, *arguments: Any
-) -> Any:
+def _by_platform(usable: bool, forms: Forms, *arrays: Any) -> Any:
     if not usable:
-        return elsewhere(*arguments)
-    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=elsewhere)
+        return forms.elsewhere(*arrays)
+    return jax.lax.platform_dependent(
+        *arrays, cpu=forms.on_cpu, default=forms.elsewhere
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -165,17 +201,9 @@ def _convolve(
     slope: float,
     precision: str,
 ) -> Map:
-    def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
-        after = native.NOTHING if slope == 1 else native.LEAKY
-        dilations = [dilation] * len(maps)
-        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
-
-    def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
-        y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps), precision)
-        return leaky_relu(y + per_channel(bias), slope).astype(y.dtype)
-
+    forms = _convolution_forms(dilation, slope, precision)
     usable = native.takes(maps, kernel.shape[-1])
-    return _by_platform(usable, on_cpu, elsewhere, maps, kernel, bias)
+    return _by_platform(usable, forms, maps, kernel, bias)
 
 
 def _forward(

@@ -22,7 +22,7 @@ written as one matrix product; on GPU and TPU the library's gradient is kept.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -67,10 +67,8 @@ def kernel_gradient(
     return jax.lax.platform_dependent(
         x,
         dy,
-        cpu=partial(kernel_gradient_as_product, dilation=dilation),
-        default=partial(
-            kernel_gradient_of_library, dilation=dilation, precision=precision
-        ),
+        cpu=_product_form(dilation),
+        default=_library_form(dilation, precision),
     )
 
 
@@ -195,15 +193,28 @@ def join(
 
 
 def _by_platform(part: str, dilation: int, precision: str, *arrays: Array) -> Array:
-    def form(name: str) -> Callable[..., Array]:
-        function = getattr(FORMS[name], part)
-        return partial(function, dilation=dilation, precision=precision)
-
     if dilation == 1:
-        return form("direct")(*arrays)
-    elsewhere = form("space_to_batch")
+        return _form("direct", part, dilation, precision)(*arrays)
+    elsewhere = _form("space_to_batch", part, dilation, precision)
     return jax.lax.platform_dependent(
         *arrays,
-        default=form("direct"),
+        default=_form("direct", part, dilation, precision),
         **dict.fromkeys(SPACE_TO_BATCH_ON, elsewhere),
     )
+
+
+# Cached because JAX traces a branch anew unless it is the same function object.
+@cache
+def _form(name: str, part: str, dilation: int, precision: str) -> Callable[..., Array]:
+    function = getattr(FORMS[name], part)
+    return partial(function, dilation=dilation, precision=precision)
+
+
+@cache
+def _product_form(dilation: int) -> Callable[[Input, Output], Kernel]:
+    return partial(kernel_gradient_as_product, dilation=dilation)
+
+
+@cache
+def _library_form(dilation: int, precision: str) -> Callable[[Input, Output], Kernel]:
+    return partial(kernel_gradient_of_library, dilation=dilation, precision=precision)
