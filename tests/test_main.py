@@ -32,7 +32,7 @@ def command(run: Path, cache: Path, *more: str) -> list[str]:
 
 
 def start(arguments: list[str]) -> subprocess.Popen:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
     return subprocess.Popen(
         arguments,
         env=environment,

@@ -186,7 +186,7 @@ def run_small(name, folder, cache):
     notebook.cells.insert(settings + 1, nbformat.v4.new_code_cell(small))
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": "",
+        "JAX_NUM_CPU_DEVICES": "1",
         "EMRNAS_NATIVE": "0",  # a new home would have them built anew
         "HOME": str(cache),  # the notebooks name ~/.cache/emrnas_jax
         "IPYTHONDIR": str(cache / "ipython"),

@@ -46,7 +46,7 @@ def start_two(run: Path, cache: Path, *more: str) -> list[subprocess.Popen]:
         *more,
     ]
     own = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2"}
-    own |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    own |= {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
     return [
         subprocess.Popen(
             arguments,
