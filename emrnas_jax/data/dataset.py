@@ -73,7 +73,7 @@ class DataSettings:
     path: str
     images: str = "magnitude"
     cache: str = "~/.cache/emrnas_jax"
-    height: int = 256
+    height: int = 256  # section 3
     width: int = 256
     downsample: int = 1
     frames_per_subject: int = 0

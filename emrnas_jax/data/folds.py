@@ -117,8 +117,8 @@ class FoldSettings:
         validation: fraction of the training subjects that is S_val.
     """
 
-    count: int = 3
-    validation: float = 2 / 11
+    count: int = 3  # section 3
+    validation: float = 2 / 11  # "a ratio around 9:2", section 3
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

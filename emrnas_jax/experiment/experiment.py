@@ -56,11 +56,11 @@ from emrnas_jax.nas.space import (
     architecture_named,
 )
 from emrnas_jax.randomness import key_for
-from emrnas_jax.reporting.figures.zoom import read_zoom
+from emrnas_jax.reporting.figures.zoom import ReportSettings
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.folder import refuse_other_config, refuse_other_data
 from emrnas_jax.runs.operations import operations_of_run, write_operations_of_run
-from emrnas_jax.setting_types import read_section, require_types
+from emrnas_jax.setting_types import read_section, require_types, section_of
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
 from emrnas_jax.training.settings import SearchSettings, require_paths
@@ -125,9 +125,9 @@ class Experiment:
         read_section(settings, "retrain", RetrainSettings)
         self.evaluation = read_section(settings, "evaluation", EvaluationSettings)
         self.loop = read_section(settings, "loop", LoopSettings)
-        self.report: dict[str, Any] = settings.get("report", {})
-        require_types("report", {"zoom": str}, self.report)
-        read_zoom(self.report.get("zoom", ""))  # refuses what is none
+        # Configs of older versions have no such section.
+        report = settings.get("report", {})
+        self.report = section_of(report, "report", ReportSettings)
         self._read_networks(settings["networks"], settings)
 
     def _read_networks(

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import (
     build_network,
-    check_settings,
     complete_settings,
     takes_architecture,
 )
@@ -130,26 +129,46 @@ def _read(
             "letters, digits and _, but neither search nor zero_filled"
         )
     require_types("networks", {name: Mapping}, {name: given})
-    own = dict(given)
-    require_types(f"networks.{name}", {"kind": str}, own)
-    kind = own.pop("kind", "") or name
+    require_types(f"networks.{name}", {"kind": str}, given)
+    own = complete_network(name, given)
+    kind = own.pop("kind")
     trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
+    if not takes_architecture(kind, name):
+        build_network(kind, own, name)
+        return System(name, kind, own, trained)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
     require_paths(searched, len(operations))
-    if not takes_architecture(kind, name):
-        if given.get("search"):
-            raise InputError(f"networks.{name}.search: a {kind} is not searched")
-        system = System(name, kind, complete_settings(kind, own, name), trained)
-        build_network(kind, system.settings, name)
-        return system
-    own = {"architecture": ENSEMBLE} | own
-    check_settings(kind, own, name)
-    system = System(name, kind, complete_settings(kind, own, name), trained)
+    system = System(name, kind, own, trained)
     if system.source == "given":
-        text, known = system.settings["architecture"], with_newer(operations)
+        text, known = own["architecture"], with_newer(operations)
         named = {"architecture": architecture_named(text, known)}
-        build_network(kind, system.settings | named, name)
+        build_network(kind, own | named, name)
     return replace(system, search=searched) if system.source in SEARCHED else system
+
+
+def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network's section of the config with all that it may hold.
+
+    Args:
+        name: the network's name in the run.
+        given: settings that differ from the defaults; `kind` is the name unless given.
+
+    Returns:
+        `kind`, every argument of its constructor, `retrain` and, where the architecture
+        may be searched, `search`.
+
+    Raises:
+        InputError: the kind or a setting does not exist, or a value cannot be used.
+    """
+    own = dict(given)
+    kind = own.pop("kind", "") or name
+    # What these two hold changes the run's own sections for this network alone.
+    sections = {"retrain": own.pop("retrain", {}), "search": own.pop("search", {})}
+    if takes_architecture(kind, name):
+        own = {"architecture": ENSEMBLE} | own
+    elif sections.pop("search"):
+        raise InputError(f"networks.{name}.search: a {kind} is not searched")
+    return {"kind": kind, **complete_settings(kind, own, name), **sections}
 
 
 def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:

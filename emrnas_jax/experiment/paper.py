@@ -1,64 +1,41 @@
 """The settings of the paper, from which every file of `configs/` starts.
 
-Each section is splatted into one constructor: `data` into `DataSettings`, `sampling`
-into `SamplingSettings`, `folds` and `evaluation` into theirs, a network's into its
-constructor, `search` and `retrain` into `SearchSettings` and `RetrainSettings`.
-Section numbers are those of EMR-NAS (Huang et al., 2020).
-
-The networks of a run are systems by name: every entry of `models.networks.NETWORKS`,
-and those of `SYSTEMS`, which are one of these with other settings.
+No value stands here twice: each section of the config is a dataclass beside the code
+that uses it, whose defaults are those of EMR-NAS (Huang et al., 2020) and name their
+section of it. A network's settings are the arguments of its constructor. Here are the
+variants of a config, which choose networks of `models.catalogue` or reduce a run.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
 # (a ConfigDict declares its values as anything JSON can hold)
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from emrnas_jax.data.dataset import DataSettings
+from emrnas_jax.data.folds import FoldSettings
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.networks import NETWORKS, complete_settings, takes_architecture
-from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.evaluation.evaluate import EvaluationSettings
+from emrnas_jax.experiment.networks import complete_network
+from emrnas_jax.models.catalogue import (
+    ABLATIONS,
+    CASCADES,
+    CATALOGUE,
+    SEARCH_VARIANTS,
+    named,
+)
+from emrnas_jax.models.networks import NETWORKS
+from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.reporting.figures.zoom import ReportSettings
+from emrnas_jax.training.loop import LoopSettings
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 Variants = dict[str, Callable[[ConfigDict], None]]
-
-ABLATIONS: dict[str, dict[str, Any]] = {  # Table 3
-    "ablation_a": {},
-    "ablation_b": {"batch_norm": True},
-    "ablation_c": {"residual": False},
-    "ablation_d": {"architecture": "random"},
-    "ablation_e": {"architecture": "fold"},
-    "ablation_f": {"cells_per_block": 4, "shared": "block"},
-    "ablation_g": {"shared": "block"},
-    # The other reading of "homogeneous": one operation everywhere.
-    "ablation_g_single": {"shared": "network"},
-}
-VARIANTS_OF_SEARCH: dict[str, dict[str, Any]] = {
-    "one_path": {"search": {"paths_per_cell": 1}},
-    # The paper's decay outweighs the gradients of alphas and holds p near uniform.
-    "no_decay": {"search": {"alpha_weight_decay": 0.0}},
-    "two_paths": {"search": {"paths_per_cell": 2}},
-    "darts": {"search": {"paths_per_cell": len(OPERATIONS)}},
-    "argmax": {"search": {"gate_rule": "argmax"}},
-    "random_search": {"search": {"gate_rule": "uniform"}},
-    **{f"random_{n}": {"architecture": "random"} for n in (1, 2)},
-}
-CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
-CONSISTENCIES = ("single", "two_step", "real")
-
-SYSTEMS: dict[str, dict[str, Any]] = {
-    **{
-        name: {"kind": "emrnas", **own}
-        for name, own in (ABLATIONS | VARIANTS_OF_SEARCH).items()
-    },
-    **{
-        f"{kind}_{consistency}": {"kind": kind, "consistency": consistency}
-        for kind in (*CASCADES, "unet")
-        for consistency in CONSISTENCIES
-    },
-}
 
 TABLE_2 = (
     *("unet", "dccnn", "rdn", "cddntdc", "emrnas"),
@@ -75,82 +52,45 @@ REDUCED: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(*networks: str) -> ConfigDict:
+def settings(*names: str) -> ConfigDict:
     """Return the settings of section 3, for 256 x 256 magnitude images.
 
     Args:
-        networks: names of systems; EMR-NAS alone unless given.
+        names: the networks, as `models.catalogue` or `models.networks` calls them;
+            EMR-NAS alone unless given.
     """
-    config = ConfigDict()
-    config.seed = 0
-    config.reduced = False  # True labels the report as a reduced-size run
-    config.data = ConfigDict()
-    config.data.path = ""  # folder of the files
-    config.data.images = "magnitude"
-    config.data.cache = "~/.cache/emrnas_jax"
-    config.data.height = 256  # section 3
-    config.data.width = 256
-    config.data.downsample = 1
-    config.data.frames_per_subject = 0  # all
-    config.data.subjects = 0  # all
-    config.data.phantom = ConfigDict()
-    config.sampling = ConfigDict()
-    config.sampling.kind = "cartesian"
-    config.sampling.rate = 0.15  # section 3
-    config.sampling.center_fraction = 0.04  # fastMRI's, for its kinds alone
-    config.sampling.phase_encode = "rows"  # as in the published data
-    config.sampling.file = ""
-    config.folds = ConfigDict()
-    config.folds.count = 3  # section 3
-    config.folds.validation = 2 / 11  # "a ratio around 9:2", section 3
-    use(config, networks or ("emrnas",))
-    config.search = ConfigDict()
-    config.search.warmup_epochs = 50  # section 3
-    config.search.search_epochs = 50
-    config.search.batch = 8
-    config.search.learning_rate = 1e-3
-    config.search.weight_decay = 1e-7
-    config.search.momentum = 0.9
-    config.search.alpha_learning_rate = 1e-3
-    config.search.alpha_weight_decay = 1e-6  # section 3; holds p near uniform
-    config.search.alpha_momentum = 0.9  # not in the paper; Adam's default
-    config.search.alpha_epsilon = 1e-8  # not in the paper; Adam's default
-    config.search.paths_per_cell = 1  # equation 2
-    config.search.gate_rule = "sample"  # argmax, equation 2's, freezes the search
-    config.search.folds_in_parallel = False  # True needs a device for each fold
-    config.retrain = ConfigDict()
-    config.retrain.epochs = 100  # not in the paper; as many as the search has
-    config.retrain.batch = 8  # section 3, like the rest
-    config.retrain.learning_rate = 1e-3
-    config.retrain.weight_decay = 1e-7
-    config.retrain.momentum = 0.9
-    config.evaluation = ConfigDict()
-    config.evaluation.batch = 8
-    config.evaluation.examples = 3  # frames a fold shown in the report
-    config.evaluation.convention = "paper"  # or fastmri, calgary
-    config.report = ConfigDict()
-    config.report.zoom = ""  # found; or ROW,COLUMN,SIDE in pixels, or off
-    config.loop = ConfigDict()  # changes nothing but speed
-    config.loop.steps_per_dispatch = 10
-    config.loop.checkpoint_seconds = 60.0
-    config.loop.device_mib = 4096.0  # larger data sets stream
+    config = ConfigDict(
+        {
+            "seed": 0,
+            "reduced": False,  # True marks the report as that of a reduced-size run
+            "data": asdict(DataSettings(path="")),
+            "sampling": asdict(SamplingSettings()),
+            "folds": asdict(FoldSettings()),
+            "search": asdict(SearchSettings()),
+            "retrain": asdict(RetrainSettings()),
+            "evaluation": asdict(EvaluationSettings()),
+            "report": asdict(ReportSettings()),
+            "loop": asdict(LoopSettings()),
+        }
+    )
+    use(config, names or ("emrnas",))
     return config
 
 
 def use(config: ConfigDict, names: Sequence[str]) -> None:
-    """Make these systems the networks of a run, with all their settings."""
-    config.networks = ConfigDict({name: _system(name) for name in names})
+    """Make these the networks of a run, with all their settings.
+
+    Every setting is written out because the command line changes only what it finds.
+    """
+    config.networks = ConfigDict({name: _network(name) for name in names})
 
 
-def _system(name: str) -> dict[str, Any]:
-    own = dict(SYSTEMS.get(name, {}))
-    kind, search = own.pop("kind", name), own.pop("search", {})
-    # What `retrain` and `search` hold changes those of the run for this network.
-    sections: dict[str, dict] = {"retrain": {}}
-    if takes_architecture(kind):
-        own = {"architecture": "ensemble"} | own
-        sections["search"] = search
-    return {"kind": kind, **complete_settings(kind, own, name), **sections}
+def _network(name: str) -> dict[str, Any]:
+    entry = named(name)
+    own = {"kind": entry.kind, **entry.settings}
+    if entry.search:
+        own["search"] = dict(entry.search)
+    return complete_network(name, own)
 
 
 def table_2(config: ConfigDict) -> None:
@@ -165,7 +105,7 @@ def table_3(config: ConfigDict) -> None:
 
 def search_variants(config: ConfigDict) -> None:
     """Compare kinds of search with each other and with random architectures."""
-    use(config, tuple(VARIANTS_OF_SEARCH))
+    use(config, tuple(SEARCH_VARIANTS))
 
 
 def consistencies(config: ConfigDict) -> None:
@@ -173,7 +113,7 @@ def consistencies(config: ConfigDict) -> None:
 
     EMR-NAS has the published architecture, so that nothing else differs.
     """
-    use(config, [f"{kind}_{c}" for kind in CASCADES for c in CONSISTENCIES])
+    use(config, [f"{kind}_{c}" for kind in CASCADES for c in CONSISTENCY])
     for own in config.networks.values():
         if own.kind == "emrnas":
             own.architecture = "cardiac"
@@ -227,7 +167,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
         return
     if name in variants:
         variants[name](config)
-    elif name in NETWORKS or name in SYSTEMS:
+    elif name in NETWORKS or name in CATALOGUE:
         use(config, [name])
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
@@ -240,18 +180,18 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
 
 def _known(name: str, variants: Variants) -> str:
     """Return the variants that there are, the nearest to `name` first."""
-    every = [*variants, *NETWORKS, *SYSTEMS]
+    every = [*variants, *NETWORKS, *CATALOGUE]
     near = get_close_matches(name, [*every, *(f"{own}_small" for own in every)], n=2)
     groups = {
         "": variants,
         "one network: ": NETWORKS,
         "one ablation: ": ABLATIONS,
-        "one kind of search: ": VARIANTS_OF_SEARCH,
+        "one kind of search: ": SEARCH_VARIANTS,
     }
     listed = [f"{title}{', '.join(own)}" for title, own in groups.items()]
     return (
         (f"did you mean {' or '.join(near)}? There are " if near else "there are ")
         + "; ".join(listed)
-        + f"; one data consistency: NAME_{', NAME_'.join(CONSISTENCIES)}, where NAME "
+        + f"; one data consistency: NAME_{', NAME_'.join(CONSISTENCY)}, where NAME "
         + f"is {', '.join((*CASCADES, 'unet'))}; each of them also with _small behind"
     )

@@ -9,6 +9,7 @@ In a run of all stages a fold is scored as soon as its network is trained.
 
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,7 +178,7 @@ def achieved_rate(experiment: Experiment) -> float:
 def report_stage(experiment: Experiment) -> Outcome:
     """Write the report from the files of the run."""
     LOG.info("writing the report")
-    page = write_report(experiment.run, experiment.report)
+    page = write_report(experiment.run, asdict(experiment.report))
     return Outcome(True, f"the report is {page}")
 
 

@@ -44,9 +44,9 @@ class Sampling:
     """
 
     kind: str = "cartesian"
-    rate: float = 0.15
-    center_fraction: float = 0.04
-    phase_encode: str = "rows"
+    rate: float = 0.15  # section 3
+    center_fraction: float = 0.04  # fastMRI's, for its kinds alone
+    phase_encode: str = "rows"  # as in the published data
     masks: LineMasks | None = None
 
     def __post_init__(self) -> None:

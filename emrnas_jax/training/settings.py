@@ -31,19 +31,19 @@ class SearchSettings:
             changes no result.
     """
 
-    warmup_epochs: int = 50
+    warmup_epochs: int = 50  # section 3, like all without a comment
     search_epochs: int = 50
     batch: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-7
     momentum: float = 0.9
     alpha_learning_rate: float = 1e-3
-    alpha_weight_decay: float = 1e-6
-    alpha_momentum: float = 0.9
-    alpha_epsilon: float = 1e-8
-    paths_per_cell: int = 1
-    gate_rule: str = "sample"
-    folds_in_parallel: bool = False
+    alpha_weight_decay: float = 1e-6  # section 3; holds p near uniform
+    alpha_momentum: float = 0.9  # not in the paper; Adam's default
+    alpha_epsilon: float = 1e-8  # not in the paper; Adam's default
+    paths_per_cell: int = 1  # equation 2
+    gate_rule: str = "sample"  # argmax, equation 2's, freezes the search
+    folds_in_parallel: bool = False  # True needs a device for each fold
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -84,8 +84,8 @@ class RetrainSettings:
         momentum: Adam's β₁ (section 3).
     """
 
-    epochs: int = 100
-    batch: int = 8
+    epochs: int = 100  # not in the paper; as many as the search has
+    batch: int = 8  # section 3, like the rest
     learning_rate: float = 1e-3
     weight_decay: float = 1e-7
     momentum: float = 0.9

@@ -16,6 +16,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import paper
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.protocol import run_protocol
+from emrnas_jax.models.catalogue import CATALOGUE
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
 from emrnas_jax.nas.operation_tables import operations_record
@@ -26,7 +27,7 @@ from emrnas_jax.training.retrain import initial_variables
 VARIANTS = [
     *("small", "table2", "table3", "search_variants", "consistency"),
     *NETWORKS,
-    *paper.SYSTEMS,
+    *CATALOGUE,
 ]
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 

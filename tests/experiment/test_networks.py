@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.experiment import paper
 from emrnas_jax.experiment.networks import (
     random_architecture,
     read_systems,
     searches_of,
 )
+from emrnas_jax.models.catalogue import ABLATIONS
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -30,7 +30,9 @@ def test_a_label_is_its_kind_unless_it_says_otherwise():
 
 
 def test_networks_with_equal_searches_share_one():
-    table = {name: {"kind": "emrnas", **own} for name, own in paper.ABLATIONS.items()}
+    table = {
+        name: {"kind": "emrnas", **own.settings} for name, own in ABLATIONS.items()
+    }
     found = searches_of(systems(**table))
     assert [search.networks for search in found] == [
         ("ablation_a", "ablation_e"),

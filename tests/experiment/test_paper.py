@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from emrnas_jax.experiment import paper
 from emrnas_jax.experiment.overrides import require_overrides
+from emrnas_jax.models.catalogue import CATALOGUE
 from emrnas_jax.models.networks import NETWORKS
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_a_config_has_the_settings_of_the_table(name):
 
 
 def test_the_table_has_every_network_that_may_be_chosen():
-    assert TABLE["networks"].keys() == {*NETWORKS, *paper.SYSTEMS}
+    assert TABLE["networks"].keys() == {*NETWORKS, *CATALOGUE}
 
 
 @pytest.mark.parametrize("name", TABLE["networks"])

@@ -1,6 +1,7 @@
 """Which part of a frame is shown enlarged, as in the paper's red boxes."""
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,25 @@ class Window(NamedTuple):
         """The window's part of `image`."""
         rows = slice(self.row, self.row + self.side)
         return image[rows, self.column : self.column + self.side]
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """The config section `report`.
+
+    Attributes:
+        zoom: part of a frame to enlarge, as `read_zoom` takes it.
+    """
+
+    zoom: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that cannot be read.
+
+        Raises:
+            InputError: `zoom` names no window.
+        """
+        read_zoom(self.zoom)
 
 
 def read_zoom(text: object) -> Window | None:
