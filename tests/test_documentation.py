@@ -17,6 +17,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -41,6 +42,8 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
+EXTENDING = ROOT / "docs" / "extending.md"
+MEASURE = ROOT / "scripts" / "measure.py"
 COMMANDS = ("main", "reconstruct", "compare", "import_weights", "benchmark")
 # Folders that commands of the pages write to.
 WRITTEN = {"benchmarks/gpu"}
@@ -130,13 +133,43 @@ def parse_main(arguments: list[str]) -> None:
 def plain(monkeypatch):
     """The network that docs/extending.md adds."""
     namespace: dict = {}
-    exec(blocks(ROOT / "docs" / "extending.md", "python")[1], namespace)
+    exec(blocks(EXTENDING, "python")[1], namespace)
     monkeypatch.setitem(networks.NETWORKS, "plain", namespace["plain"])
     return namespace["plain"]
 
 
 def test_the_readme_is_one_page():
     assert len(text_of(ROOT / "README.md").splitlines()) <= 150
+
+
+def measures():
+    """`scripts/measure.py`, which knows the floors and who imports whom."""
+    spec = importlib.util.spec_from_file_location("measure", MEASURE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_floors_are_those_that_the_imports_obey():
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", text_of(EXTENDING), re.MULTILINE)
+    written = {
+        int(floor): tuple(re.findall(r"`(\w+)`", names)) for floor, names in rows
+    }
+    assert written == dict(enumerate(measures().FLOORS, 1))
+
+
+def test_each_file_on_the_way_to_a_convolution_imports_the_next():
+    way = text_of(EXTENDING).split("The way from the command to a convolution:")[1]
+    way = way.split("The compiled steps")[0]
+    paths = re.findall(r"emrnas_jax/([\w/]+)\.py", way)
+    names = [path.replace("/", ".") for path in paths]
+    assert len(names) == 7
+    measure = measures()
+    graph = measure.import_graph(measure.sources("emrnas_jax"))
+    for name, following in pairwise(names):
+        assert following in graph[name]
 
 
 def test_the_pictures_are_small():
