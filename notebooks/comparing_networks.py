@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Comparing networks
 #
-# Several networks in one run: the same folds, the same test frames and masks, so that
-# differences are paired. And how to put your own network beside them.
+# This notebook compares several networks in one run. They have the same folds, test
+# frames and masks, so that differences are paired. It also shows how to put your own
+# network beside them.
 #
 # The run below is of **reduced size** on phantoms: it ranks nothing. For the comparison
 # of the paper's Table 2 use `configs/cardiac.py:table2` and your files.
@@ -158,10 +159,10 @@ run_protocol(config, RUN)
 # %% [markdown]
 # ## Tables
 #
-# "Mean ± std" is over folds, and mostly says how subjects differ. Which network is
-# better is in the paired differences: their interval comes from drawing whole subjects
-# anew. One that contains 0 leaves it open. Compare the parameters before you compare
-# the scores: the reduced sizes of this run are not matched.
+# "Mean ± std" is over folds, and mostly says how subjects differ. The paired
+# differences say which network is better; their intervals come from drawing whole
+# subjects anew. An interval that contains 0 leaves it open. Compare the parameters
+# before you compare the scores: the reduced sizes of this run are not matched.
 
 # %%
 run = read_run(RUN)
@@ -171,7 +172,7 @@ display(scores_table(run), *comparison_tables(run)[:1], fold_table(run))
 display(*score_pictures(run), *reconstruction_pictures(run)[:1])
 
 # %% [markdown]
-# Any other pair, from the scores of every test frame:
+# Compare any other pair by the scores of every test frame:
 
 # %%
 first, second = "wide", "wide_single"

@@ -102,7 +102,7 @@ if not FOLDER.exists():
 # %% [markdown]
 # ## What is recognised
 #
-# Known by name or content; a folder holds files of one kind.
+# Files are recognised by name or content, and a folder holds files of one kind.
 
 # %%
 for source in SOURCES:
@@ -112,8 +112,8 @@ source, files = recognise(FOLDER)
 print(f"\n{FOLDER}: {len(files)} files of {source.name}, such as {files[0].name}")
 
 # %% [markdown]
-# Images of another form are best written as one of these: for 8-bit magnitudes the cell
-# above that writes phantoms is a pattern; complex images are a dataset `images`
+# Write images of any other form as one of these. The cell above that writes phantoms
+# shows how for 8-bit magnitudes; complex images become a dataset `images`
 # `[image, row, column]`.
 
 # %%
@@ -180,10 +180,10 @@ print(reconstruction.shape, reconstruction.dtype, f"{mask.mean():.1%} measured")
 # %% [markdown]
 # ## Under-sampled k-space: files
 #
-# HDF5 or `.npz` with `kspace`, and `mask` if there is one. Without a word on the
-# convention k-space is taken as fastMRI's, with zero frequency and image in the middle;
-# `kspace_convention` says otherwise. A file that cannot be used is reported and the
-# others go on. Beside each result lies a picture of its middle frame.
+# Files are HDF5 or `.npz` with `kspace`, and `mask` if there is one. Unless
+# `kspace_convention` says otherwise, k-space is taken as fastMRI's, with zero frequency
+# and image in the middle. A file that cannot be used is reported and the others go on.
+# Beside each result lies a picture of its middle frame.
 
 # %%
 scans, results = RUN.parent / "scans", RUN.parent / "results"
@@ -195,15 +195,15 @@ reconstruct_files(model, Settings(scans, results, how, overwrite=True))
 display(Image(results / "scan.png"))
 
 # %% [markdown]
-# The command for it: `python -m emrnas_jax.reconstruct --model=RUN --input=scans
-# --output=results`.
+# The command `python -m emrnas_jax.reconstruct --model=RUN --input=scans
+# --output=results` does the same.
 
 # %% [markdown]
 # ## Export
 #
-# Results are HDF5 (`reconstruction` `[frame, row, column]` on the scale of the scan).
-# NIfTI wants the position of the slices, which k-space does not tell: put your scan's
-# affine in place of the unit matrix.
+# Results are HDF5 files with `reconstruction` `[frame, row, column]` on the scale of
+# the scan. NIfTI needs the position of the slices, which k-space does not hold: put
+# your scan's affine in place of the unit matrix.
 
 # %%
 with h5py.File(results / "scan.h5") as file:
@@ -217,7 +217,7 @@ nibabel.save(
 )
 
 # %% [markdown]
-# A network's folder is all that it needs: copy it anywhere, and load it from there.
+# A network needs nothing but its own folder: copy it anywhere, and load it from there.
 
 # %%
 shutil.copytree(model.folder, RUN.parent / "network", dirs_exist_ok=True)
@@ -229,9 +229,9 @@ assert np.array_equal(reconstruct_kspace(copied, kspace, mask), reconstruction)
 # %% [markdown]
 # ## At full size
 #
-# `load_config("configs/cardiac.py")`, the path of your files and their size; leave the
-# rest. The paper needed about half a day per fold on one GPU, so use the command, which
-# needs no notebook to stay open:
+# Start from `load_config("configs/cardiac.py")`, set the path and the size of your
+# files, and leave the rest. The paper needed about half a day per fold on one GPU, so
+# use the command, which needs no notebook to stay open:
 #
 # ```
 # python -m emrnas_jax.main --config=configs/cardiac.py --workdir=runs/mine \

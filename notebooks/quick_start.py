@@ -94,9 +94,9 @@ print("networks", config.networks, "search", config.search, sep="\n")
 # %% [markdown]
 # ## Data
 #
-# Hearts that beat, each subject another. An image is reconstructed from 15 % of the
-# lines of its k-space; filling the others with zeros gives the image that the network
-# starts from.
+# The phantoms are beating hearts, a different one for each subject. An image is
+# reconstructed from 15 % of the lines of its k-space. Filling the other lines with
+# zeros gives the zero-filled image, from which the network starts.
 
 # %%
 images = open_dataset(DataSettings(**config.data.to_dict()))
@@ -123,9 +123,10 @@ show(
 # %% [markdown]
 # ## Search, train, test
 #
-# Three folds by subject. In each, a search on training and validation subjects; the
-# ensemble of the three is the architecture; it is trained from scratch in each fold and
-# scored on subjects that it has not seen.
+# The subjects are divided into three folds. Each fold has a search of its own, on
+# training and validation subjects. The ensemble of the three searches is the
+# architecture. It is trained from scratch in each fold and scored on subjects that it
+# has not seen.
 #
 # You can interrupt this cell and run it again: it continues where it was. A run with
 # other settings needs another folder `RUN`.
@@ -136,8 +137,8 @@ run_protocol(config, RUN)
 # %% [markdown]
 # ## Results
 #
-# Differences are paired: both networks on the same frames with the same masks. With few
-# subjects the interval is a rough guide.
+# Differences are paired: both networks reconstruct the same frames with the same masks.
+# With so few subjects the interval is only a rough guide.
 
 # %%
 run = read_run(RUN)
@@ -147,8 +148,9 @@ display(scores_table(run), *comparison_tables(run)[:1])
 display(*reconstruction_pictures(run)[:1], *architecture_pictures(run)[:1])
 
 # %% [markdown]
-# The whole report, as in `report/index.html` of the run's folder (one file, to keep or
-# to mail): curves of the search, the folds' subjects, all settings.
+# Below is the whole report, which is also `report/index.html` in the run's folder (one
+# file, to keep or to mail). It adds curves of the search, the folds' subjects and all
+# settings.
 
 # %%
 ReportFrame(RUN)
@@ -156,8 +158,8 @@ ReportFrame(RUN)
 # %% [markdown]
 # ## Reconstruct
 #
-# The network of fold 1 on a subject that no fold has: complex k-space
-# `[frame, height, width]`, zero frequency first, and a mask.
+# Apply the network of fold 1 to a subject that no fold has. It takes complex k-space
+# `[frame, height, width]`, with the zero frequency first, and a mask.
 
 # %%
 new = config.copy_and_resolve_references()
@@ -184,8 +186,8 @@ show(
 )
 
 # %% [markdown]
-# What the run leaves for other programs: `results.json`, and for each fold and network
-# `scores.csv` with a row per test frame.
+# For other programs a run leaves `results.json` and, for each fold and network,
+# `scores.csv` with one line per test frame.
 
 # %%
 results = json.loads((RUN / "results.json").read_text())
@@ -194,4 +196,4 @@ print((RUN / "fold_1" / "emrnas" / "scores.csv").read_text()[:300])
 
 # %% [markdown]
 # The command `python -m emrnas_jax.main --config=configs/demo.py --workdir=FOLDER` does
-# the same. Next: `own_data`, `comparing_networks`.
+# the same. The notebooks `own_data` and `comparing_networks` continue from here.
