@@ -29,12 +29,12 @@ from absl import app, flags
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
 from emrnas_jax.data.readers.mask_files import read_stored_mask, require_centre_of
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.scans import Reading
-from emrnas_jax.inference.tally import repeated_doubts, summary
+from emrnas_jax.inference.summary import repeated_warnings, summary_line
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
@@ -146,11 +146,11 @@ def main(argv: Sequence[str]) -> int:
             batch=given.batch,
             overwrite=given.overwrite,
         )
-        tally = reconstruct_files(model, settings)
-    for sentence in repeated_doubts(tally):
+        summary = reconstruct_files(model, settings)
+    for sentence in repeated_warnings(summary):
         print(f"warning: {sentence}", file=sys.stderr)  # noqa: T201
-    print(summary(tally))  # noqa: T201 - the program's answer
-    return 1 if tally.failed else 0
+    print(summary_line(summary))  # noqa: T201 - the program's answer
+    return 1 if summary.failed else 0
 
 
 if __name__ == "__main__":

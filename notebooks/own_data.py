@@ -53,12 +53,12 @@ from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.folds import make_folds
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.readers.recognition import SOURCES, recognise
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.scans import Reading
 from emrnas_jax.machine import host
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures

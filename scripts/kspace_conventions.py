@@ -1,4 +1,4 @@
-"""How often k-space in a wrong convention passes, and a right one is doubted.
+"""Measure how often a wrong convention of k-space passes, and a right one is warned of.
 
     python scripts/kspace_conventions.py FOLDER [--files=1000] [--seed=0]
 
@@ -27,9 +27,10 @@ import scipy.io
 from jaxtyping import Bool, Complex, Inexact
 
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
-from emrnas_jax.data.readers.recognition import SOURCES, read_images
+from emrnas_jax.data.readers.recognition import KSPACE, SOURCES, read_images
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.scans import Reading, read_scan
+from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.machine import host
 from emrnas_jax.mri.sampling import PHASE_ENCODE, Sampling, draw_mask
 
@@ -85,7 +86,7 @@ def _images_of(path: Path) -> Iterator[Inexact[np.ndarray, "height width"]]:
             return
         for image in np.moveaxis(images.reshape(*images.shape[:2], -1), -1, 0):
             yield image / np.abs(image).max()
-    elif any(source.takes(path) for source in SOURCES):
+    elif any(source.takes(path) for source in SOURCES if source is not KSPACE):
         for named in read_images(path):
             eight_bit = named.image.dtype == np.uint8
             yield named.image / np.float32(255) if eight_bit else named.image
@@ -160,7 +161,7 @@ def outcome_of(path: Path, case: Case) -> str:
         scan = read_scan(path, how)
     except InputError:
         return "refused"
-    return "warned" if scan.doubts else "silent"
+    return "warned" if scan.warnings else "silent"
 
 
 def table(

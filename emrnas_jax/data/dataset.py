@@ -17,7 +17,10 @@ import numpy as np
 from jaxtyping import Float32, Int, Int32, Num, UInt8, UInt32
 
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
-from emrnas_jax.data.readers.recognition import recognise
+from emrnas_jax.data.readers.kspace_conventions import CONFIG, CONVENTIONS
+from emrnas_jax.data.readers.kspace_scan import kspace_source
+from emrnas_jax.data.readers.recognition import KSPACE, recognise
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.data.readers.source import read_file, require_whole
 from emrnas_jax.data.records import (
     Recipe,
@@ -60,13 +63,16 @@ class DataSettings:
 
     Attributes:
         path: folder of files (or one file) of a known source, or "phantom".
-        images: magnitude or complex. Complex sources give either.
-        cache: where builds are kept; it may be emptied at any time no run uses it.
+        images: magnitude or complex. Complex sources and complete k-space give either.
+        cache: folder of builds; it may be emptied at any time no run uses it.
         height: rows of the central cut, pixels.
         width: columns of the central cut, pixels.
         downsample: then average blocks of this many pixels a side.
         frames_per_subject: this many, evenly spaced over the subject; 0 for all.
         subjects: only the first so many by name; 0 for all.
+        kspace_convention: key of `kspace_conventions.CONVENTIONS` for files of k-space;
+            "" for what the files state.
+        fully_sampled: whether k-space with zero lines, such as padding, is complete.
         phantom: settings of `PhantomSettings`, used with path "phantom".
     """
 
@@ -78,12 +84,19 @@ class DataSettings:
     downsample: int = 1
     frames_per_subject: int = 0
     subjects: int = 0
+    kspace_convention: str = ""
+    fully_sampled: bool = False
     phantom: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.images not in ("magnitude", "complex"):
             raise InputError(
                 f"data.images: found {self.images!r}; use magnitude or complex"
+            )
+        if self.kspace_convention not in ("", *CONVENTIONS):
+            raise InputError(
+                f"data.kspace_convention: found {self.kspace_convention!r}; use one of "
+                f"{', '.join(CONVENTIONS)}, or leave it empty for what the files state"
             )
         section_of(self.phantom, "data.phantom", PhantomSettings)
         for name, least in LEAST.items():
@@ -112,13 +125,25 @@ def open_dataset(settings: DataSettings) -> "ImageSet":
 def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
     path = Path(settings.path).expanduser()
     source, files = recognise(path)
+    label = f"{source.name}-{hash_of(str(path.resolve()))}"
+    declared = settings.kspace_convention, settings.fully_sampled
+    if source is KSPACE:
+        how = Reading("complex", "rows", declared[0], "", declared[1], form=CONFIG)
+        source = kspace_source(how)
+        # Declared otherwise, the same files give other images, in a build beside.
+        label = f"{source.name}-{hash_of([str(path.resolve()), *declared])}"
+    elif any(declared):
+        raise InputError(
+            f"{path}: data.kspace_convention and data.fully_sampled are for k-space, "
+            f"and these are files of {source.name}; leave both out"
+        )
     if settings.images == "complex" and source.dtype != "complex64":
         raise InputError(
             f"{path}: data.images asks for complex images, {source.name} holds "
             "magnitudes; set data.images to magnitude"
         )
     return source.name, Recipe(
-        label=f"{source.name}-{hash_of(str(path.resolve()))}",
+        label=label,
         fingerprint=file_fingerprint(files),
         dtype=source.dtype,
         parts=files,

@@ -27,11 +27,11 @@ from numpy.typing import ArrayLike
 
 from emrnas_jax.data.dataset import frame_ids
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
+from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
 from emrnas_jax.inference.arguments import check_arguments
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
-from emrnas_jax.inference.scans import Scan
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 from emrnas_jax.machine.devices import divisible
 from emrnas_jax.mri.fourier import to_complex
@@ -76,8 +76,9 @@ def reconstruct_kspace(
             [0, 1]; None for the largest magnitude of the zero-filled images.
         batch: frames at once.
         convention: key of `kspace_conventions.CONVENTIONS`; `plain` unless
-            given, `centred` for fastMRI's, or `shifted`. What is given is doubted, but
-            not refused, where the image looks wrapped round its border.
+            given, `centred` for fastMRI's, or `shifted`. A declared convention
+            gives a warning, and is not refused, where the image looks wrapped round its
+            border.
         norm: of the transform that `kspace` comes from, `ortho` unless given, or
             `backward`, NumPy's default.
 
@@ -96,8 +97,8 @@ def reconstruct_kspace(
     given = check_arguments(
         kspace, mask, scale, convention, norm, model.record.sampling["phase_encode"]
     )
-    for doubt in given.doubts:
-        LOG.warning("kspace: %s", doubt)
+    for warning in given.warnings:
+        LOG.warning("kspace: %s", warning)
     images = in_batches(
         lambda *arrays: _reconstruct_kspace(model, *arrays).reconstruction,
         batch,

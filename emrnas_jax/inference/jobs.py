@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 import jax
 
+from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
 from emrnas_jax.inference.apply import (
@@ -26,7 +27,7 @@ from emrnas_jax.inference.apply import (
     one_by_one,
     reconstruct_together,
 )
-from emrnas_jax.inference.doubts import doubts
+from emrnas_jax.inference.differences import warnings_for
 from emrnas_jax.inference.overlap import overlapped
 from emrnas_jax.inference.plan import Job, Settings, plan
 from emrnas_jax.inference.scan_files import (
@@ -36,9 +37,9 @@ from emrnas_jax.inference.scan_files import (
     write_preview,
     write_scan,
 )
-from emrnas_jax.inference.scans import Scan, read_scan
+from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.inference.stopwatch import computing
-from emrnas_jax.inference.tally import Outcome, Tally
+from emrnas_jax.inference.summary import Outcome, Summary
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.files import write_text
@@ -52,14 +53,14 @@ Result = TypeVar("Result")
 Group = list[tuple[Job, Scan]]
 
 
-def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
+def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
     """Reconstruct every file, print a line for each, and count them.
 
     Raises:
         InputError: there are no files, or the folder for the results cannot be used.
     """
     jobs = plan(model, settings)
-    tally = Tally(total=len(jobs))
+    summary = Summary(total=len(jobs))
     bar = processes.progress_bar(
         total=len(jobs),
         bar_format="{l_bar}{bar}| {n:.1f}/{total} files [{elapsed}<{remaining}]",
@@ -71,10 +72,10 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
         def advance(count: int) -> None:
             bar.update(count * len(group) / frames)
 
-        doubtful = [doubts(model, scan) for scan in scans]
+        warnings = [warnings_for(model, scan) for scan in scans]
         with computing() as watch:
             found = reconstruct_together(model, scans, settings.batch, advance)
-        return _Found(group, found, doubtful, watch.seconds / frames)
+        return _Found(group, found, warnings, watch.seconds / frames)
 
     def compute(item: Group | Outcome) -> list[_Found | Outcome]:
         if isinstance(item, Outcome):
@@ -97,9 +98,9 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Tally:
     with bar, contextlib.closing(overlapped(items, compute, write)) as finished:
         for outcomes in finished:
             for outcome in outcomes:
-                tally.add(outcome)
+                summary.add(outcome)
                 bar.update(outcome.frames == 0)
-    return tally
+    return summary
 
 
 class _Found(NamedTuple):
@@ -108,13 +109,13 @@ class _Found(NamedTuple):
     Attributes:
         group: the files and their scans.
         together: the frames of all.
-        doubts: about each scan.
+        warnings: warnings about each scan.
         seconds_per_frame: that the network took, without compilation.
     """
 
     group: Group
     together: Reconstructed
-    doubts: list[list[str]]
+    warnings: list[list[str]]
     seconds_per_frame: float
 
 
@@ -214,8 +215,8 @@ def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
     if isinstance(scans, Exception):
         return [_failed(job, scans) for job, _ in found.group]
     outcomes = []
-    for (job, scan), done, doubtful in zip(
-        found.group, scans, found.doubts, strict=True
+    for (job, scan), done, warnings in zip(
+        found.group, scans, found.warnings, strict=True
     ):
         outcome = Outcome(
             job.source,
@@ -224,7 +225,7 @@ def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
             seconds=found.seconds_per_frame * len(scan.slices),
             scores=done.scores,
             stored_as=scan.stored_as,
-            doubts=tuple(doubtful),
+            warnings=tuple(warnings),
         )
         outcomes.append(_finish(job, done, model, outcome))
     return outcomes
@@ -268,7 +269,7 @@ def _attributes(
             "seed": record.seed,
             "images": record.images,
             "mask_order": "zero frequency in the middle",
-            "warnings": "\n".join(outcome.doubts),
+            "warnings": "\n".join(outcome.warnings),
             "made_from": json.dumps(job.made_from),  # any name of a file, as ASCII
         }
     )

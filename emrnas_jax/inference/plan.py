@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
-from emrnas_jax.inference.scans import Reading, find_scans
+from emrnas_jax.inference.scans import find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
 
 
@@ -85,7 +86,8 @@ def _job(
     except OSError:  # reading it will say so
         size, changed = -1, -1
     reading = dataclasses.asdict(settings.reading)
-    del reading["masks"]  # can be large
+    del reading["masks"]  # can be large, so a checksum of them is kept
+    del reading["form"]  # changes messages alone
     return Job(
         source=file,
         result=settings.output / f"{name}.h5",

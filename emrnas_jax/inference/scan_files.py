@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Complex64, Float, Float32, Int32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from emrnas_jax.inference.scan_masks import Masks
+from emrnas_jax.data.readers.kspace_masks import Masks
 from emrnas_jax.machine.files import write_bytes
 
 TITLE = 14  # pixels above each panel of a preview

@@ -25,6 +25,8 @@ EARLIER = {
     "alpha_epsilon": 1e-8,
     "folds_in_parallel": False,
     "precision": "float32",
+    "kspace_convention": "",
+    "fully_sampled": False,
     "architecture": "ensemble",
     "kind": "emrnas",
     "retrain": {},

@@ -2,11 +2,17 @@ import pickle
 import zlib
 
 import grain
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from emrnas_jax.data.dataset import DataSettings, block_mean, open_dataset
+from emrnas_jax.data.pipeline import Split, frames_of_step, make_batch
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
+from emrnas_jax.inference.scans import read_scan
+from emrnas_jax.mri.sampling import Sampling
 
 
 @pytest.fixture
@@ -140,6 +146,54 @@ def test_an_image_set_survives_pickling(scans, settings):
     images = open_dataset(settings(scans[0]))
     copy = pickle.loads(pickle.dumps(images))
     np.testing.assert_array_equal(copy[3], images[3])
+
+
+@pytest.fixture
+def kspace_folder(tmp_path, write_good):
+    """Folder of three subjects, three frames of complete k-space each."""
+    folder = tmp_path / "kspace"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        write_good("kspace", folder).rename(folder / f"{name}.h5")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "complex"])
+def test_complete_kspace_is_trained_on_as_reconstruction_reads_it(
+    kind, kspace_folder, settings
+):
+    images = open_dataset(settings(kspace_folder, images=kind))
+    assert (images.name, len(images)) == ("kspace", 9)
+    assert images.subjects == ("a",) * 3 + ("b",) * 3 + ("c",) * 3
+    scan = read_scan(kspace_folder / "b.h5", Reading(kind, "rows"))
+    np.testing.assert_array_equal(images.images([3, 4, 5]), scan.images)
+    assert images.images(range(9)).max() <= 1 + 1e-6
+
+
+def test_a_batch_is_drawn_from_complete_kspace(kspace_folder, settings):
+    images = open_dataset(settings(kspace_folder))
+    split = Split(images, np.arange(6), 2, jax.random.key(0), 1, 100.0)
+    stored, ids = frames_of_step(split.frames(0, 1), jnp.array(0), jnp.array(3), 2)
+    batch = make_batch(stored, ids, jax.random.key(1), Sampling(rate=0.5))
+    assert batch.target.shape == (2, 12, 10, 2)
+    assert 0 < float(batch.target.max()) <= 1 + 1e-6
+
+
+def test_declared_otherwise_kspace_is_read_again(kspace_folder, settings):
+    centred = open_dataset(settings(kspace_folder))
+    shifted = open_dataset(settings(kspace_folder, kspace_convention="shifted"))
+    first, rolled = centred.images([0])[0], shifted.images([0])[0]
+    np.testing.assert_allclose(np.fft.fftshift(first), rolled, atol=1e-6)
+    again = open_dataset(settings(kspace_folder))
+    np.testing.assert_array_equal(again.images([0])[0], first)
+
+
+def test_declarations_about_kspace_are_refused_for_images(scans, settings):
+    for wrong in ({"kspace_convention": "plain"}, {"fully_sampled": True}):
+        with pytest.raises(InputError, match=r"are for k-space.* of cardiac_hdf5"):
+            open_dataset(settings(scans[0], **wrong))
+    with pytest.raises(InputError, match=r"kspace_convention: found 'left'; use one"):
+        settings(scans[0], kspace_convention="left")
 
 
 @pytest.mark.parametrize("kind", ["heart", "head"])

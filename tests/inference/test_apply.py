@@ -6,11 +6,12 @@ import pytest
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key
+from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import evaluate
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans
-from emrnas_jax.inference.scans import Reading, Scan, read_scan
+from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.mri.measurement import Measurement
 
 BATCH = 2  # in all tests, so that few programs are compiled
@@ -113,7 +114,7 @@ def test_bad_kspace_is_refused(magnitude_model, image, mask):
     kspace = kspace_of(image)
     for bad, masks, message in (
         (kspace * np.nan, mask, "NaN"),
-        (kspace * 0, mask, "only zeros"),
+        (kspace * 0, mask, "nothing but zeros"),
         (kspace, np.stack([mask] * 2), "2 masks for 3 frames"),
         (kspace.real, mask, "expected complex values, found float64"),
         (kspace[0, 0], mask, r"found the shape \(16,\)"),
@@ -212,7 +213,7 @@ def test_frames_without_samples_are_passed_over(complex_model, object_in_air, ma
         assert abs(alone - found[0]).max() < abs(alone).max()
 
 
-def test_what_the_user_says_is_doubted_but_not_refused(
+def test_what_the_user_declares_gives_a_warning_and_is_not_refused(
     complex_model, object_in_air, mask, caplog
 ):
     kspace = kspace_of(shifted(object_in_air))

@@ -9,13 +9,19 @@ import pytest
 from PIL import Image
 
 from emrnas_jax.data.readers.mask_files import StoredMask
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.scans import Reading, read_scan
-from emrnas_jax.inference.tally import Outcome, Tally, repeated_doubts, summary
+from emrnas_jax.inference.scans import read_scan
+from emrnas_jax.inference.summary import (
+    Outcome,
+    Summary,
+    repeated_warnings,
+    summary_line,
+)
 
 BATCH = 4
 
@@ -78,8 +84,8 @@ def test_the_result_of_kspace_is_that_of_the_python_function(
     model, scans, kspace, reconstruct, tmp_path
 ):
     write_kspace(scans / "a.npz", kspace * 1e-5)
-    tally = reconstruct()
-    assert (tally.done, tally.failed, tally.frames) == (1, 0, 2)
+    summary = reconstruct()
+    assert (summary.done, summary.failed, summary.frames) == (1, 0, 2)
     mask = (kspace[0] != 0).any(axis=1, keepdims=True)
     wanted = reconstruct_kspace(model, kspace * 1e-5, mask, batch=BATCH)
     found = read(tmp_path / "out" / "a.h5")
@@ -96,15 +102,15 @@ def test_single_frames_share_a_batch_and_get_a_file_each(
 ):
     for time in range(1, 7):
         write_png(scans, random, time)
-    tally = reconstruct()
-    assert (tally.done, tally.frames) == (6, 6)
+    summary = reconstruct()
+    assert (summary.done, summary.frames) == (6, 6)
     for time in range(1, 7):
         path = tmp_path / "out" / f"mr_heart_p01t{time:02d}z0.h5"
         assert read(path, "frame") == [time - 1]
         assert np.isfinite(read(path, "psnr_db")).all()
     assert capsys.readouterr().out.count("dB, SSIM") == 12
-    assert "6 files with 6 frames" in summary(tally)
-    assert "metrics: paper: magnitude clipped to [0, 1]" in summary(tally)
+    assert "6 files with 6 frames" in summary_line(summary)
+    assert "metrics: paper: magnitude clipped to [0, 1]" in summary_line(summary)
     with h5py.File(tmp_path / "out" / "mr_heart_p01t01z0.h5") as file:
         assert str(file.attrs["metrics"]).startswith("paper: magnitude clipped")
 
@@ -134,8 +140,8 @@ def test_bad_files_are_reported_and_the_good_ones_written(
             (scans / name).write_bytes(content)
         else:
             np.savez(scans / name, **content)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (2, len(BAD))
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (2, len(BAD))
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"a.h5", "a.png", "z.h5", "z.png"}
     errors = capsys.readouterr().err.splitlines()
@@ -149,8 +155,8 @@ def test_a_second_time_nothing_is_done_until_the_input_changes(
     path = write_kspace(scans / "a.npz", kspace)
     reconstruct()
     before = (tmp_path / "out" / "a.h5").stat().st_mtime_ns
-    tally = reconstruct()
-    assert (tally.done, tally.skipped, tally.failed) == (0, 1, 0)
+    summary = reconstruct()
+    assert (summary.done, summary.skipped, summary.failed) == (0, 1, 0)
     assert "done already" in capsys.readouterr().out
     assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
 
@@ -204,8 +210,8 @@ def test_images_too_small_to_score_fail_alone(
     write_kspace(scans / "a.npz", kspace)
     small = scans / "mr_heart_p01t01z0.png"
     Image.fromarray(random.integers(0, 256, (6, 16), np.uint8)).save(small)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (1, 1)
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (1, 1)
     assert "SSIM" in capsys.readouterr().err
 
 
@@ -252,10 +258,10 @@ def test_two_sizes_compile_the_network_twice_however_many_files_there_are(
         caplog.clear()
         jax.config.update("jax_log_compiles", True)
         try:
-            tally = reconstruct_files(model, settings)
+            summary = reconstruct_files(model, settings)
         finally:
             jax.config.update("jax_log_compiles", False)
-        return tally.done, sum("Compiling" in text for text in caplog.messages)
+        return summary.done, sum("Compiling" in text for text in caplog.messages)
 
     write_sizes(scans, random, "a", frames=(1, 5))
     done, programs = compilations()
@@ -289,8 +295,8 @@ def test_a_file_of_many_that_overlap_is_reconstructed_as_alone(
     (scans / "broken.npz").write_bytes(b"PK")
     for time in (1, 2):
         write_png(scans, random, time)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (8, 1)
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (8, 1)
     for file in scans.glob("*[!n].[np]*"):
         [alone] = reconstruct_scans(
             model, [read_scan(file, Reading("magnitude", "rows"))], BATCH
@@ -327,8 +333,8 @@ def test_an_interrupted_run_leaves_whole_results_and_is_continued(
         f"{name}.{suffix}" for name in "ab" for suffix in ("h5", "png")
     }
     assert read(tmp_path / "out" / "b.h5").shape == (4, 16, 16)
-    tally = reconstruct()
-    assert (tally.done, tally.skipped) == (2, 2)
+    summary = reconstruct()
+    assert (summary.done, summary.skipped) == (2, 2)
 
 
 def test_lines_are_printed_in_the_order_of_the_files(
@@ -348,8 +354,8 @@ def test_total_variation_reconstructs_files_and_knows_its_results_again(
     write_png(scans, random)
     reading = Reading("magnitude", "rows")
     settings = Settings(scans, tmp_path / "out", reading, BATCH)
-    tally = reconstruct_files(load_model("tv"), settings)
-    assert (tally.done, tally.failed, tally.frames) == (2, 0, 3)
+    summary = reconstruct_files(load_model("tv"), settings)
+    assert (summary.done, summary.failed, summary.frames) == (2, 0, 3)
     with h5py.File(tmp_path / "out" / "a.h5") as file:
         assert file.attrs["model"] == "tv"
     again = reconstruct_files(load_model("tv"), settings)
@@ -369,8 +375,8 @@ def test_no_error_of_any_type_ends_a_folder(
         return read_scan(path, how)
 
     monkeypatch.setattr("emrnas_jax.inference.jobs.read_scan", read)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (1, 4)
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (1, 4)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in lines] == [
         str(scans / f"{name}.npz") for name in "abcd"
@@ -396,27 +402,27 @@ def test_files_of_a_group_that_fails_are_tried_alone(
         return reconstruct_together(model, group, batch, progress)
 
     monkeypatch.setattr("emrnas_jax.inference.jobs.reconstruct_together", fails)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (3, 1)
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (3, 1)
     [error] = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error")]
     assert error.startswith(f"error: {scans / 'c.npz'}: ")
 
 
-def test_doubts_are_counted_and_kept_in_every_result(
+def test_warnings_are_counted_and_kept_in_every_result(
     scans, kspace, reconstruct, tmp_path, capsys
 ):
     for name in "abc":
         write_kspace(scans / f"{name}.npz", kspace.swapaxes(1, 2))
-    tally = reconstruct()
-    [(doubt, count)] = tally.doubtful.values()
+    summary = reconstruct()
+    [(warning, count)] = summary.warnings.values()
     assert count == 3
-    [sentence] = repeated_doubts(tally)
-    assert sentence.startswith("3 of 3 files are doubtful")
-    assert sentence.endswith(doubt)
+    [sentence] = repeated_warnings(summary)
+    assert sentence.startswith("3 of 3 files have this warning")
+    assert sentence.endswith(warning)
     assert capsys.readouterr().err.count("warning:") == 1
     for name in "abc":
         with h5py.File(tmp_path / "out" / f"{name}.h5") as file:
-            assert file.attrs["warnings"] == doubt
+            assert file.attrs["warnings"] == warning
 
 
 def test_the_line_of_a_file_and_its_result_say_how_kspace_was_taken(
@@ -441,8 +447,8 @@ def test_the_time_of_a_file_does_not_include_compilation(
     )
     write_kspace(scans / "a.npz", kspace)
     settings = Settings(scans, tmp_path / "out", Reading("magnitude", "rows"), BATCH)
-    tally = reconstruct_files(load_model(make_model()), settings)
-    assert "in 3.0 s, 1.500 s per frame" in summary(tally)
+    summary = reconstruct_files(load_model(make_model()), settings)
+    assert "in 3.0 s, 1.500 s per frame" in summary_line(summary)
 
 
 def test_masks_that_do_not_fit_fail_their_file_alone(
@@ -455,8 +461,8 @@ def test_masks_that_do_not_fit_fail_their_file_alone(
         kspace = np.fft.fft2(images, s=(16, width), norm="ortho")
         write_kspace(scans / f"{name}.npz", kspace)
     masks = StoredMask(np.repeat(lines[:, None], 16, axis=1), "", "m.npy")
-    tally = reconstruct(reading=Reading("magnitude", "rows", masks=masks))
-    assert (tally.done, tally.failed) == (1, 1)
+    summary = reconstruct(reading=Reading("magnitude", "rows", masks=masks))
+    assert (summary.done, summary.failed) == (1, 1)
     assert read(tmp_path / "out" / "square.h5", "mask").shape == (2, 16, 1)
     error = capsys.readouterr().err
     assert error.startswith(
@@ -465,13 +471,15 @@ def test_masks_that_do_not_fit_fail_their_file_alone(
     assert len(error.splitlines()) == 1
 
 
-def test_doubts_that_differ_in_numbers_are_counted_together():
-    tally = Tally(total=3)
+def test_warnings_that_differ_in_numbers_are_counted_together():
+    summary = Summary(total=3)
     for number in (1, 2.5, 3e-6):
-        tally.add(
-            Outcome(Path("a"), Path("b"), frames=1, doubts=(f"scale {number} is odd",))
+        summary.add(
+            Outcome(
+                Path("a"), Path("b"), frames=1, warnings=(f"scale {number} is odd",)
+            )
         )
-    [sentence] = repeated_doubts(tally)
+    [sentence] = repeated_warnings(summary)
     assert sentence.startswith("3 of 3 files")
 
 
@@ -481,8 +489,8 @@ def test_files_that_cannot_be_opened_are_reported(scans, kspace, reconstruct, ca
     (scans / "loop.npz").symlink_to(scans / "loop.npz")
     name = scans / "odd \udce4 name.npz"
     write_kspace(name, kspace)
-    tally = reconstruct()
-    assert (tally.done, tally.failed) == (2, 2)
+    summary = reconstruct()
+    assert (summary.done, summary.failed) == (2, 2)
     errors = capsys.readouterr().err.splitlines()
     assert [error.count(".npz") for error in errors if error.startswith("error")] == [
         1,

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.readers.mask_files import StoredMask
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.scans import Reading, find_scans, read_scan
+from emrnas_jax.inference.scans import find_scans, read_scan
 
 MAGNITUDE = Reading(images="magnitude", phase_encode="rows")
 COMPLEX = Reading(images="complex", phase_encode="rows")
@@ -45,10 +46,14 @@ def test_images_of_every_source_are_complete(good_file, source_name):
     assert scan.images.shape[0] == len(scan.subjects)
     assert scan.images.dtype == (
         np.float32
-        if source_name in ("calgary_nifti", "complex_hdf5", "calgary_raw", "real_hdf5")
+        if source_name
+        in (
+            *("calgary_nifti", "complex_hdf5", "calgary_raw"),
+            *("real_hdf5", "kspace"),
+        )
         else np.uint8
     )
-    assert scan.scale == 1
+    assert (scan.scale == 1) == (source_name != "kspace")
 
 
 def test_complex_images_keep_their_phase_for_a_network_of_complex_images(
@@ -77,10 +82,12 @@ def test_complete_kspace_becomes_images_between_0_and_1(image, save):
     np.testing.assert_allclose(scan.images * scan.scale, abs(image) * 1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_measured_kspace_is_scaled_by_its_zero_filled_images(told, image, lines, save):
+@pytest.mark.parametrize("stored", [True, False])
+def test_measured_kspace_is_scaled_by_its_zero_filled_images(
+    stored, image, lines, save
+):
     kspace = kspace_of(image) * lines[:, None] * 1e7
-    mask = {"mask": lines} if told else {}
+    mask = {"mask": lines} if stored else {}
     scan = read_scan(save(kspace=kspace, **mask), MAGNITUDE)
     assert scan.kspace is not None
     np.testing.assert_allclose(scan.kspace * scan.scale, kspace, rtol=1e-4, atol=1e2)
@@ -193,6 +200,6 @@ def test_a_missing_or_empty_input_is_named(tmp_path):
         find_scans(tmp_path)
     (tmp_path / "notes.txt").write_text("no scan")
     with pytest.raises(
-        InputError, match=r"recognised in 1 file \(1 \.txt; such.*\n.*kspace"
+        InputError, match=r"recognised in 1 file \(1 \.txt; such.*\n(.*\n)*.*kspace"
     ):
         find_scans(tmp_path)

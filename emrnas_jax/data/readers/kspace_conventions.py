@@ -1,4 +1,4 @@
-"""How k-space outside the package is stored, and its conversion to the package's way.
+"""The ways to store k-space outside the package, and the conversion to the package's.
 
 A convention says where the zero frequency lies and whether the image is rolled; the
 norm says what factor its Fourier transform had. Inside the package k-space is `plain`
@@ -31,66 +31,71 @@ ORDERS = {"centred": "middle", "shifted": "middle", "plain": "first"}
 NORMS: dict[str, float] = {"ortho": 0.0, "backward": 0.5}
 
 
+# The ways in which a user declares a property of k-space, for messages that ask for it.
+FLAG, ARGUMENT = "--kspace_{name}={value}", "{name}={value!r}"
+CONFIG = "data.kspace_{name}={value}"
+
+
 class Stated(NamedTuple):
     """One property of stored k-space, and who states it.
 
     Attributes:
-        value: a key of `CONVENTIONS` or `NORMS`.
-        by: "given" by the user, "from the file", or "assumed" where nobody says it.
+        value: key of `CONVENTIONS` or `NORMS`.
+        by: "given" by the user, "from the file", or "assumed" if neither states it.
     """
 
     value: str
     by: str
 
     def __str__(self) -> str:
-        """Return it in words, such as `centred (assumed)`."""
+        """Return the property in words, such as `centred (assumed)`."""
         return f"{self.value} ({self.by})"
 
 
 class Storage(NamedTuple):
-    """How k-space is stored, as far as it is stated.
+    """The stated convention and norm of stored k-space.
 
     Attributes:
-        convention: a key of `CONVENTIONS`.
-        norm: a key of `NORMS`.
-        is_flag: whether the user states it with flags, else with arguments.
+        convention: key of `CONVENTIONS`, and who states it.
+        norm: key of `NORMS`, and who states it.
+        form: way in which the user declares these: `FLAG`, `ARGUMENT` or `CONFIG`.
     """
 
     convention: Stated
     norm: Stated
-    is_flag: bool = True
+    form: str = FLAG
 
     def option(self, name: str, value: str) -> str:
-        """Return how a user states a value: `--kspace_norm=ortho`, `norm='ortho'`."""
-        return f"--kspace_{name}={value}" if self.is_flag else f"{name}={value!r}"
+        """Return what a user writes for a value, such as `--kspace_norm=ortho`."""
+        return self.form.format(name=name, value=value)
 
     def convert(self, kspace: Kspace) -> Kspace:
-        """Return stored k-space in the package's convention; its norm stays."""
+        """Return stored k-space in the package's convention, in the stored norm."""
         return CONVENTIONS[self.convention.value](kspace)
 
     def factor(self, height: int, width: int) -> float:
-        """Return how many times stored k-space is larger than the orthonormal one."""
+        """Return the ratio of stored k-space to orthonormal k-space."""
         return float((height * width) ** NORMS[self.norm.value])
 
     def __str__(self) -> str:
-        """Return it in words, for the line of a file."""
+        """Return both in words, for the line that is printed for a file."""
         return f"k-space {self.convention}, norm {self.norm}"
 
 
 def stated(
-    given: str | None, in_file: str, assumed: str, known: dict, place: str
+    given: str | None, in_file: str, assumed: str, known: dict, where: str
 ) -> Stated:
-    """Return the statement that counts: the user's, else the file's, else the usual.
+    """Return the user's statement, else the file's, else the usual value.
 
     Args:
-        given: by the user; empty or None if nothing.
-        in_file: stored in the file; empty if nothing.
-        assumed: what holds where nobody says anything.
+        given: the user's value, empty or None if there is no such value.
+        in_file: the file's value, empty if it has none.
+        assumed: the usual value.
         known: `CONVENTIONS` or `NORMS`.
-        place: what the value is called in a message.
+        where: name of the value in messages.
 
     Raises:
-        InputError: the value is not known.
+        InputError: the value is not a key of `known`.
     """
     if given:
         found = Stated(given, "given")
@@ -100,6 +105,6 @@ def stated(
         found = Stated(assumed, "assumed")
     if found.value not in known:
         raise InputError(
-            f"{place}: found {found.value!r}; use one of {', '.join(known)}"
+            f"{where}: found {found.value!r}; use one of {', '.join(known)}"
         )
     return found

@@ -2,33 +2,34 @@
 
 - `kspace`: [row, column], [frame, row, column] or [frame, 1, row, column]; complex, or
   real and imaginary parts on a last axis of 2.
-- `mask`, if there is one: 1 or True where measured, in the order of `kspace`; one value
-  per line, or [row, 1], [1, column], [row, column], or one of these three for every
-  frame.
-- `kspace_convention` and `kspace_norm`, if there are any (attributes in HDF5): keys of
+- `mask`, optional: 1 or True where measured, in the order of `kspace`; one value per
+  line, or [row, 1], [1, column], [row, column], or one of these three for every frame.
+- `kspace_convention` and `kspace_norm`, optional (attributes in HDF5): keys of
   `kspace_conventions.CONVENTIONS` and `NORMS`. Without them k-space is centred and
-  orthonormal, if it looks so (`kspace_checks`).
+  orthonormal, if it looks so (`kspace_origin`).
 
 Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
 """
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-from jaxtyping import Bool, Complex, Complex64, Shaped
+from jaxtyping import Bool, Complex, Shaped
 
 from emrnas_jax.data.readers import hdf5
-from emrnas_jax.data.readers.kspace_checks import require_order
 from emrnas_jax.data.readers.kspace_conventions import (
     CONVENTIONS,
+    FLAG,
     NORMS,
-    ORDERS,
     Storage,
     stated,
 )
+from emrnas_jax.data.readers.kspace_input import PlainKspace, plain_mask, to_plain
 from emrnas_jax.data.readers.source import reading, require_finite
 from emrnas_jax.errors import InputError
 
@@ -40,27 +41,21 @@ PARTS = (("r", "i"), ("real", "imag"))  # fields of complex structures: h5py, MA
 
 
 class StoredKspace(NamedTuple):
-    """What a file of k-space holds, in the package's convention.
+    """The content of a file of k-space, in the package's convention.
 
     Attributes:
-        kspace: divided by `largest`.
-        mask: as stored, but zero frequency first; None where there is none.
-        largest: the largest magnitude in the file, in the norm that is stated.
-        storage: how the file stores it.
+        plain: k-space of all frames in single precision.
+        mask: stored mask with the zero frequency first; None if the file has no mask.
         from_scanner: whether the file has a scanner's header.
-        doubts: a sentence for everything doubtful.
     """
 
-    kspace: Complex64[np.ndarray, "frame height width"]
+    plain: PlainKspace
     mask: Bool[np.ndarray, "..."] | None
-    largest: float
-    storage: Storage
     from_scanner: bool
-    doubts: tuple[str, ...]
 
 
 class _Found(NamedTuple):
-    """The same as it stands in the file; `convention` and `norm` may be empty."""
+    """The content of a file as it is stored; `convention` and `norm` may be empty."""
 
     kspace: Complex[np.ndarray, "frame height width"]
     mask: Shaped[np.ndarray, "..."] | None
@@ -69,29 +64,35 @@ class _Found(NamedTuple):
     from_scanner: bool = False
 
 
-def holds_kspace(path: Path) -> bool:
-    """Return whether a file is to be read as k-space: every .npz, some HDF5."""
-    return path.suffix == NPZ or "kspace" in hdf5.datasets(path)
+def takes(path: Path) -> bool:
+    """Return whether the file is HDF5 or `.npz` with `kspace`.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if path.suffix != NPZ:
+        return "kspace" in hdf5.datasets(path)
+    with _open_npz(path) as file:
+        return "kspace" in file
 
 
-def load_kspace(path: Path, convention: str = "", norm: str = "") -> StoredKspace:
+def load_kspace(
+    path: Path, convention: str = "", norm: str = "", form: str = FLAG
+) -> StoredKspace:
     """Read a file of k-space.
 
     Args:
         path: HDF5 or `.npz`.
-        convention: a key of `CONVENTIONS`; "" for what the file says.
-        norm: a key of `NORMS`; "" for what the file says.
+        convention: key of `CONVENTIONS`; "" for the file's own.
+        norm: key of `NORMS`; "" for the file's own.
+        form: way in which the user declares these, for messages.
 
     Raises:
-        InputError: the file is damaged, or does not hold what it should.
+        InputError: the file is damaged, or does not hold k-space as it is stated.
     """
     found = _load_npz(path) if path.suffix == NPZ else _load_hdf5(path)
-    place = f"{path}: `kspace`"
-    require_finite(found.kspace, place)
-    # In the file's own precision: a scanner's scale may be beyond that of float32.
-    largest = float(np.abs(found.kspace).max(initial=0))
-    if not largest:
-        raise InputError(f"{place}: found nothing but zeros; export the file again")
+    where = f"{path}: `kspace`"
+    require_finite(found.kspace, where)
     storage = Storage(
         stated(
             convention,
@@ -101,17 +102,14 @@ def load_kspace(path: Path, convention: str = "", norm: str = "") -> StoredKspac
             f"{path}: kspace_convention",
         ),
         stated(norm, found.norm, "ortho", NORMS, f"{path}: kspace_norm"),
+        form,
     )
-    scaled = found.kspace / largest
-    doubts = require_order(scaled, storage, place)
-    return StoredKspace(
-        storage.convert(scaled).astype(np.complex64),
-        None if found.mask is None else _stored_mask(found.mask, storage, path),
-        largest / storage.factor(*scaled.shape[1:]),
-        storage,
-        found.from_scanner,
-        tuple(doubts),
-    )
+    plain = to_plain(found.kspace, storage, where)
+    mask = None
+    if found.mask is not None:
+        mask = plain_mask(found.mask, storage, f"{path}: `mask`")
+    single = plain.values.astype(np.complex64)
+    return StoredKspace(plain._replace(values=single), mask, found.from_scanner)
 
 
 def _load_hdf5(path: Path) -> _Found:
@@ -133,20 +131,23 @@ def _load_hdf5(path: Path) -> _Found:
         )
 
 
-def _load_npz(path: Path) -> _Found:
+@contextlib.contextmanager
+def _open_npz(path: Path) -> Iterator[Any]:
+    """Open an `.npz` file; what NumPy raises inside becomes an InputError."""
     # NumPy leaves a damaged file open unless the file is ours.
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, reading(path):
         if not zipfile.is_zipfile(stream):  # NumPy would take it for a pickle
             raise InputError(
                 f"{path}: is no .npz file, it may be cut short or damaged; copy it "
                 "again or remove it"
             )
         stream.seek(0)
-        return _found_in_npz(path, stream)
+        with np.load(stream) as file:
+            yield file
 
 
-def _found_in_npz(path: Path, stream: BinaryIO) -> _Found:
-    with reading(path), np.load(stream) as file:
+def _load_npz(path: Path) -> _Found:
+    with _open_npz(path) as file:
         if "kspace" not in file:
             raise InputError(
                 f"{path}: expected an array `kspace`, found {list(file) or 'none'}"
@@ -166,24 +167,24 @@ def _text(stored: Any) -> str:
 
 
 def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
-    place = f"{path}: `kspace`"
+    where = f"{path}: `kspace`"
     is_complex = dtype.kind == "c" or _parts(dtype) is not None
     if not is_complex and (dtype.kind not in "fiu" or shape[-1:] != (2,)):
         raise InputError(
-            f"{place}: expected complex values, or real and imaginary parts on a last "
+            f"{where}: expected complex values, or real and imaginary parts on a last "
             f"axis of 2, found {dtype} of the shape {shape}"
         )
     axes = shape if is_complex else shape[:-1]
     if len(axes) == 4 and axes[1] > 1:
         raise InputError(
-            f"{place}: found the shape {axes}, which is {axes[1]} coils if the axes "
+            f"{where}: found the shape {axes}, which is {axes[1]} coils if the axes "
             "are [frame, coil, row, column]; the networks take one coil, so combine "
             "the coils first. If the axes are [slice, time, row, column], store "
             f"kspace.reshape(-1, {axes[2]}, {axes[3]})"
         )
     if len(axes) not in (2, 3, 4) or 0 in axes:
         raise InputError(
-            f"{place}: expected the axes [frame, row, column], found the shape "
+            f"{where}: expected the axes [frame, row, column], found the shape "
             f"{shape}; store it with these axes"
         )
 
@@ -199,19 +200,3 @@ def _joined(values: np.ndarray) -> Complex[np.ndarray, "frame height width"]:
     elif values.dtype.kind != "c":
         values = values[..., 0] + 1j * values[..., 1]
     return values.reshape(-1, *values.shape[-2:])
-
-
-def _stored_mask(
-    mask: Shaped[np.ndarray, "..."], storage: Storage, path: Path
-) -> Bool[np.ndarray, "..."]:
-    place = f"{path}: `mask`"
-    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(
-            f"{place}: expected only 0 and 1, found other values; store mask > 0.5"
-        )
-    if not mask.ndim or not mask.any():
-        raise InputError(f"{place}: marks nothing as measured; remove it or correct it")
-    if ORDERS[storage.convention.value] == "first":
-        return mask.astype(bool)
-    # The mask has the order of the k-space beside it, one line wide or more.
-    return np.fft.ifftshift(mask, (-1,) if mask.ndim == 1 else (-2, -1)).astype(bool)

@@ -1,4 +1,4 @@
-"""Tests of whether a mask marks what was measured, in the order it is said to have.
+"""Checks of whether a mask marks what was measured, in the order that it should have.
 
 Every useful mask measures the zero frequency, and most measure more near it than far
 from it. A mask that does not is inverted, or stored in the other order.
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float
 
 from emrnas_jax.errors import InputError
 
-# How far the samples of a mask lie from the zero frequency, beside evenly drawn ones,
-# in standard deviations. Masks in the order that is said have negative values; evenly
-# drawn ones exceed the lower number in one of forty, the higher in one of 30,000.
-DOUBTFUL, CERTAIN = 2.0, 4.0
+# Distance of a mask's samples from the zero frequency, less that of evenly drawn ones,
+# in standard deviations. Masks in the right order have negative values; evenly drawn
+# ones exceed the lower number in one of forty, the higher in one of 30,000.
+UNCERTAIN, CERTAIN = 2.0, 4.0
 # A calibration region lies at the highest frequencies where so many times, and so many
 # lines or samples, more are measured there than at the zero frequency.
 DENSER, MORE = 2.0, 3
@@ -23,20 +23,41 @@ ORDER = (
 )
 
 
+def require_mask_values(mask: np.ndarray, where: str) -> None:
+    """Check that an array holds 0 and 1 alone, and some 1.
+
+    Args:
+        mask: stored values of any type.
+        where: file and variable, for messages.
+
+    Raises:
+        InputError: it holds other values, marks nothing, or is a single number.
+    """
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise InputError(
+            f"{where}: expected only 0 and 1, found other values; store mask > 0.5"
+        )
+    if not mask.ndim:
+        raise InputError(f"{where}: expected an array, found one number")
+    if not mask.any():
+        raise InputError(f"{where}: marks nothing as measured; remove or correct it")
+
+
 def require_centre(
-    masks: Bool[np.ndarray, "mask height width"], place: str
+    masks: Bool[np.ndarray, "mask height width"], where: str
 ) -> list[str]:
     """Check that masks measure the zero frequency, and more near it than far from it.
 
     Args:
-        masks: zero frequency first; one line wide where lines are measured.
-        place: where the masks come from, for messages.
+        masks: True where measured, zero frequency first; one line wide where lines
+            are measured.
+        where: source of the masks, for messages.
 
     Returns:
-        a sentence where they are perhaps in the other order.
+        A warning where the masks may be in the other order.
 
     Raises:
-        InputError: they miss the zero frequency, or are in the other order.
+        InputError: a mask misses the zero frequency, or is in the other order.
     """
     centre = masks[:, 0, 0]
     excess = _excess(masks)
@@ -44,8 +65,8 @@ def require_centre(
     if not centre.all():
         worst = int(np.argmin(centre))
         average = masks[worst].mean()
-        dense = excess[worst] > DOUBTFUL or far[worst].mean() > 1.5 * average
-        which = f"{place}, mask {worst}" if len(masks) > 1 else place
+        dense = excess[worst] > UNCERTAIN or far[worst].mean() > 1.5 * average
+        which = f"{where}, mask {worst}" if len(masks) > 1 else where
         if average > 0.5:
             hint = "its complement measures it, so if 1 marks what is left out, store "
             hint += "1 - mask"
@@ -56,9 +77,9 @@ def require_centre(
         raise InputError(f"{which}: the zero frequency is not measured; {hint}")
     together = excess.sum() / np.sqrt(len(masks))
     if together > CERTAIN:
-        raise InputError(f"{place}: the highest frequencies are measured most; {ORDER}")
+        raise InputError(f"{where}: the highest frequencies are measured most; {ORDER}")
     more = (far.mean() - near.mean()) * near[0].size
-    if together > DOUBTFUL or (far.mean() > DENSER * near.mean() and more >= MORE):
+    if together > UNCERTAIN or (far.mean() > DENSER * near.mean() and more >= MORE):
         return [f"the mask measures high frequencies most; perhaps {ORDER}"]
     return []
 
@@ -66,20 +87,21 @@ def require_centre(
 def _excess(
     masks: Bool[np.ndarray, "mask height width"],
 ) -> Float[np.ndarray, " mask"]:
-    """Return how far the samples lie from the zero frequency, beside evenly drawn ones.
+    """Return by how much samples lie farther from the zero frequency than by chance.
 
     Args:
-        masks: zero frequency first.
+        masks: True where measured, zero frequency first.
 
     Returns:
-        the difference of their mean distance, in standard deviations of the mean of as
-        many samples that are drawn evenly without repetition; 0 for full masks.
+        Difference of the mean distance, in standard deviations of the mean of as many
+        samples that are drawn evenly without repetition; 0 for full masks.
     """
     rows, columns = (np.fft.fftfreq(size) for size in masks.shape[1:])
     distance = np.hypot(rows[:, None], columns)
     count = masks.sum(axis=(1, 2))
     total = distance.size
     mean = (masks * distance).sum(axis=(1, 2)) / np.maximum(count, 1)
+    # Without repetition the variance of a mean falls to zero for a full mask.
     left = (total - count) / max(total - 1, 1)
     deviation = distance.std() * np.sqrt(left / np.maximum(count, 1))
     missing = (count == 0) | (deviation == 0)
@@ -94,8 +116,9 @@ def _around(
     """Return the part of each mask around a frequency, a sixteenth of each axis.
 
     Args:
-        masks: zero frequency first.
-        offset: of the frequency, 0 for zero and 0.5 for the highest.
+        masks: True where measured, zero frequency first.
+        offset: position of the frequency on its axis, 0 for the zero frequency and 0.5
+            for the highest.
     """
     for axis in (1, 2):
         size = masks.shape[axis]

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.io
 from jaxtyping import Bool
 
-from emrnas_jax.data.readers.mask_checks import require_centre
+from emrnas_jax.data.readers.mask_checks import require_centre, require_mask_values
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.line_masks import LineMasks
 
@@ -32,12 +32,12 @@ class StoredMask(NamedTuple):
             frequency is in the middle.
         variable: `masks`, `mask` or, in .npy, nothing. Two axes of `masks` are
             [mask, line].
-        place: the file and its variable, for messages.
+        where: the file and its variable, for messages.
     """
 
     values: Bool[np.ndarray, "..."]
     variable: str
-    place: str
+    where: str
 
 
 def read_masks(file: str) -> LineMasks:
@@ -47,20 +47,20 @@ def read_masks(file: str) -> LineMasks:
         InputError: there is no such file, it cannot be read, holds none of the
             variables, or something else than masks of lines in them.
     """
-    values, variable, place = read_stored_mask(file)
+    values, variable, where = read_stored_mask(file)
     if variable == "mask" and 1 in values.shape:
         values = values.ravel()
     if values.ndim > (1 if variable == "mask" else 2):
-        raise InputError(f"{place}: expected shape [mask, line], found {values.shape}")
+        raise InputError(f"{where}: expected shape [mask, line], found {values.shape}")
     lines = np.atleast_2d(values)
     if not lines.any(axis=1).all():
         raise InputError(
-            f"{place}: mask {np.argmin(lines.any(axis=1))} has no line; its axes must "
+            f"{where}: mask {np.argmin(lines.any(axis=1))} has no line; its axes must "
             "be [mask, line]"
         )
-    for doubt in require_centre(np.fft.ifftshift(lines, 1)[:, :, None], place):
-        LOG.warning("%s: %s", place, doubt)
-    return LineMasks.pack(lines, place)
+    for warning in require_centre(np.fft.ifftshift(lines, 1)[:, :, None], where):
+        LOG.warning("%s: %s", where, warning)
+    return LineMasks.pack(lines, where)
 
 
 def read_stored_mask(file: str) -> StoredMask:
@@ -98,7 +98,7 @@ def require_centre_of(stored: StoredMask) -> None:
     errors = []
     for form in forms:
         try:
-            require_centre(np.fft.ifftshift(form, (1, 2)), stored.place)
+            require_centre(np.fft.ifftshift(form, (1, 2)), stored.where)
         except InputError as error:
             errors.append(error)
     if len(errors) == len(forms):
@@ -118,31 +118,26 @@ def _read(path: Path, _changed: int, _size: int) -> StoredMask:
     for name, arrange in VARIABLES.items():
         array = arrays.get(name)
         if array is not None:
-            place = f"{path}: {name}".removesuffix(": ")
+            where = f"{path}: {name}".removesuffix(": ")
             variable = "masks" if name == "RAll" else name
-            masks = _checked(place, arrange(array))
+            masks = _checked(where, arrange(array))
             if path.suffix.lower() == ".mat" and variable == "mask":
                 masks = np.squeeze(masks)  # MATLAB keeps a vector as a matrix
-            return StoredMask(masks, variable, place)
+            return StoredMask(masks, variable, where)
     raise InputError(
         f"{path}: expected one of the variables {', '.join(filter(None, VARIABLES))}; "
         f"found {', '.join(arrays) or 'none'}"
     )
 
 
-def _checked(place: str, masks: np.ndarray) -> Bool[np.ndarray, "..."]:
+def _checked(where: str, masks: np.ndarray) -> Bool[np.ndarray, "..."]:
     """Return `masks` as Booleans, if they are masks."""
     if masks.ndim not in (1, 2, 3) or masks.size == 0:
         raise InputError(
-            f"{place}: expected shape [mask, line], found {masks.shape}; or [line], "
+            f"{where}: expected shape [mask, line], found {masks.shape}; or [line], "
             "[row, column] or [frame, row, column]"
         )
-    if masks.dtype.kind not in "biuf" or not np.isin(masks, (0, 1)).all():
-        raise InputError(
-            f"{place}: expected only 0 and 1, found other values; store mask > 0.5"
-        )
-    if not masks.any():
-        raise InputError(f"{place}: marks nothing as measured")
+    require_mask_values(masks, where)
     return masks.astype(bool)
 
 

@@ -33,12 +33,12 @@ def takes(path: Path) -> bool:
 def read(path: Path) -> Iterator[NamedImage]:
     """Yield the images of one file."""
     images = hdf5.load(path, "images")
-    place = f"{path}: `images`"
-    require_axes(images.shape, "image row column", place)
-    scaled = unit_magnitude(images.astype(np.float64), place)
+    where = f"{path}: `images`"
+    require_axes(images.shape, "image row column", where)
+    scaled = unit_magnitude(images.astype(np.float64), where)
     if scaled.min(initial=0) < -MOST_NEGATIVE:
         raise InputError(
-            f"{place}: expected magnitudes, found values down to {images.min():g}; "
+            f"{where}: expected magnitudes, found values down to {images.min():g}; "
             "store the magnitude, or complex values"
         )
     scaled = np.clip(scaled, 0, 1).astype(np.float32)

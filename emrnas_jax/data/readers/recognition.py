@@ -1,4 +1,4 @@
-"""Which source the files of a folder belong to."""
+"""The one recognition of files, for images to train on and for scans to reconstruct."""
 
 import collections
 from collections.abc import Sequence
@@ -11,13 +11,20 @@ from emrnas_jax.data.readers import (
     cardiac_png,
     complex_hdf5,
     hdf5,
+    kspace_scan,
     magnitude_hdf5,
     real_hdf5,
     york,
 )
+from emrnas_jax.data.readers.kspace_conventions import CONFIG
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.data.readers.source import NamedImage, Source, read_file
 from emrnas_jax.errors import InputError
 
+# K-space with the convention that its files state.
+KSPACE = kspace_scan.kspace_source(Reading("complex", "rows", form=CONFIG))
+
+# The first that takes a file counts, so images beside k-space are what is trained on.
 SOURCES = (
     york.SOURCE,
     cardiac_png.SOURCE,
@@ -27,6 +34,7 @@ SOURCES = (
     complex_hdf5.SOURCE,
     calgary_nifti.SOURCE,
     calgary_raw.SOURCE,
+    KSPACE,
 )
 
 
@@ -51,7 +59,7 @@ def recognise(path: Path) -> tuple[Source, list[Path]]:
     found: dict[str, list[Path]] = {}
     sources = {source.name: source for source in SOURCES}
     for file in files:
-        if source := _source_of(file):
+        if source := source_of(file):
             found.setdefault(source.name, []).append(file)
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
@@ -88,7 +96,12 @@ def _visible_files(folder: Path) -> list[Path]:
     ]
 
 
-def _source_of(file: Path) -> Source | None:
+def source_of(file: Path) -> Source | None:
+    """Return the source of a file, None for one that is to be passed over.
+
+    Raises:
+        InputError: the file is damaged, or HDF5 with unknown content.
+    """
     for source in SOURCES:
         if source.takes(file):
             return source
@@ -99,7 +112,7 @@ def _source_of(file: Path) -> Source | None:
 
 
 def described(files: Sequence[Path]) -> str:
-    """Return how many files there are, of which endings, and the name of one."""
+    """Return the number of files, their endings and the name of one, in words."""
     if not files:
         return "0 files"
     endings = collections.Counter(file.suffix or "no ending" for file in files)
@@ -108,13 +121,9 @@ def described(files: Sequence[Path]) -> str:
     return f"{len(files)} file{plural} ({kinds}; such as {files[0].name})"
 
 
-def known(*others: str) -> str:
-    """Return what files are known, and how others are made known.
-
-    Args:
-        others: files that are known beside those of the sources.
-    """
-    lines = "\n".join(f"  {files}" for files in (*others, *(s.files for s in SOURCES)))
+def known() -> str:
+    """Return the kinds of files that are known, and a way to store other images."""
+    lines = "\n".join(f"  {source.files}" for source in SOURCES)
     return (
         f"known are\n{lines}\nWrite other images (PNG, DICOM, .npy) as one HDF5 file "
         "for each subject:\n"

@@ -69,13 +69,13 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
     constant, used = 0, 0
     for named in source.read(path):
         image = named.image
-        place = f"{path}: slice {named.slice}, frame {named.frame}"
+        where = f"{path}: slice {named.slice}, frame {named.frame}"
         if not image.size:
             raise InputError(
-                f"{place} is empty, {image.shape[0]} x {image.shape[1]} pixels; "
+                f"{where} is empty, {image.shape[0]} x {image.shape[1]} pixels; "
                 "export the file again"
             )
-        require_finite(image, place)
+        require_finite(image, where)
         if np.all(image == image.flat[0]):
             constant += 1
             continue
@@ -88,12 +88,12 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
         raise InputError(f"{path}: found {found}; export the file again or remove it")
 
 
-def require_finite(values: np.ndarray, place: str) -> None:
-    """Raise InputError, naming `place`, where a value is NaN or infinite."""
+def require_finite(values: np.ndarray, where: str) -> None:
+    """Raise InputError, naming `where`, where a value is NaN or infinite."""
     bad = int(np.size(values) - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(
-            f"{place}: found {bad} NaN or infinite values of {np.size(values)}; "
+            f"{where}: found {bad} NaN or infinite values of {np.size(values)}; "
             "export the file again or remove it"
         )
 
@@ -106,28 +106,28 @@ def require_whole(setting: str, value: object, least: int) -> None:
         )
 
 
-def require_axes(shape: tuple[int, ...], axes: str, place: str) -> None:
-    """Raise InputError, naming `place`, where the rank is not that of `axes`.
+def require_axes(shape: tuple[int, ...], axes: str, where: str) -> None:
+    """Raise InputError, naming `where`, where the rank is not that of `axes`.
 
     Args:
         shape: the shape found.
         axes: names of the expected axes, separated by spaces.
-        place: the file, and the variable in it.
+        where: the file, and the variable in it.
     """
     if len(shape) != len(axes.split()):
         raise InputError(
-            f"{place}: expected the axes [{', '.join(axes.split())}], found the shape "
+            f"{where}: expected the axes [{', '.join(axes.split())}], found the shape "
             f"{shape}; store it with these axes"
         )
 
 
-def unit_magnitude(values: np.ndarray, place: str) -> np.ndarray:
+def unit_magnitude(values: np.ndarray, where: str) -> np.ndarray:
     """Return `values` divided by their largest magnitude; zeros stay zeros.
 
     Raises:
         InputError: a value is NaN or infinite.
     """
-    require_finite(values, place)
+    require_finite(values, where)
     largest = np.abs(values).max(initial=0)
     return values / largest if largest else values
 

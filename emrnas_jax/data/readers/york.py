@@ -41,14 +41,14 @@ def subject_name(number: int) -> str:
 def read(path: Path) -> Iterator[NamedImage]:
     """Yield the frames of one subject."""
     volume = _load(path)
-    place = f"{path}: `{VARIABLE}`"
-    require_axes(volume.shape, "row column slice time", place)
+    where = f"{path}: `{VARIABLE}`"
+    require_axes(volume.shape, "row column slice time", where)
     if volume.dtype.kind not in "uif":  # MATLAB's v7.3 complex is a structure
         raise InputError(
-            f"{place}: expected real intensities, found {volume.dtype}; "
+            f"{where}: expected real intensities, found {volume.dtype}; "
             "store the magnitude"
         )
-    require_finite(volume, place)
+    require_finite(volume, where)
     # MATLAB's imwrite, which made the export, rounds halves up.
     levels = np.floor(np.clip(volume / WHITE, 0, 1) * 255 + 0.5).astype(np.uint8)
     subject = subject_name(int(name_parts(NAME, path)[0]))

@@ -4,15 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emrnas_jax.data.readers.kspace_checks import (
-    doubt_of_norm,
-    doubt_of_scale,
-    doubts_of_origin,
-    middle_score,
-    require_order,
-    require_single_precision,
-)
 from emrnas_jax.data.readers.kspace_conventions import Stated, Storage
+from emrnas_jax.data.readers.kspace_origin import (
+    middle_score,
+    origin_warnings,
+    require_order,
+)
 from emrnas_jax.errors import InputError
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "kspace_conventions.py"
@@ -70,35 +67,37 @@ def large(random):
 def test_images_rolled_along_one_axis_are_told_apart(large):
     for axis, name in ((1, "rows"), (2, "columns")):
         image = np.fft.fftshift(large, axes=axis)
-        [doubt] = doubts_of_origin(image, storage(by="given"), "file")
-        assert f"round the image's border along the {name}; look" in doubt
-        assert f"axes={axis - 3}) before their transform" in doubt
+        [warning] = origin_warnings(image, storage(by="given"), "file")
+        assert f"round the image's border along the {name}; look" in warning
+        assert f"axes={axis - 3}) before their transform" in warning
 
 
-def test_small_images_are_doubted_and_not_refused(images):
-    [doubt] = doubts_of_origin(rolled(images), storage(), "file")
-    assert "is wrapped round the image's border along the rows and the columns" in doubt
+def test_small_images_give_a_warning_and_are_not_refused(images):
+    [warning] = origin_warnings(rolled(images), storage(), "file")
+    assert (
+        "is wrapped round the image's border along the rows and the columns" in warning
+    )
 
 
 def test_a_rolled_image_is_refused_unless_the_user_says_so(large):
     images = large
-    assert not doubts_of_origin(images, storage(), "file")
+    assert not origin_warnings(images, storage(), "file")
     for by in ("assumed", "from the file"):
         with pytest.raises(InputError, match=r"file: .*--kspace_convention=shifted"):
-            doubts_of_origin(rolled(images), storage(by=by), "file")
-    [doubt] = doubts_of_origin(rolled(images), storage(by="given"), "file")
-    assert "is wrapped round" in doubt
+            origin_warnings(rolled(images), storage(by=by), "file")
+    [warning] = origin_warnings(rolled(images), storage(by="given"), "file")
+    assert "is wrapped round" in warning
     with pytest.raises(
         InputError, match=r"np\.fft\.fftshift to k-space and use .*centred"
     ):
-        doubts_of_origin(rolled(images), storage("plain"), "file")
+        origin_warnings(rolled(images), storage("plain"), "file")
 
 
-def test_what_is_barely_rolled_is_doubted(random):
+def test_what_is_barely_rolled_gives_a_warning(random):
     image = 1 + 0.1 * random.random((1, 32, 32))
     image[:, 12:20, 12:20] *= 0.5
-    [doubt] = doubts_of_origin(image, storage(), "file")
-    assert "may be wrapped round" in doubt
+    [warning] = origin_warnings(image, storage(), "file")
+    assert "may be wrapped round" in warning
 
 
 def test_the_zero_frequency_is_looked_for_along_both_axes(images):
@@ -124,42 +123,10 @@ def test_short_axes_are_not_judged(images):
         require_order(np.fft.fft2(short), storage("centred"), "file")
 
 
-def test_an_axis_that_was_transformed_already_is_doubted(images):
+def test_an_axis_that_was_transformed_already_gives_a_warning(images):
     half = np.fft.fftshift(np.fft.fft(images, axis=1), axes=1)
-    [doubt] = require_order(half, storage("centred"), "file")
-    assert "along the columns" in doubt
-
-
-def test_another_norm_is_named_where_it_fits_images_of_unit_intensity():
-    pixels = 256 * 256
-    for largest, norm, by, wanted in (
-        (0.9, "ortho", "assumed", ""),
-        (230.0, "ortho", "assumed", "use --kspace_norm=backward, else --kspace_norm="),
-        (230.0, "ortho", "given", "use --kspace_norm=backward"),
-        (0.9 / 256, "backward", "given", "use --kspace_norm=ortho"),
-        (0.9, "backward", "given", ""),
-        (1e-6, "ortho", "assumed", ""),
-        (3e4, "ortho", "assumed", ""),
-    ):
-        found = doubt_of_norm(largest, pixels, storage(norm=norm, norm_by=by))
-        assert bool(found) == bool(wanted)
-        assert all(wanted in doubt for doubt in found)
-    assert not doubt_of_norm(230.0, pixels, storage(), from_scanner=True)
-    assert not doubt_of_norm(8.0, 16 * 16, storage())
-
-
-def test_a_scale_far_from_the_intensities_is_doubted():
-    assert not doubt_of_scale(2.0, 3.0, "scale")
-    for scale in (1e-3, 1e3):
-        [doubt] = doubt_of_scale(scale, 1.0, "scale")
-        assert f"scale={scale:g}, and the zero-filled images reach 1;" in doubt
-
-
-@pytest.mark.parametrize("scale", [1e60, 1e-60, 0.0, np.nan, np.inf])
-def test_intensities_beyond_single_precision_are_refused(scale):
-    require_single_precision(1e-6, "file")
-    with pytest.raises(InputError, match=r"file: .*divide k-space by"):
-        require_single_precision(float(scale), "file")
+    [warning] = require_order(half, storage("centred"), "file")
+    assert "along the columns" in warning
 
 
 def test_on_real_images_wrong_flags_are_noticed_and_right_ones_are_not(shared_data):

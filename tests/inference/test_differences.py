@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.inference import load_model
-from emrnas_jax.inference.doubts import doubts, phase_fraction
-from emrnas_jax.inference.scans import Scan
+from emrnas_jax.inference.differences import phase_fraction, warnings_for
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def lines(count, height=16):
     return (np.arange(height) < count)[:, None]
 
 
-def test_a_scan_like_the_training_raises_no_doubt(model, random):
-    assert not doubts(model, scan_of(random.random((16, 16)), lines(5)))
+def test_a_scan_like_the_training_gives_no_warning(model, random):
+    assert not warnings_for(model, scan_of(random.random((16, 16)), lines(5)))
 
 
 def test_each_difference_from_the_training_is_said(model, random):
@@ -40,13 +40,13 @@ def test_each_difference_from_the_training_is_said(model, random):
         (scan_of(image, lines(5).T), r"axis"),
         (scan_of(image * phase, lines(5)), "phase"),
     ):
-        [doubt] = doubts(model, scan)
-        assert wanted in doubt
+        [warning] = warnings_for(model, scan)
+        assert wanted in warning
 
 
-def test_what_was_trained_on_nothing_raises_no_doubt(random):
+def test_what_was_trained_on_nothing_gives_no_warning(random):
     scan = scan_of(random.random((24, 16)), lines(15, 24))
-    assert not doubts(load_model("tv"), scan)
+    assert not warnings_for(load_model("tv"), scan)
 
 
 def test_a_subject_of_the_training_is_said(make_model, random):
@@ -54,8 +54,8 @@ def test_a_subject_of_the_training_is_said(make_model, random):
     manifest = '{"folds": [{"train": ["s"], "validation": ["t"], "test": ["u"]}]}'
     (folder.parent.parent / "folds.json").write_text(manifest)
     scan = scan_of(random.random((16, 16)), lines(5))
-    [doubt] = doubts(load_model(folder), scan)
-    assert "trained on this subject" in doubt
+    [warning] = warnings_for(load_model(folder), scan)
+    assert "trained on this subject" in warning
 
 
 @pytest.mark.parametrize("size", [(16, 16), (15, 12)])

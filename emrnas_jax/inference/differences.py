@@ -1,36 +1,32 @@
-"""Warn where a scan, or a network for it, is doubtful.
-
-Some doubts are of the file itself (`Scan.doubts`); the others are differences from the
-data that the network was trained on.
-"""
+"""Warn where a scan differs from the network's training data."""
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Complex64
 
-from emrnas_jax.inference.scans import Scan
+from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.mri.consistency import mirror
 
 # Beyond these factors a scan differs from the training enough to say so.
 SIZE_FACTOR, RATE_FACTOR = 1.25, 1.5
-# Part of k-space's energy that no real image has. It becomes error, and a good
+# Part of k-space's energy that no real image has. All of it becomes error, and a good
 # reconstruction is wrong by one or two hundredths of the energy.
 PHASE_FRACTION = 0.005
 
 
-def doubts(model: TrainedNetwork, scan: Scan) -> list[str]:
-    """Return a sentence for everything doubtful in a scan and in the network for it."""
+def warnings_for(model: TrainedNetwork, scan: Scan) -> list[str]:
+    """Return all warnings about a scan: its file's, the network's, and differences."""
     unfinished = [model.unfinished] if model.unfinished else []
-    return [*scan.doubts, *unfinished, *differences(model, scan)]
+    return [*scan.warnings, *unfinished, *differences(model, scan)]
 
 
 def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
-    """Return a sentence for each difference from the network's training data."""
+    """Return a warning for each difference from the network's training data."""
     if model.folder is None:
-        return []  # it was trained on nothing
+        return []  # total variation was trained on nothing
     record = model.record
-    # Not as `Sampling`, which would need its file of masks.
+    # From the record, because `Sampling` would need its file of masks.
     kind, trained_rate, phase_encode = (
         record.sampling[key] for key in ("kind", "rate", "phase_encode")
     )
@@ -79,8 +75,13 @@ def phase_fraction(
 ) -> float:
     """Return the part of k-space's energy that no real image has.
 
-    The k-space of a real image is Hermitian; compared are samples that were measured
-    together with their mirror images. 0 for a real image, 0.5 for a random phase.
+    The k-space of a real image is Hermitian, so samples are compared with their mirror
+    images where both were measured. The part is 0 for a real image and 0.5 for a random
+    phase.
+
+    Args:
+        kspace: samples of one frame, zero frequency first.
+        mask: True where they were measured.
     """
     mirrored = np.asarray(mirror(jnp.asarray(kspace)[None])[0])
     both = mask & np.asarray(mirror(jnp.asarray(mask)[None])[0])

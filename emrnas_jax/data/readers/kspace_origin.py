@@ -1,4 +1,4 @@
-"""Tests of whether k-space is stored as it is said to be.
+"""Checks of whether k-space is stored in the convention that is declared.
 
 K-space that is read in a wrong convention gives an image that looks almost right:
 rolled by half its size, or multiplied by a checkerboard. Both can be seen in the data.
@@ -6,13 +6,11 @@ rolled by half its size, or multiplied by a checkerboard. Both can be seen in th
 - The energy of k-space gathers around the zero frequency (`require_order`).
 - The object is in the middle of the image, with air in its corners; and an object that
   reaches the border breaks off there, not in the middle (`middle_score`).
-- Images in [0, 1] that were transformed without `norm="ortho"` come out too bright, by
-  the square root of the number of their pixels (`doubt_of_norm`).
 
-What is certain raises InputError, what is doubtful is returned as a sentence. What the
-user states with the command is refused only if the zero frequency lies elsewhere. The
-thresholds were chosen on real images; `python scripts/kspace_conventions.py FOLDER`
-measures how often the tests are wrong there.
+What is certain raises InputError, what is uncertain is returned as a sentence. What the
+user declares is refused only if the zero frequency lies elsewhere. The thresholds were
+chosen on real images; `python scripts/kspace_conventions.py FOLDER` measures how often
+the checks are wrong there.
 """
 
 import math
@@ -20,12 +18,12 @@ import math
 import numpy as np
 from jaxtyping import Complex, Float, Inexact
 
-from emrnas_jax.data.readers.kspace_conventions import NORMS, ORDERS, Storage
+from emrnas_jax.data.readers.kspace_conventions import ORDERS, Storage
 from emrnas_jax.errors import InputError
 
-# An image with a score below CERTAIN is rolled, one below DOUBTFUL perhaps. Nearly all
-# images have a positive score, and rolled by half their size the negative.
-CERTAIN, DOUBTFUL = -1.0, -0.1
+# An image with a score below CERTAIN is rolled, one below UNCERTAIN perhaps. Nearly all
+# images have a positive score, and rolled by half their size the negative of it.
+CERTAIN, UNCERTAIN = -1.0, -0.1
 # The same for an image rolled along one axis, by so much more than as it is.
 ONE_AXIS = 2.0
 # Pixels a side: smaller images show too little to judge them, or to be certain.
@@ -33,12 +31,6 @@ SMALLEST, SMALLEST_CERTAIN = 16, 64
 # Part of the energy along an axis within an eighth of the zero frequency; 0.86 and more
 # in all real k-space that was tried, complete or not.
 GATHERED = 0.5
-# Largest intensity of zero-filled images of [0, 1]; 0.3 to 1.2 in all that were tried.
-UNIT_RANGE = (0.1, 1.5)
-# Largest intensity over `scale` outside which no network was trained.
-SCALE_RANGE = (0.02, 5.0)
-# Intensities that single precision and its squares hold.
-SINGLE_PRECISION = (1e-18, 1e18)
 
 AXES = ("rows", "columns")
 OTHER_ORIGIN = {"centred": "shifted", "shifted": "centred"}
@@ -47,19 +39,20 @@ Kspace = Complex[np.ndarray, "frame height width"]
 Images = Inexact[np.ndarray, "frame height width"]
 
 
-def require_order(kspace: Kspace, storage: Storage, place: str) -> list[str]:
+def require_order(kspace: Kspace, storage: Storage, where: str) -> list[str]:
     """Check that the zero frequency lies where the convention has it.
 
     Args:
-        kspace: as stored, not converted.
-        storage: what is said of it.
-        place: the file and its variable, for messages.
+        kspace: samples in the stored order, not converted.
+        storage: the convention and norm that are stated.
+        where: file and variable, for messages.
 
     Returns:
-        a sentence for every axis on which the energy gathers nowhere.
+        A warning for every axis along which the energy gathers around no frequency.
 
     Raises:
-        InputError: the zero frequency is at the other place.
+        InputError: the zero frequency lies in the middle instead of first, or first
+            instead of in the middle.
     """
     convention = storage.convention
     found = [_order(kspace, axis) for axis in (1, 2)]
@@ -72,21 +65,21 @@ def require_order(kspace: Kspace, storage: Storage, place: str) -> list[str]:
             for axis, order, size in zip(AXES, found, kspace.shape[1:], strict=True)
             if order is None and size >= SMALLEST
         ]
-    where = {"first": "at index 0", "middle": "in the middle"}
-    # The opposite of each other for odd sizes.
+    words = {"first": "at index 0", "middle": "in the middle"}
+    # The two differ for odd sizes, where each undoes the other.
     shift = {"first": "np.fft.fftshift", "middle": "np.fft.ifftshift"}[other]
     if expected in found:
         axis = found.index(other)
         raise InputError(
-            f"{place}: the zero frequency lies {where[other]} along the axis of the "
+            f"{where}: the zero frequency lies {words[other]} along the axis of the "
             f"{AXES[axis]} alone, and the convention {convention} has it "
-            f"{where[expected]}; apply {shift}(kspace, axes={axis - 2}) and store it "
+            f"{words[expected]}; apply {shift}(kspace, axes={axis - 2}) and store it "
             "again"
         )
     fitting = [name for name, order in ORDERS.items() if order == other]
     raise InputError(
-        f"{place}: the zero frequency lies {where[other]}, and the convention "
-        f"{convention} has it {where[expected]}; use "
+        f"{where}: the zero frequency lies {words[other]}, and the convention "
+        f"{convention} has it {words[expected]}; use "
         + " or ".join(storage.option("convention", name) for name in fitting)
     )
 
@@ -94,7 +87,7 @@ def require_order(kspace: Kspace, storage: Storage, place: str) -> list[str]:
 def _order(kspace: Kspace, axis: int) -> str | None:
     """Return where most energy gathers along an axis: "first", "middle" or None.
 
-    Short axes are not judged: an eighth of them is a sample or two.
+    Short axes are not judged, because an eighth of them is a sample or two.
     """
     if kspace.shape[axis] < SMALLEST:
         return None
@@ -108,25 +101,26 @@ def _order(kspace: Kspace, axis: int) -> str | None:
     return "first" if first > middle else "middle"
 
 
-def doubts_of_origin(images: Images, storage: Storage, place: str) -> list[str]:
-    """Check that the image is not rolled by half its size.
+def origin_warnings(images: Images, storage: Storage, where: str) -> list[str]:
+    """Check that the images are not rolled by half their size.
 
-    What the user states with the command is doubted, never refused: it may be right.
+    A convention that the user declares is never refused, because the object may truly
+    lie at the border; it gives a warning.
 
     Args:
-        images: complete or zero-filled, as the convention gives them.
-        storage: what is said of their k-space.
-        place: the file and its variable, for messages.
+        images: complete or zero-filled images, as the convention gives them.
+        storage: the convention and norm of their k-space.
+        where: file and variable, for messages.
 
     Returns:
-        a sentence where the image may be rolled.
+        A warning where the images may be rolled.
 
     Raises:
-        InputError: it is rolled, and nobody but the file says how k-space is stored.
+        InputError: they are rolled, and the user declares no convention.
     """
     score = middle_score(images)
     along = _rolled_axes(images)
-    if score >= DOUBTFUL and not along:
+    if score >= UNCERTAIN and not along:
         return []
     convention = storage.convention
     along = along or list(AXES)
@@ -145,7 +139,7 @@ def doubts_of_origin(images: Images, storage: Storage, place: str) -> list[str]:
     large = min(images.shape[1:]) >= SMALLEST_CERTAIN
     if large and score < CERTAIN and convention.by != "given":
         raise InputError(
-            f"{place}: with the convention {convention} the object is wrapped round "
+            f"{where}: with the convention {convention} the object is wrapped round "
             f"{border}; {way_out}, or give "
             f"{storage.option('convention', convention.value)} if it is right"
         )
@@ -157,23 +151,24 @@ def doubts_of_origin(images: Images, storage: Storage, place: str) -> list[str]:
 
 
 def middle_score(images: Images) -> float:
-    """Return how much the images look as images do, and not rolled by half their size.
+    """Return a score that is positive where the object lies in the middle.
 
-    Half of the logarithm of the median magnitude in the middle over that in the four
-    corners, and a quarter of that of the break at the border over the break in the
-    middle, for each axis. Rolling an image by half its size changes the sign.
+    It is half of the logarithm of the median magnitude in the middle over that in the
+    four corners, and for each axis a quarter of the logarithm of the break at the
+    border over the break in the middle. Rolling an image by half its size changes the
+    sign.
 
     Args:
-        images: frames of one scan, taken together.
+        images: all frames of one scan, which are judged together.
 
     Returns:
-        0 for images smaller than SMALLEST on a side.
+        The score, 0 for images smaller than SMALLEST on a side.
     """
     return 0.0 if min(images.shape[1:]) < SMALLEST else _scores(images)[0]
 
 
 def _rolled_axes(images: Images) -> list[str]:
-    """Return the axis along which alone the images are rolled, if so; else nothing."""
+    """Return the one axis along which the images are rolled, or nothing."""
     if min(images.shape[1:]) < SMALLEST:
         return []
     as_they_are, rolled = _scores(images)
@@ -185,9 +180,10 @@ def _rolled_axes(images: Images) -> list[str]:
 def _scores(images: Images) -> tuple[float, float]:
     """Return the score of the images as they are, and as rolled along the columns.
 
-    Rolling along both axes, or along the other one, changes the sign of either.
+    Rolling along both axes, or along the rows, changes the sign of either.
     """
     magnitude = np.mean(np.abs(images), axis=0)
+    # Air of exact zeros must not make a logarithm infinite.
     floor = float(1e-3 * magnitude.mean() + np.finfo(np.float32).tiny)
     rows, columns = (
         {"middle": distance < 0.2, "border": distance > 0.8}
@@ -212,7 +208,8 @@ def _position(size: int) -> Float[np.ndarray, " size"]:
 def _break(images: Images, axis: int, floor: float) -> float:
     """Return the break at the border over that in the middle, a logarithm in [-2, 2].
 
-    Each is the difference of neighbouring lines, relative to those beside it.
+    A break is the difference of two neighbouring lines, relative to the differences
+    beside it.
     """
     size = images.shape[axis]
 
@@ -224,78 +221,5 @@ def _break(images: Images, axis: int, floor: float) -> float:
         beside = np.mean([difference(line + k) for k in (-3, -2, -1, 1, 2, 3)])
         return math.log(difference(line) / beside)
 
+    # Clipped, because one sharp edge in the middle must not outweigh the magnitudes.
     return float(np.clip(relative(0) - relative(size // 2), -2, 2))
-
-
-def doubt_of_norm(
-    largest: float, pixels: int, storage: Storage, *, from_scanner: bool = False
-) -> list[str]:
-    """Compare the intensities with those of images in [0, 1].
-
-    The scale of k-space is arbitrary, so this is a doubt and no more: where the other
-    norm would give intensities as images in [0, 1] have them, it is named.
-
-    Args:
-        largest: intensity of the zero-filled images, in the norm that is stated.
-        pixels: of a frame.
-        storage: what is said of the k-space.
-        from_scanner: the file has a scanner's header, so its scale means nothing.
-
-    Returns:
-        a sentence where the other norm fits better.
-    """
-    norm = storage.norm
-    # In small images both norms give intensities of about 1.
-    if from_scanner or pixels < SMALLEST_CERTAIN**2:
-        return []
-    other = "backward" if norm.value == "ortho" else "ortho"
-    factor = pixels ** (NORMS[norm.value] - NORMS[other])
-    low, high = UNIT_RANGE
-    if low < largest <= high or not low < largest * factor <= high:
-        return []
-    keep = "" if norm.by == "given" else f", else {storage.option('norm', norm.value)}"
-    size = "large" if factor < 1 else "small"
-    return [
-        f"with the norm {norm} intensities are {size}, and with the norm {other} as in "
-        "images of [0, 1]; if k-space was computed from such images, use "
-        f"{storage.option('norm', other)}{keep}"
-    ]
-
-
-def doubt_of_scale(scale: float, largest: float, name: str) -> list[str]:
-    """Test that a given scale makes intensities that networks are trained on.
-
-    Args:
-        scale: the intensity that shall be 1 for the network.
-        largest: intensity of the zero-filled images.
-        name: what the user calls the scale.
-
-    Returns:
-        a sentence where they differ much.
-    """
-    low, high = SCALE_RANGE
-    if low <= largest / scale <= high:
-        return []
-    return [
-        f"{name}={scale:g}, and the zero-filled images reach {largest:.3g}; networks "
-        "are trained on intensities in [0, 1], so give about the largest, or leave it "
-        "out"
-    ]
-
-
-def require_single_precision(scale: float, place: str) -> None:
-    """Refuse intensities that single precision does not hold.
-
-    Args:
-        scale: the intensity that is 1 for the network.
-        place: the file and its variable, for messages.
-
-    Raises:
-        InputError: they are too large, too small or no numbers.
-    """
-    low, high = SINGLE_PRECISION
-    if not low <= scale <= high:
-        raise InputError(
-            f"{place}: intensities of about {scale:.3g} are beyond single precision; "
-            f"divide k-space by {scale:.3g} and store it again"
-        )

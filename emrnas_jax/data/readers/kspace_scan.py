@@ -1,0 +1,217 @@
+"""The scan in a file of k-space, for training and for reconstruction.
+
+K-space is complete, and becomes images, or has lines missing, and stays k-space. Where
+a file has no mask, the lines (or samples) that are not exactly zero were measured.
+Training takes complete k-space alone (`complete_images`).
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Complex, Complex64, Float32
+
+from emrnas_jax.data.readers.given_masks import given_masks
+from emrnas_jax.data.readers.kspace_conventions import CONFIG
+from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
+from emrnas_jax.data.readers.kspace_input import find_scale, frame_masks
+from emrnas_jax.data.readers.kspace_masks import (
+    Masks,
+    measured_mask,
+    nonzero_mask,
+    sample_warnings,
+    zero_warnings,
+)
+from emrnas_jax.data.readers.mask_checks import require_centre
+from emrnas_jax.data.readers.scan import Reading, Scan
+from emrnas_jax.data.readers.source import NamedImage, Source
+from emrnas_jax.errors import InputError
+
+LOG = logging.getLogger("emrnas_jax")
+
+
+class _Measured(NamedTuple):
+    """The frames of a file that hold something, and what was measured of them.
+
+    Attributes:
+        kspace: samples, zero where not measured.
+        mask: True where k-space was measured, or shall be; None where that is open.
+        mask_source: origin of the mask in words.
+        complete: whether nothing of k-space is missing.
+        warnings: a sentence for everything uncertain about the mask.
+    """
+
+    kspace: Complex64[np.ndarray, "frame height width"]
+    mask: Masks | None
+    mask_source: str
+    complete: bool
+    warnings: list[str]
+
+
+def read_kspace(path: Path, how: Reading) -> Scan:
+    """Read the frames of a file of k-space.
+
+    Frames without content (constant images, empty k-space) are left out; the others
+    keep their numbers.
+
+    Raises:
+        InputError: the file is damaged, or does not hold k-space as it is declared.
+    """
+    stored = load_kspace(path, how.convention, how.norm, how.form)
+    filled = _with_content(stored.plain.values)
+    if not filled.any():
+        raise InputError(f"{path}: `kspace` of constant images alone; export it again")
+    if not filled.all():
+        LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
+    measured = _measured(path, stored, filled, how)
+    images, scale, warnings = find_scale(
+        measured.kspace,
+        stored.plain,
+        f"{path}: `kspace`",
+        how.scale,
+        "--scale",
+        # Images to train on are divided by their largest, whatever the norm was.
+        any_scale=stored.from_scanner or how.form == CONFIG,
+    )
+    numbers = np.flatnonzero(filled).astype(np.int32)
+    unit = scale / stored.plain.largest  # intensity that becomes 1, as in `images`
+    kspace = None if measured.complete else measured.kspace / unit
+    return Scan(
+        subjects=(path.stem,) * len(numbers),
+        slices=numbers,
+        frames=np.zeros_like(numbers),
+        images=network_images(images / unit, how.images) if measured.complete else None,
+        kspace=None if kspace is None else kspace.astype(np.complex64),
+        mask=measured.mask,
+        scale=scale,
+        stored_as=f"{stored.plain.storage}, {measured.mask_source}",
+        warnings=(*stored.plain.warnings, *measured.warnings, *warnings),
+    )
+
+
+def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
+    """Yield the complex images of a file of complete k-space, to train on.
+
+    They are those that reconstruction sees: divided by the largest magnitude of the
+    file, so the frames of a subject keep their brightness relative to each other. A
+    warning that reconstruction would print is printed here too.
+
+    Args:
+        path: HDF5 or `.npz`; it is one subject, named by the file.
+        how: the user's declarations; of its images, complex are returned.
+
+    Raises:
+        InputError: the file cannot be used, or k-space is not complete.
+    """
+    scan = read_kspace(path, dataclasses.replace(how, images="complex"))
+    if scan.kspace is not None:
+        assert scan.mask is not None
+        raise InputError(
+            f"{path}: `kspace` is incomplete, {1 - scan.mask.mean():.0%} of it was not "
+            "measured; training needs complete k-space, so remove the file, or if its "
+            "zeros are padding, set data.fully_sampled to True"
+        )
+    for warning in scan.warnings:
+        LOG.warning("%s: %s", path, warning)
+    assert scan.images is not None
+    images = scan.images.view(np.complex64)[..., 0]
+    for subject, slice_, frame, image in zip(*scan[:3], images, strict=True):
+        yield NamedImage(subject, int(slice_), int(frame), image)
+
+
+def network_images(
+    images: Complex[np.ndarray, "frame height width"], kind: str
+) -> Float32[np.ndarray, "frame height width *part"]:
+    """Return complex images as a network takes them: two channels, or magnitudes.
+
+    Args:
+        images: complex images on any scale.
+        kind: "magnitude" or "complex".
+    """
+    real, imaginary = np.real(images), np.imag(images)
+    if kind == "complex":
+        return np.stack([real, imaginary], axis=-1).astype(np.float32)
+    return np.hypot(real, imaginary).astype(np.float32)
+
+
+def _with_content(
+    kspace: Complex64[np.ndarray, "frame height width"],
+) -> Bool[np.ndarray, " frame"]:
+    """Return which frames are neither empty nor of a constant image."""
+    largest = np.abs(kspace).max(axis=(1, 2))
+    rest = np.abs(kspace)
+    rest[:, 0, 0] = 0  # all that a constant image has
+    return rest.max(axis=(1, 2)) > 1e-6 * largest
+
+
+def _measured(
+    path: Path,
+    stored: StoredKspace,
+    filled: Bool[np.ndarray, " stored_frame"],
+    how: Reading,
+) -> _Measured:
+    """Return what was measured of the frames with content."""
+    kspace = stored.plain.values[filled]
+    present = nonzero_mask(kspace)
+    mask, source = _declared_mask(path, stored, present, filled, how)
+    warnings = []
+    if mask is not None:
+        warnings += require_centre(mask, f"{path}: {source}")
+    if how.fully_sampled or bool(present.all()):
+        # Complete k-space keeps its mask: under-sampling it again shall give the same.
+        return _Measured(kspace, mask, source, True, warnings)
+    if mask is None:
+        mask, source = present, "mask from its zeros"
+        warnings += sample_warnings(present)
+        warnings += require_centre(mask, f"{path}: {source}")
+    else:
+        marked, mask = mask, measured_mask(mask, present, f"{path}: {source}")
+        warnings += zero_warnings(marked, mask)
+    return _Measured(np.where(mask, kspace, 0), mask, source, False, warnings)
+
+
+def _declared_mask(
+    path: Path,
+    stored: StoredKspace,
+    present: Masks,
+    filled: Bool[np.ndarray, " stored_frame"],
+    how: Reading,
+) -> tuple[Masks | None, str]:
+    """Return the mask of the user, else of the file, and its origin in words.
+
+    Args:
+        path: file of k-space.
+        stored: all frames of the file.
+        present: True where the frames with content are not zero.
+        filled: True for the frames with content.
+        how: the user's declarations.
+
+    Returns:
+        Masks of the frames with content, None where they leave nothing out.
+    """
+    shape = stored.plain.values.shape
+    if how.masks is not None:
+        source = "mask given"
+        mask = given_masks(how.masks, shape, present, how.phase_encode, str(path))
+    elif stored.mask is None:
+        return None, "complete"
+    else:
+        source, where = "mask from the file", f"{path}: `mask`"
+        mask = frame_masks(stored.mask, shape, present, how.phase_encode, where)
+    mask = mask[filled]
+    return (None, "complete") if mask.all() else (mask, source)
+
+
+def kspace_source(how: Reading) -> Source:
+    """Return the source of files of complete k-space that are read in one way."""
+    return Source(
+        name="kspace",
+        files=FILES,
+        dtype="complex64",
+        takes=takes,
+        read=partial(complete_images, how=how),
+    )

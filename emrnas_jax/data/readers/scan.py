@@ -1,0 +1,86 @@
+"""The frames of one file, as training and reconstruction both get them.
+
+Every reader of k-space gives a `Scan`: complete images, or measured k-space with its
+mask. `Reading` is what the user declares beside the file.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex64, Int32, Num
+
+from emrnas_jax.data.readers.kspace_conventions import FLAG
+from emrnas_jax.data.readers.kspace_masks import Masks
+from emrnas_jax.data.readers.mask_files import StoredMask
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The user's declarations about files.
+
+    Attributes:
+        images: "magnitude" or "complex", the kind of image that the network takes.
+        phase_encode: `rows` or `columns`, the network's phase-encode axis.
+        convention: key of `kspace_conventions.CONVENTIONS`; "" for the file's own.
+        norm: key of `kspace_conventions.NORMS`; "" for the file's own.
+        fully_sampled: whether k-space with zero lines, such as padding, is complete.
+        scale: intensity of k-space's images that shall be 1; 0 for the file's largest.
+        masks: one mask for all frames, or one for each; they replace a file's own.
+        form: way in which the user makes these declarations: `FLAG`, or `CONFIG` when
+            images to train on are read.
+    """
+
+    images: str
+    phase_encode: str
+    convention: str = ""
+    norm: str = ""
+    fully_sampled: bool = False
+    scale: float = 0.0
+    masks: StoredMask | None = None
+    form: str = FLAG
+
+
+class Scan(NamedTuple):
+    """The frames of one file; either `images` or `kspace` is None.
+
+    Attributes:
+        subjects: subject of every frame; the file's name where files name nobody.
+        slices: slice number of every frame, from 0 unless the file numbers otherwise.
+        frames: time of every frame, from 0.
+        images: complete images as `make_batch` takes them.
+        kspace: measured samples in the package's convention, zero elsewhere.
+        mask: True where k-space was measured. With complete images it is where k-space
+            shall be measured, or None for a mask to be drawn.
+        scale: factor from the network's intensities to those of the file.
+        stored_as: convention and norm of its k-space in words; empty for images.
+        warnings: a sentence for everything in the file that is uncertain.
+    """
+
+    subjects: tuple[str, ...]
+    slices: Int32[np.ndarray, " frame"]
+    frames: Int32[np.ndarray, " frame"]
+    images: Num[np.ndarray, "frame height width *part"] | None
+    kspace: Complex64[np.ndarray, "frame height width"] | None
+    mask: Masks | None
+    scale: float
+    stored_as: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> np.ndarray:
+        """`images` or `kspace`, whichever there is."""
+        values = self.images if self.kspace is None else self.kspace
+        assert values is not None
+        return values
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the frames, pixels."""
+        return self.values.shape[1], self.values.shape[2]
+
+    @property
+    def kind(self) -> tuple:
+        """A value that is equal for scans that can be joined in one batch."""
+        form = None if self.mask is None else self.mask.shape[1:]
+        return self.kspace is None, self.values.shape[1:], self.values.dtype, form
