@@ -80,9 +80,8 @@ def show(images: dict[str, np.ndarray]) -> None:
 # %% [markdown]
 # ## Settings
 #
-# A config holds every setting of a run; `emrnas_jax/experiment/paper.py` says where
-# each comes from. Change what you like before the run begins:
-# `config.search.search_epochs = 10`.
+# A config holds every setting of a run; `docs/runs.md` says where each comes from.
+# Change what you like before the run begins: `config.search.search_epochs = 10`.
 
 # %% tags=["settings"]
 RUN = Path("runs/quick_start")

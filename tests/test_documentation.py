@@ -172,6 +172,13 @@ def test_each_file_on_the_way_to_a_convolution_imports_the_next():
         assert following in graph[name]
 
 
+def test_the_sections_of_a_config_are_all_explained():
+    table = text_of(ROOT / "docs" / "runs.md").split("| section | settings |")[1]
+    first = re.findall(r"^\| (`[^|]*) \|", table.split("\n\n")[0], re.MULTILINE)
+    written = {name for cell in first for name in re.findall(r"\w+", cell)}
+    assert written == set(load_config("configs/cardiac.py")) - {"seed", "reduced"}
+
+
 def test_the_pictures_are_small():
     for picture in (ROOT / "docs").glob("*.png"):
         assert picture.stat().st_size < 200_000
