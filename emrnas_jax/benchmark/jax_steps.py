@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, PyTree
 from emrnas_jax.benchmark.programs import Program, compiled, compiled_step
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.pipeline import Batch
-from emrnas_jax.evaluation.evaluate import prepare_batch
+from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, Architecture

@@ -1,17 +1,23 @@
-"""How reconstructions are scored: three conventions, by name.
+"""Score reconstructions under one of three conventions.
 
 PSNR and SSIM need a data range, and fields of work differ on it, on clipping and on
-what one score is of. The same images can differ by several decibels between two
-conventions, so scores of different ones are never compared, and every table names its
-own.
+whether a score covers a frame or a volume. The same images can differ by several
+decibels between two conventions, so scores of different ones are never compared, and
+every table names its own.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from emrnas_jax.data.pipeline import Batch
+from emrnas_jax.evaluation.metrics import nmse, psnr_db, ssim
+from emrnas_jax.machine import devices
+from emrnas_jax.mri.consistency import magnitude
+from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.runs.scores import PAPER
 
 Magnitudes = Float[Array, "batch height width"]
@@ -19,23 +25,80 @@ OfImages = Float[Array, " batch"]
 
 
 class Convention(NamedTuple):
-    """One convention.
+    """A convention of scores.
 
     Attributes:
-        rule: in words, for tables.
-        unit: what one score is of: "frame", or "volume", which is all slices of one
-            subject at one time.
-        images: takes magnitudes of reconstructions and of targets, and the largest
-            value of each target's volume (None where `unit` is "frame"); returns both
-            as they are compared, and the data range of each, above 0.
+        name: key in `CONVENTIONS`, and in the config.
+        rule: the convention in words, for tables.
+        unit: part of the data that one score covers: "frame", or "volume", which is
+            all slices of one subject at one time.
+        images: function that takes magnitudes of reconstructions and of targets, and
+            the largest value of each target's volume (None where `unit` is "frame"),
+            and returns both as they are compared, and the data range of each, above 0.
     """
 
+    name: str
     rule: str
     unit: str
     images: Callable[
         [Magnitudes, Magnitudes, OfImages | None],
         tuple[Magnitudes, Magnitudes, OfImages],
     ]
+
+
+class FrameScores(NamedTuple):
+    """The scores of a batch, one per frame.
+
+    Attributes:
+        psnr_db: peak signal-to-noise ratio in dB, each frame by itself.
+        ssim: structural similarity, at most 1, each frame by itself.
+        nmse: normalised squared error, at least 0, each frame by itself.
+        squared_error: squared error averaged over the pixels; with `energy` it gives
+            the scores of a volume.
+        energy: target's squared values averaged over the pixels.
+    """
+
+    psnr_db: OfImages
+    ssim: OfImages
+    nmse: OfImages
+    squared_error: OfImages
+    energy: OfImages
+
+
+def score(
+    image: Float[Array, "batch height width 2"],
+    batch: Batch,
+    convention: Convention,
+    volume_peak: OfImages | None = None,
+) -> FrameScores:
+    """Score a batch of reconstructions against their targets.
+
+    Args:
+        image: output of a network, real and imaginary channels.
+        batch: batch that holds the targets.
+        convention: convention of the scores.
+        volume_peak: largest value of each target's volume; needed where the convention
+            scores volumes.
+    """
+    found, target, data_range = convention.images(
+        magnitude(to_complex(image)), magnitude(to_complex(batch.target)), volume_peak
+    )
+    return FrameScores(
+        psnr_db(found, target, data_range),
+        ssim(found, target, data_range),
+        nmse(found, target),
+        jnp.mean((found - target) ** 2, (1, 2)),
+        jnp.mean(target**2, (1, 2)),
+    )
+
+
+# One program for each convention, which all networks and folds of a run share.
+@cache
+def scorer(convention: Convention) -> Callable[..., FrameScores]:
+    """Return `score` under a convention, compiled; it takes (), image, batch, peak."""
+    return devices.over_batch(
+        lambda _, image, batch, peak: score(image, batch, convention, peak)
+    )
 
 
 def paper_images(
@@ -79,26 +142,32 @@ def calgary_images(
     return found, target, jnp.where(data_range > 0, data_range, 1)
 
 
-CONVENTIONS = {
-    PAPER: Convention(
-        "magnitude clipped to [0, 1], per frame, data range 1", "frame", paper_images
+ALL = (
+    Convention(
+        PAPER,
+        "magnitude clipped to [0, 1], per frame, data range 1",
+        "frame",
+        paper_images,
     ),
-    "fastmri": Convention(
+    Convention(
+        "fastmri",
         "per volume, which is the test slices of one subject at one time, data range "
         "the largest value of the target volume, magnitude not clipped, SSIM averaged "
         "over the slices",
         "volume",
         fastmri_images,
     ),
-    "calgary": Convention(
+    Convention(
+        "calgary",
         "per frame, magnitudes divided by the largest of the target, data range from "
         "the smallest to the largest value of both images",
         "frame",
         calgary_images,
     ),
-}
+)
+CONVENTIONS = {convention.name: convention for convention in ALL}
 
 
 def in_words(name: str) -> str:
-    """Return a convention's name and rule, as results and files record them."""
+    """Return a convention's name and rule, as files record them for their readers."""
     return f"{name}: {CONVENTIONS[name].rule}"

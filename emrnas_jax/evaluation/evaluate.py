@@ -1,90 +1,138 @@
-"""Scores of a network on test frames, and a few frames to look at."""
+"""Evaluate a network on test frames: scores, examples to look at, and its speed."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from emrnas_jax.data.dataset import Images, ImageSet
-from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
+from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER
-from emrnas_jax.evaluation.metrics import nmse, psnr_db, scored_magnitude, ssim
+from emrnas_jax.evaluation.batches import FrameBatch, MeasuredFrames, measured_batches
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, FrameScores, scorer
+from emrnas_jax.evaluation.metrics import scored_magnitude
 from emrnas_jax.evaluation.volumes import scores_of_volumes, volume_peaks
 from emrnas_jax.machine import devices, processes
-from emrnas_jax.machine.progress import counted
-from emrnas_jax.mri.consistency import magnitude
-from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.scores import Examples, Scores
 
-READ_AHEAD = 2  # batches
-
-# (variables, batch) -> reconstructions; of `devices.over_batch`, made once, so that
-# folds share its program.
+# (variables, batch) -> reconstructions, compiled by `devices.over_batch`. Made once, it
+# serves all folds with one program.
 Network = Callable[[PyTree, Batch], Float[Array, "batch height width 2"]]
 
 
-class Scored(NamedTuple):
-    """The scores of a batch, one per frame.
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The config section `evaluation`.
 
     Attributes:
-        psnr_db, ssim, nmse: under a convention, of each frame by itself.
-        squared_error: mean over the pixels, of which volumes are scored.
-        energy: likewise of the target's squared pixels.
+        batch: number of frames that are reconstructed at once.
+        examples: number of test frames of each fold that are kept for the figures.
+        convention: name of the scores' convention, a key of `CONVENTIONS`.
     """
 
-    psnr_db: Float[Array, " batch"]
-    ssim: Float[Array, " batch"]
-    nmse: Float[Array, " batch"]
-    squared_error: Float[Array, " batch"]
-    energy: Float[Array, " batch"]
+    batch: int = 8
+    examples: int = 3
+    convention: str = PAPER
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work.
+
+        Raises:
+            InputError: a value is outside its range.
+        """
+        for name in ("batch", "examples"):
+            if getattr(self, name) < 1:
+                raise InputError(f"evaluation.{name}: must be at least 1")
+        if self.convention not in CONVENTIONS:
+            raise InputError(
+                f"evaluation.convention: found {self.convention!r}; use "
+                f"{', '.join(CONVENTIONS)}"
+            )
 
 
-def score(
-    image: Float[Array, "batch height width 2"],
-    batch: Batch,
-    convention: str = PAPER,
-    volume_peak: Float[Array, " batch"] | None = None,
-) -> Scored:
-    """Score a batch of reconstructions against their targets.
+class Evaluation(NamedTuple):
+    """A network's results on test frames.
+
+    Attributes:
+        scores: scores of each frame, or of each volume where the convention says so.
+        examples: a few frames with their reconstructions, evenly spread.
+        seconds_per_frame: median over the batches.
+    """
+
+    scores: Scores
+    examples: Examples
+    seconds_per_frame: float
+
+
+def evaluate(
+    name: str,
+    network: Network,
+    variables: PyTree,
+    frames: MeasuredFrames,
+    settings: EvaluationSettings,
+) -> Evaluation:
+    """Reconstruct and score test frames.
 
     Args:
-        image: of a network.
-        batch: holds the targets.
-        convention: a key of `CONVENTIONS`.
-        volume_peak: the largest value of each target's volume; needed where the
-            convention scores volumes.
+        name: label of the progress bar, or of the line a minute that replaces it.
+        network: compiled network.
+        variables: weights of the network, and its statistics if it has any.
+        frames: test frames; their order is that of the scores.
+        settings: batch size, which is enlarged to what all devices share evenly,
+            number of examples, and convention of the scores.
     """
-    found, target, data_range = CONVENTIONS[convention].images(
-        magnitude(to_complex(image)), magnitude(to_complex(batch.target)), volume_peak
-    )
-    return Scored(
-        psnr_db(found, target, data_range),
-        ssim(found, target, data_range),
-        nmse(found, target),
-        jnp.mean((found - target) ** 2, (1, 2)),
-        jnp.mean(target**2, (1, 2)),
-    )
+    convention = CONVENTIONS[settings.convention]
+    peaks = None
+    if convention.unit == "volume":
+        peaks = volume_peaks(frames.image_set, frames.indices)
+    shown = evenly_spread(len(frames.indices), settings.examples)
+    score = scorer(convention)
+    scored: list[FrameScores] = []
+    pictures: list[Pictures] = []
+    seconds: list[float] = []
+    batch = devices.divisible(settings.batch)
+    parts = measured_batches(name, frames, batch, peaks)
+    for part, image, elapsed in _reconstructions(network, variables, parts, batch):
+        found = processes.gathered(score((), image, part.data, part.volume_peak))
+        # The padding of the last batch has scores too, which count for nothing.
+        scored.append(_taken(found, slice(part.real)))
+        pictures += _pictures_shown(shown, part, image)
+        seconds.append(elapsed)
+    found = _joined(scored)
+    scores = _scores_of(frames, found)
+    # Before volumes are made of them: an example is one frame with its own PSNR.
+    examples = _examples_of(scores, shown, _joined(pictures))
+    if peaks is not None:
+        scores = scores_of_volumes(scores, found.squared_error, found.energy, peaks)
+    return Evaluation(scores, examples, float(np.median(seconds)))
 
 
-@cache
-def _scored_by(convention: str) -> Callable[..., Scored]:
-    return devices.over_batch(
-        lambda _, image, batch, peak: score(image, batch, convention, peak)
-    )
+def evenly_spread(count: int, wanted: int) -> Int[np.ndarray, " example"]:
+    """Return `wanted` of the positions 0 .. count - 1, or all if there are fewer."""
+    return np.linspace(0, count - 1, min(wanted, count)).astype(int)
+
+
+def _reconstructions(
+    network: Network, variables: PyTree, parts: Iterator[FrameBatch], batch: int
+) -> Iterator[tuple[FrameBatch, Float[Array, "batch height width 2"], float]]:
+    """Yield each batch with its reconstructions and the network's seconds per frame."""
+    variables = devices.replicate(variables, devices.mesh_for(batch))
+    for number, part in enumerate(parts):
+        if number == 0:  # the first call compiles, and faults in its memory
+            jax.block_until_ready(network(variables, part.data))
+        # Under-sampling is no work of the network, so it is waited for before.
+        jax.block_until_ready(part.data)
+        start = time.perf_counter()
+        image = jax.block_until_ready(network(variables, part.data))
+        yield part, image, (time.perf_counter() - start) / batch
 
 
 class Pictures(NamedTuple):
-    """A batch as it is looked at, whatever the convention."""
+    """Frames as they are looked at, whatever the convention: magnitudes in [0, 1]."""
 
     target: Float[Array, "batch height width"]
     reconstruction: Float[Array, "batch height width"]
@@ -98,154 +146,47 @@ def _pictures(_: tuple, image: Array, batch: Batch) -> Pictures:
     return Pictures(target, scored_magnitude(image), mask)
 
 
-def padded_batches(
-    count: int, batch: int
-) -> Iterator[tuple[Int[np.ndarray, " batch"], int]]:
-    """Yield positions 0 .. count - 1 in batches of one size, and how many are real.
-
-    The last batch repeats its last position, so one compiled program serves all.
-    """
-    for first in range(0, count, batch):
-        real = min(batch, count - first)
-        yield np.minimum(np.arange(first, first + batch), first + real - 1), real
-
-
-def prepare_batch(
-    images: Array, ids: Array, mask_key: RandomKey, sampling: Sampling
-) -> Batch:
-    """`make_batch`, compiled, on as many devices as divide the batch."""
-    return _prepared_by(sampling)(mask_key, images, ids)
+def _pictures_shown(
+    shown: Int[np.ndarray, " example"], part: FrameBatch, image: Array
+) -> list[Pictures]:
+    """Return the pictures of the examples in a batch, an empty list if it has none."""
+    inside = shown[(part.positions[0] <= shown) & (shown <= part.positions[-1])]
+    if not len(inside):
+        return []  # so that the images of most batches never leave the device
+    pictures = processes.gathered(_pictures((), image, part.data))
+    return [_taken(pictures, inside - part.positions[0])]
 
 
-@cache
-def _prepared_by(sampling: Sampling) -> Callable[..., Batch]:
-    return devices.over_batch(
-        lambda key, images, ids: make_batch(images, ids, key, sampling)
+def _scores_of(frames: MeasuredFrames, found: Any) -> Scores:
+    """Return scores of all frames; `found` are `FrameScores` on the host."""
+    images, indices = frames.image_set, frames.indices
+    return Scores(
+        tuple(images.subjects[i] for i in indices),
+        images.slices[indices],
+        images.frames[indices],
+        found.psnr_db,
+        found.ssim,
+        found.nmse,
     )
 
 
-def evaluate(
-    name: str,
-    network: Network,
-    variables: PyTree,
-    image_set: ImageSet,
-    indices: Int[np.ndarray, " frame"],
-    sampling: Sampling,
-    mask_key: RandomKey,
-    batch: int,
-    examples: int,
-    convention: str = PAPER,
-) -> tuple[Scores, Examples, float]:
-    """Reconstruct and score test frames.
-
-    Args:
-        name: what the progress bar says, or a line a minute where none is seen.
-        network: compiled, maps variables and a batch to reconstructions.
-        variables: of the network.
-        image_set: where the frames come from.
-        indices: the test frames.
-        sampling: how masks are drawn.
-        mask_key: with a frame's number it decides the frame's mask.
-        batch: frames at once, enlarged to what all devices share evenly.
-        examples: how many frames to return, evenly spread.
-        convention: a key of `CONVENTIONS`.
-
-    Returns:
-        scores, examples, and the seconds per frame that the network took.
-    """
-    batch = devices.divisible(batch)
-    mesh = devices.mesh_for(batch)
-    own = devices.rows_of_process(mesh, batch)
-    divided = NamedSharding(mesh, devices.DIVIDED)
-    variables = devices.replicate(variables, mesh)
-    ids = image_set.frame_ids[indices]
-    of_volumes = CONVENTIONS[convention].unit == "volume"
-    peaks = volume_peaks(image_set, indices) if of_volumes else None
-    wanted = np.linspace(0, len(indices) - 1, min(examples, len(indices))).astype(int)
-    scored: list[Scored] = []
-    shown: list[Pictures] = []
-    seconds = []
-    batches = list(padded_batches(len(indices), batch))
-    read = _read_ahead(image_set, [indices[positions[own]] for positions, _ in batches])
-    steps = zip(batches, read, strict=True)
-    for (positions, real), images in counted(
-        steps, len(batches), name, "batches scored"
-    ):
-        chosen = positions[own]
-        numbers = devices.put(ids[chosen], divided)
-        images = devices.put(images, divided)
-        data = prepare_batch(images, numbers, mask_key, sampling)
-        if not scored:  # the first call compiles, and faults in its memory
-            jax.block_until_ready(network(variables, data))
-        jax.block_until_ready(data)
-        start = time.perf_counter()
-        image = jax.block_until_ready(network(variables, data))
-        seconds.append((time.perf_counter() - start) / batch)
-        peak = None if peaks is None else devices.put(peaks[chosen], divided)
-        found = processes.gathered(_scored_by(convention)((), image, data, peak))
-        scored.append(jax.tree.map(lambda a, n=real: a[:n], found))
-        inside = wanted[(positions[0] <= wanted) & (wanted <= positions[-1])]
-        if len(inside):  # the images of the others stay on the device
-            pictures = processes.gathered(_pictures((), image, data))
-            rows = inside - positions[0]
-            shown.append(jax.tree.map(lambda a, r=rows: a[r], pictures))
-    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *scored)
-    scores = Scores(
-        tuple(image_set.subjects[i] for i in indices),
-        image_set.slices[indices],
-        image_set.frames[indices],
-        whole.psnr_db,
-        whole.ssim,
-        whole.nmse,
+def _examples_of(
+    scores: Scores, shown: Int[np.ndarray, " example"], pictures: Any
+) -> Examples:
+    """Return the examples with their scores; `pictures` are `Pictures` on the host."""
+    return Examples(
+        tuple(scores.subject[i] for i in shown),
+        scores.slice[shown],
+        scores.frame[shown],
+        *pictures,
+        psnr_db=scores.psnr_db[shown],
     )
-    example_frames = Examples(
-        tuple(scores.subject[i] for i in wanted),
-        scores.slice[wanted],
-        scores.frame[wanted],
-        *jax.tree.map(lambda *parts: np.concatenate(parts), *shown),
-        psnr_db=scores.psnr_db[wanted],
-    )
-    if peaks is not None:
-        scores = scores_of_volumes(scores, whole.squared_error, whole.energy, peaks)
-    return scores, example_frames, float(np.median(seconds))
 
 
-def _read_ahead(
-    image_set: ImageSet, batches: list[Int[np.ndarray, " frame"]]
-) -> Iterator[Images]:
-    """Yield the images of each batch; a thread reads the next ones."""
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=READ_AHEAD)
-    read = grain.MapDataset.range(len(batches)).map(
-        lambda number: image_set.images(batches[number])
-    )
-    return iter(read.to_iter_dataset(options))
+def _taken(tree: Any, index: slice | Int[np.ndarray, " taken"]) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """The config section `evaluation`.
-
-    Attributes:
-        batch: frames reconstructed at once.
-        examples: test frames of each fold kept for the figures.
-        convention: of the scores, a key of `conventions.CONVENTIONS`.
-    """
-
-    batch: int = 8
-    examples: int = 3
-    convention: str = PAPER
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            InputError: a value is outside its range.
-        """
-        for name in ("batch", "examples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"evaluation.{name}: must be at least 1")
-        if self.convention not in CONVENTIONS:
-            raise InputError(
-                f"evaluation.convention: found {self.convention!r}; use "
-                f"{', '.join(CONVENTIONS)}"
-            )
+def _joined(parts: list[Any]) -> Any:
+    """Return trees of arrays as one, joined along the first axis."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

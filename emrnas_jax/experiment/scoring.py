@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.evaluate import Network, evaluate
 from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment.experiment import Experiment
@@ -99,17 +100,14 @@ def score_fold(
             precision = record.settings.get("precision", "float32")
             work = roofline_figures(module, shape, precision)
     settings = experiment.evaluation
-    scores, examples, seconds = evaluate(
-        f"fold {k} {name}",
-        apply,
-        variables,
+    frames = MeasuredFrames(
         experiment.image_set,
         experiment.indices(fold.test),
         experiment.sampling,
         fixed_mask_key(experiment.seed),
-        settings.batch,
-        settings.examples,
-        settings.convention,
+    )
+    scores, examples, seconds = evaluate(
+        f"fold {k} {name}", apply, variables, frames, settings
     )
     cost = work | {
         "parameters": parameter_count(variables["params"]),

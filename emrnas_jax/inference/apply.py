@@ -29,7 +29,8 @@ from emrnas_jax.data.dataset import frame_ids
 from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import padded_batches, prepare_batch, score
+from emrnas_jax.evaluation.batches import padded_batches, prepare_batch
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
 from emrnas_jax.inference.arguments import check_arguments
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
@@ -235,7 +236,7 @@ def _given(
 
 @jax.jit
 def _scores(image: Array, batch: Batch) -> dict[str, Array]:
-    scored = score(image, batch)
+    scored = score(image, batch, CONVENTIONS[PAPER])
     return {"psnr_db": scored.psnr_db, "ssim": scored.ssim}
 
 

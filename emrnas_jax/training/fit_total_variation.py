@@ -22,8 +22,9 @@ from jaxtyping import Int
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import PAPER, in_words
-from emrnas_jax.evaluation.evaluate import evaluate
+from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.machine.files import write_json
 from emrnas_jax.machine.progress import Pace, say_without_bars
@@ -74,8 +75,11 @@ def fit_strength(
     """
     keep_record(folder, record)
     network = record.build()
-    frames = _spread(validation)
-    sampling, key = record.load_sampling(), fixed_mask_key(record.seed)
+    indices = _spread(validation)
+    frames = MeasuredFrames(
+        image_set, indices, record.load_sampling(), fixed_mask_key(record.seed)
+    )
+    settings = EvaluationSettings(batch=batch, examples=1, convention=PAPER)
     apply = over_batch(
         lambda variables, data: network.apply(
             variables, data.zero_filled, data.measurement
@@ -84,29 +88,19 @@ def fit_strength(
 
     def score(strength: float) -> float:
         variables = {"params": {"strength": jnp.float32(strength)}}
-        scores, _, _ = evaluate(
-            f"{name}, strength {strength:.3g}",
-            apply,
-            variables,
-            image_set,
-            frames,
-            sampling,
-            key,
-            batch,
-            examples=1,
-            convention=PAPER,
-        )
+        label = f"{name}, strength {strength:.3g}"
+        scores = evaluate(label, apply, variables, frames, settings).scores
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 
     tried, pace = _read_tried(folder / FITTED), Pace()
-    _say_beginning(name, len(tried), len(frames))
+    _say_beginning(name, len(tried), len(indices))
 
     def tell() -> None:
         found = {
             "strength": _best(tried),
             "psnr_db": [{"strength": s, "mean": m} for s, m in tried.items()],
-            "frames": len(frames),
-            "subjects": sorted({image_set.subjects[i] for i in frames}),
+            "frames": len(indices),
+            "subjects": sorted({image_set.subjects[i] for i in indices}),
             "metrics": in_words(PAPER),
         }
         write_json(folder / FITTED, found)

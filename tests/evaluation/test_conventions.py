@@ -9,12 +9,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words
-from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate, score
+from emrnas_jax.evaluation.batches import MeasuredFrames
+from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words, score
+from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.evaluation.volumes import scores_of_volumes
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.measurement import undersample
 from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.runs.results import UNITS
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 SAMPLING = Sampling(rate=0.3)
@@ -59,18 +61,9 @@ def magnitudes(phantoms):
 
 
 def evaluated(phantoms, convention, batch=4):
-    return evaluate(
-        "test",
-        network,
-        VARIABLES,
-        phantoms,
-        INDICES,
-        SAMPLING,
-        KEY,
-        batch,
-        2,
-        convention,
-    )
+    frames = MeasuredFrames(phantoms, INDICES, SAMPLING, KEY)
+    settings = EvaluationSettings(batch, 2, convention)
+    return evaluate("test", network, VARIABLES, frames, settings)
 
 
 def fastmri_scores(target, found):
@@ -143,7 +136,7 @@ def everything_of(image):
     return undersample(to_complex(image), jnp.ones((2, 8, 1), bool))
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("convention", CONVENTIONS.values(), ids=CONVENTIONS)
 def test_equal_images_are_perfect_even_where_all_is_black(convention):
     target = jnp.zeros((2, 8, 8, 2)).at[0, :4].set(0.5)
     batch = Batch(target, everything_of(target), target)
@@ -172,13 +165,19 @@ def test_the_scale_of_the_images_matters_to_paper_alone():
         image = jnp.asarray(scale * (target + noise))
         batch = Batch(image, everything_of(image), scale * target)
         peak = jnp.full(2, scale * np.hypot(*np.moveaxis(target, -1, 0)).max())
-        return np.asarray(scored(image, batch, convention, peak).psnr_db)
+        found = scored(image, batch, CONVENTIONS[convention], peak)
+        return np.asarray(found.psnr_db)
 
     for convention in ("fastmri", "calgary"):
         np.testing.assert_allclose(
             psnr(convention, 1), psnr(convention, 0.5), rtol=1e-4
         )
     assert np.abs(psnr("paper", 1) - psnr("paper", 0.5)).min() > 0.1
+
+
+def test_a_convention_goes_by_its_own_name_and_says_what_a_score_covers():
+    assert all(convention.name == name for name, convention in CONVENTIONS.items())
+    assert {name: one.unit for name, one in CONVENTIONS.items()} == UNITS
 
 
 def test_an_unknown_convention_is_refused_with_those_that_are_known():

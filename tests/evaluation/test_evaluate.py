@@ -9,7 +9,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import evaluate, padded_batches
+from emrnas_jax.evaluation.batches import MeasuredFrames
+from emrnas_jax.evaluation.evaluate import (
+    EvaluationSettings,
+    evaluate,
+    evenly_spread,
+)
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.scores import (
     Scores,
@@ -44,19 +49,15 @@ def phantoms(tmp_path_factory):
     return open_dataset(settings)
 
 
+def evaluated(phantoms, indices=INDICES, name="test", batch=3, examples=3):
+    frames = MeasuredFrames(phantoms, indices, SAMPLING, KEY)
+    settings = EvaluationSettings(batch, examples)
+    return evaluate(name, network, VARIABLES, frames, settings)
+
+
 @pytest.fixture(scope="module")
 def result(phantoms):
-    return evaluate(
-        "test",
-        network,
-        VARIABLES,
-        phantoms,
-        INDICES,
-        SAMPLING,
-        KEY,
-        batch=3,
-        examples=3,
-    )
+    return evaluated(phantoms)
 
 
 @pytest.fixture(scope="module")
@@ -98,29 +99,19 @@ def test_scores_name_their_frames(result, phantoms):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_long_evaluation_says_how_far_it_is(phantoms, said):
-    arguments = (phantoms, INDICES, SAMPLING, KEY)
-    evaluate("fold 1 dccnn", network, VARIABLES, *arguments, batch=4, examples=1)
+    evaluated(phantoms, name="fold 1 dccnn", batch=4, examples=1)
     counts = [line.split(",")[0] for line in said]
     assert counts == ["fold 1 dccnn: 1 of 2 batches scored"]
 
 
 @pytest.mark.parametrize("batch", [1, 7, 16])
 def test_the_batch_and_its_padding_change_nothing(batch, result, phantoms):
-    scores, shown, _ = evaluate(
-        "test", network, VARIABLES, phantoms, INDICES, SAMPLING, KEY, batch, 3
-    )
+    scores, shown, _ = evaluated(phantoms, batch=batch)
     for found, expected in zip(scores[1:], result[0][1:], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     np.testing.assert_allclose(
         shown.reconstruction, result[1].reconstruction, atol=1e-6
     )
-
-
-def test_the_last_batch_is_padded_with_its_last_frame():
-    found = [(list(p), real) for p, real in padded_batches(7, 3)]
-    assert found == [([0, 1, 2], 3), ([3, 4, 5], 3), ([6, 6, 6], 1)]
-    assert [real for _, real in padded_batches(6, 3)] == [3, 3]
-    assert list(padded_batches(0, 3)) == []
 
 
 def test_examples_are_frames_evenly_spread_with_their_scores(result, by_hand):
@@ -135,10 +126,16 @@ def test_examples_are_frames_evenly_spread_with_their_scores(result, by_hand):
     np.testing.assert_array_equal(shown.frame, scores.frame[rows])
 
 
+@pytest.mark.parametrize(
+    ("count", "wanted", "positions"),
+    [(7, 3, [0, 3, 6]), (7, 1, [0]), (2, 5, [0, 1]), (1, 1, [0])],
+)
+def test_positions_are_spread_from_the_first_to_the_last(count, wanted, positions):
+    assert evenly_spread(count, wanted).tolist() == positions
+
+
 def test_more_examples_than_frames_are_all_frames(phantoms):
-    _, shown, _ = evaluate(
-        "test", network, VARIABLES, phantoms, INDICES[:2], SAMPLING, KEY, 3, 5
-    )
+    _, shown, _ = evaluated(phantoms, INDICES[:2], examples=5)
     assert len(shown.subject) == 2
 
 

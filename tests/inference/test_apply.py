@@ -8,7 +8,8 @@ from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.evaluate import evaluate
+from emrnas_jax.evaluation.batches import MeasuredFrames
+from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.apply import reconstruct_scans
 from emrnas_jax.inference.scans import read_scan
@@ -262,12 +263,13 @@ def test_a_test_frame_scores_as_in_the_protocol(magnitude_model, phantoms):
             )
         ),
         model.variables,
-        images,
-        np.arange(len(images)),
-        model.sampling,
-        fixed_mask_key(record.seed),
-        batch=BATCH,
-        examples=1,
+        MeasuredFrames(
+            images,
+            np.arange(len(images)),
+            model.sampling,
+            fixed_mask_key(record.seed),
+        ),
+        EvaluationSettings(batch=BATCH, examples=1),
     )
     reading = Reading("magnitude", "rows")
     found = reconstruct_scans(model, [read_scan(f, reading) for f in files], BATCH)
