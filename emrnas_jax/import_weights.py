@@ -1,4 +1,4 @@
-r"""Make a model that `reconstruct` takes out of a file of published weights.
+r"""Turn a file of published weights into a model that `reconstruct` takes.
 
     python -m emrnas_jax.import_weights --network=dccnn --weights=FILE.npz \
         --output=FOLDER
@@ -30,26 +30,26 @@ from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.retrain import identity, initial_state
 from emrnas_jax.training.settings import RetrainSettings
 
-SHAPE = (256, 256)  # of the images that the published networks were trained on, pixels
+SHAPE = (256, 256)  # pixels of the images that the published networks learned from
 
 
 def define_flags() -> None:
     """Define the flags of this program; not at import, where they would collide."""
     flags.DEFINE_enum(
-        "network", None, list(LAYER_NAMES), "Whose weights they are.", required=True
+        "network", None, list(LAYER_NAMES), "Network of the weights.", required=True
     )
-    flags.DEFINE_string("weights", None, "Their .npz file.", required=True)
+    flags.DEFINE_string("weights", None, "File of the weights, .npz.", required=True)
     flags.DEFINE_string("output", None, "Folder for the model.", required=True)
     flags.DEFINE_float(
         "sampling_rate",
         SamplingSettings.rate,
-        "Fraction of k-space's lines that masks measure; of what it was trained for.",
+        "Fraction of k-space's lines that the network's masks measure.",
     )
-    flags.DEFINE_integer("seed", 0, "Of the masks of complete images.")
+    flags.DEFINE_integer("seed", 0, "Seed of the masks of complete images.")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Do what the flags say."""
+    """Import the weights as the flags say."""
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     given: Any = flags.FLAGS
@@ -77,14 +77,14 @@ def import_weights(
     """Write a network's folder, and return its number of parameters.
 
     Args:
-        name: a key of `models.published.LAYER_NAMES`.
-        weights: the flat dictionary.
-        folder: to write; it must not hold anything.
-        sampling: the masks that it was trained for.
-        seed: of the masks of complete images.
+        name: key of `models.published.LAYER_NAMES`.
+        weights: arrays by name, as they were published.
+        folder: new or empty folder of the model.
+        sampling: masks that the network was trained for.
+        seed: seed of the masks of complete images.
 
     Raises:
-        InputError: the weights are not of that network, or `folder` holds something.
+        InputError: the weights do not fit the network, or `folder` is not empty.
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(
@@ -120,7 +120,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file.
 
     Raises:
-        InputError: it is missing, or no such file.
+        InputError: it is missing, or not an .npz file of arrays.
     """
     try:
         # Opened here: NumPy leaves what it cannot read open.

@@ -9,8 +9,8 @@ scored; k-space with lines missing is completed. For each file FOLDER gets an HD
 and the others go on; the exit status is then 1. Files that are done already are
 skipped, so a stopped command can be given again.
 
-`--model=tv` needs no training: compressed sensing by total variation, with a strength
-that was measured on cardiac images.
+`--model=tv` needs no training: it is compressed sensing by total variation, with a
+regularisation weight that was measured on cardiac images.
 
 The next files are read, and the last written, while the device computes. Programs are
 compiled once for every size of frames and form of masks, not once a file.
@@ -28,7 +28,11 @@ from absl import app, flags
 
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
-from emrnas_jax.data.readers.mask_files import read_stored_mask, require_centre_of
+from emrnas_jax.data.readers.mask_files import (
+    StoredMask,
+    read_stored_mask,
+    require_centre_of,
+)
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.apply import BATCH
@@ -38,10 +42,20 @@ from emrnas_jax.inference.summary import repeated_warnings, summary_line
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
+from emrnas_jax.models.record import NetworkRecord
 
 
 def define_flags() -> None:
     """Define the flags of this program; not at import, where they would collide."""
+    _define_network_flags()
+    _define_kspace_flags()
+    flags.DEFINE_string("input", None, "A file, or a folder of files.", required=True)
+    flags.DEFINE_string("output", None, "Folder for the results.", required=True)
+    flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
+    flags.DEFINE_bool("overwrite", False, "Replace results that exist already.")
+
+
+def _define_network_flags() -> None:
     flags.DEFINE_string(
         "model",
         None,
@@ -51,26 +65,28 @@ def define_flags() -> None:
         "to 15 % of the rows of k-space.",
         required=True,
     )
-    flags.DEFINE_string("input", None, "A file, or a folder of files.", required=True)
-    flags.DEFINE_string("output", None, "Folder for the results.", required=True)
-    flags.DEFINE_integer("fold", None, "Of a run: whose network; 1 if not given.")
-    flags.DEFINE_string("network", None, "Of a run: which; emrnas, if it was trained.")
+    flags.DEFINE_integer("fold", None, "Fold of a run; the first unless given.")
+    flags.DEFINE_string(
+        "network", None, "Network of a run; emrnas unless given, if it was trained."
+    )
     flags.DEFINE_enum(
         "precision",
         None,
         list(PRECISIONS),
-        "Of the convolutions, in place of that of the training. float32: exact; tf32: "
-        "NVIDIA's tensor cores, float32 on a CPU; bf16: half the memory, fastest on a "
-        "GPU or TPU and slow on a CPU.",
+        "Precision of the convolutions, in place of that of the training. float32: "
+        "exact; tf32: NVIDIA's tensor cores, float32 on a CPU; bf16: half the memory, "
+        "fastest on a GPU or TPU and slow on a CPU.",
     )
     flags.DEFINE_enum(
         "images",
         None,
         ["magnitude", "complex"],
-        "Of --model=tv alone: what it returns, and as what it reads complete complex "
-        "images; magnitude if not given. Trained networks return what they learned.",
+        "Images that --model=tv returns, and as which it reads complete complex "
+        "images; magnitude unless given. Trained networks return what they learned.",
     )
-    flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
+
+
+def _define_kspace_flags() -> None:
     flags.DEFINE_string(
         "mask",
         None,
@@ -83,18 +99,19 @@ def define_flags() -> None:
         "kspace_convention",
         "",
         ["", *CONVENTIONS],
-        "Of k-space in files that do not say it themselves or say it wrongly. centred: "
-        "fastMRI's, zero frequency and image in the middle, assumed if nothing is "
-        "said; shifted: only the zero frequency; plain: np.fft.fft2(image). Each "
-        "file's images are tested for it.",
+        "Convention of k-space in files that do not state it, or state it wrongly. "
+        "centred: fastMRI's, zero frequency and image in the middle, assumed if "
+        "nothing is stated; shifted: only the zero frequency; plain: "
+        "np.fft.fft2(image). Each file's images are tested for it.",
     )
     flags.DEFINE_enum(
         "kspace_norm",
         "",
         ["", *NORMS],
-        "Of the Fourier transform that k-space comes from. ortho: np.fft.fft2(image, "
-        'norm="ortho"), assumed if nothing is said; backward: NumPy\'s default, whose '
-        "k-space is larger by the square root of the number of pixels.",
+        "Norm of the Fourier transform that k-space comes from. ortho: "
+        'np.fft.fft2(image, norm="ortho"), assumed if nothing is stated; backward: '
+        "NumPy's default, whose k-space is larger by the square root of the number of "
+        "pixels.",
     )
     flags.DEFINE_bool(
         "fully_sampled",
@@ -104,15 +121,14 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "scale",
         0.0,
-        "Of k-space: the intensity that is 1 for the network; 0: a file's largest, "
+        "Intensity of k-space's images that is 1 for the network; 0: a file's largest, "
         "zero-filled.",
         lower_bound=0.0,
     )
-    flags.DEFINE_bool("overwrite", False, "Replace results that are there.")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the flags say, and return the exit status."""
+    """Reconstruct as the flags say, and return the exit status."""
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     given: Any = flags.FLAGS
@@ -125,32 +141,45 @@ def main(argv: Sequence[str]) -> int:
                 raise InputError(f"--{name} is empty; name a file or folder")
         host.prepare(Path(DataSettings.cache).expanduser())
         masks = None
+        # Before the network, whose loading takes seconds that a mistake need not wait.
         if given.mask is not None:
             masks = read_stored_mask(given.mask)
             require_centre_of(masks)
         model = load_model(
             given.model, given.fold, given.network, given.precision, given.images
         )
-        settings = Settings(
-            input=Path(given.input).expanduser(),
-            output=Path(given.output).expanduser(),
-            reading=Reading(
-                images=model.record.images,
-                phase_encode=model.record.sampling["phase_encode"],
-                convention=given.kspace_convention,
-                norm=given.kspace_norm,
-                fully_sampled=given.fully_sampled,
-                scale=given.scale,
-                masks=masks,
-            ),
-            batch=given.batch,
-            overwrite=given.overwrite,
-        )
-        summary = reconstruct_files(model, settings)
+        summary = reconstruct_files(model, settings_of(given, model.record, masks))
     for sentence in repeated_warnings(summary):
         print(f"warning: {sentence}", file=sys.stderr)  # noqa: T201
     print(summary_line(summary))  # noqa: T201 - the program's answer
     return 1 if summary.failed else 0
+
+
+def settings_of(
+    given: Any, record: NetworkRecord, masks: StoredMask | None
+) -> Settings:
+    """Return the values of the flags, with those that the network decides.
+
+    Args:
+        given: the parsed flags.
+        record: record of the network.
+        masks: content of --mask, None without it.
+    """
+    return Settings(
+        input=Path(given.input).expanduser(),
+        output=Path(given.output).expanduser(),
+        reading=Reading(
+            images=record.images,
+            phase_encode=record.sampling["phase_encode"],
+            convention=given.kspace_convention,
+            norm=given.kspace_norm,
+            fully_sampled=given.fully_sampled,
+            scale=given.scale,
+            masks=masks,
+        ),
+        batch=given.batch,
+        overwrite=given.overwrite,
+    )
 
 
 if __name__ == "__main__":

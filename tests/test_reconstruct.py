@@ -9,8 +9,80 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from absl import app, flags
+
+from emrnas_jax.data.readers.scan import Reading
+from emrnas_jax.inference import load_model
+from emrnas_jax.inference.plan import Settings
+from emrnas_jax.machine import host
+from emrnas_jax.reconstruct import define_flags, main, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
+
+NEEDED = {"model": "tv", "input": "scans", "output": "out"}
+
+
+@pytest.fixture
+def parse():
+    """Parse flags in this process, and forget their definitions after the test."""
+    before = set(flags.FLAGS)
+    define_flags()
+
+    def parse(*more, **given):
+        words = [f"--{name}={value}" for name, value in {**NEEDED, **given}.items()]
+        return host.parse_or_exit(["reconstruct", *words, *more])
+
+    yield parse
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"batch": 0}, "--batch=0"),
+        ({"scale": -1}, "--scale=-1"),
+        ({"kspace_norm": "forward"}, "should be one of <|ortho|backward>"),
+        ({"kspace_convention": "left"}, "one of <|centred|shifted|plain>"),
+        ({"precision": "float16"}, "one of <float32|"),
+        ({"images": "real"}, "one of <magnitude|complex>"),
+        ({"fold": "first"}, "--fold=first"),
+        ({"overwritte": True}, "Unknown command line flag 'overwritte'"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(parse, given, message, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse(**given)
+    assert exit_.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_empty_path_is_one_line(parse, name, capsys):
+    parse(**{name: ""})
+    with pytest.raises(SystemExit) as exit_:
+        main(["reconstruct"])
+    assert exit_.value.code == 1
+    expected = f"error: --{name} is empty; name a file or folder\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_words_beside_the_flags_are_refused(parse):
+    left = parse("scan.h5")
+    with pytest.raises(app.UsageError, match=r"not understood: scan\.h5"):
+        main(left)
+
+
+def test_flags_become_settings_completed_by_the_network(parse):
+    parse(batch=3, scale=2.5, kspace_convention="plain", input="~/scans")
+    record = load_model("tv", images="complex").record
+    found = settings_of(flags.FLAGS, record, None)
+    reading = Reading("complex", "rows", convention="plain", scale=2.5)
+    assert found == Settings(
+        Path("~/scans").expanduser(), Path("out"), reading, batch=3, overwrite=False
+    )
 
 
 @pytest.fixture
