@@ -27,6 +27,7 @@ from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.published import LAYER_NAMES, load_published, published_settings
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.checkpoints import Checkpoints
+from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.training.retrain import identity, initial_state
 from emrnas_jax.training.settings import RetrainSettings
 
@@ -103,7 +104,8 @@ def import_weights(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), fresh)
-    checkpoints = Checkpoints(folder / "checkpoints", identity(record))
+    files = NetworkFolder(folder)
+    checkpoints = Checkpoints(files.checkpoints, identity(record))
     # Step 0: no step of a training here has moved them.
     checkpoints.save(
         0,
@@ -112,7 +114,7 @@ def import_weights(
         ),
     )
     checkpoints.close()
-    record.write(folder / "network.json")  # last: without it the folder is no model
+    record.write(files.record)  # last: without it the folder is no model
     return parameter_count(variables["params"])
 
 

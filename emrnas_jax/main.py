@@ -5,7 +5,6 @@
 The same command continues a run that was stopped.
 """
 
-import json
 import logging
 import shlex
 import sys
@@ -19,6 +18,8 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.experiment.config_files import ConfigParser
 from emrnas_jax.experiment.protocol import STAGES, run_protocol
 from emrnas_jax.machine import host, processes
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.results import read_results
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -68,20 +69,19 @@ def command_line(arguments: Sequence[str]) -> str:
 
 def summary(run: Path) -> str:
     """Return the results of a run in a few lines."""
-    results = json.loads((run / "results.json").read_text())
-    width = 2 + max(map(len, results["networks"]))
+    results = read_results(RunFolder(run).results)
+    width = 2 + max(map(len, results.networks))
     lines = [
-        f"{name:{width}s}{network['psnr_db_mean']:6.2f}"
-        f" ± {network['psnr_db_std']:.2f} dB"
-        f"   SSIM {network['ssim_mean']:.4f} ± {network['ssim_std']:.4f}"
-        f"   {network['parameters']:>9,} parameters"
-        for name, network in results["networks"].items()
+        f"{name:{width}s}{network.psnr_db_mean:6.2f} ± {network.psnr_db_std:.2f} dB"
+        f"   SSIM {network.ssim_mean:.4f} ± {network.ssim_std:.4f}"
+        f"   {network.parameters:>9,} parameters"
+        for name, network in results.networks.items()
     ]
-    lines.append(f"metrics      {results['metrics']}")
-    if results["architecture"]:
-        lines.append(f"architecture {results['architecture']}")
-    if (run / "report" / "index.html").exists():
-        lines.append(f"report       {run / 'report' / 'index.html'}")
+    lines.append(f"metrics      {results.metrics}")
+    if results.architecture:
+        lines.append(f"architecture {results.architecture}")
+    if RunFolder(run).page.exists():
+        lines.append(f"report       {RunFolder(run).page}")
     return "\n".join(lines)
 
 

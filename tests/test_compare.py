@@ -1,17 +1,28 @@
 """Networks over several runs: means, paired differences, and runs that do not fit."""
 
 import csv
-import json
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from emrnas_jax import compare
+from emrnas_jax.runs.begun_with import write_config, write_data
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.results import (
+    NetworkScore,
+    Results,
+    read_results,
+    write_results,
+)
 from emrnas_jax.runs.run_scores import grouped
 from emrnas_jax.runs.scores import Scores, read_scores, write_scores
+
+# Only the networks' names are read: their scores are in the tables of each fold.
+SCORE = NetworkScore(psnr_db_mean=0, psnr_db_std=0, ssim_mean=0, ssim_std=0, frames=24)
 
 
 def write_run(run, gains, seed=0, **conventions):
@@ -25,12 +36,20 @@ def write_run(run, gains, seed=0, **conventions):
             zeros, frame = np.zeros(12, int), np.arange(12) % 4
             scores = Scores(subjects, zeros, frame, psnr, psnr / 40, psnr / 1e3)
             write_scores(run / f"fold_{fold}" / name / "scores.csv", scores)
-    results = {"folds": 2, "metrics": "paper", "networks": {n: {} for n in gains}}
-    data = {"source": "phantom", "images": 24}
-    config = {"seed": seed, "sampling": {"rate": conventions.get("rate", 0.15)}}
-    data |= {"images": conventions.get("images", 24)}
-    for name, value in (("results", results), ("data", data), ("config", config)):
-        (run / f"{name}.json").write_text(json.dumps(value))
+    folder = RunFolder(run)
+    rate, images = conventions.get("rate", 0.15), conventions.get("images", 24)
+    write_config(folder.config, {"seed": seed, "sampling": {"rate": rate}})
+    write_data(folder.data, {"source": "phantom", "images": images})
+    results = Results(
+        dataset="phantom",
+        sampling_rate=rate,
+        folds=2,
+        convention="paper",
+        unit="frame",
+        metrics="paper: per frame",
+        networks=dict.fromkeys(gains, SCORE),
+    )
+    write_results(folder.results, results)
     return str(run)
 
 
@@ -129,9 +148,10 @@ def test_the_metrics_and_what_they_score_are_named(tmp_path, capsys):
     run = Path(write_run(tmp_path / "run", GAINS))
     for path in run.glob("fold_*/*/scores.csv"):
         path.rename(path.with_name("scores_fastmri.csv"))
-    results = json.loads((run / "results.json").read_text())
-    results["metrics"] = "fastmri: per volume"
-    (run / "results.json").write_text(json.dumps(results))
+    path = RunFolder(run).results
+    changed = {"convention": "fastmri", "unit": "volume"}
+    changed |= {"metrics": "fastmri: per volume"}
+    write_results(path, structs.replace(read_results(path), **changed))
     compare.main([str(run)])
     printed = " ".join(capsys.readouterr().out.split())
     assert "24 volumes of 6 subjects" in printed
@@ -220,9 +240,10 @@ def test_a_copied_run_is_refused_even_with_a_network_added(runs, tmp_path, capsy
     copy = Path(shutil.copytree(runs[0], tmp_path / "copy"))
     for fold in copy.glob("fold_*"):
         shutil.copytree(fold / "dccnn", fold / "rdn")
-    results = json.loads((copy / "results.json").read_text())
-    results["networks"]["rdn"] = {}
-    (copy / "results.json").write_text(json.dumps(results))
+    path = RunFolder(copy).results
+    results = read_results(path)
+    networks = results.networks | {"rdn": SCORE}
+    write_results(path, structs.replace(results, networks=networks))
     line = refusal([runs[1], runs[0], copy], capsys)
     assert f"{runs[0]} and {copy} have the same scores" in line
 

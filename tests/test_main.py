@@ -170,7 +170,7 @@ def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert re.search(r"^finished before: |: continues at step \d+ of \d+$", err, re.M)
-    assert [line.command for line in read_commands(killed)] == [
+    assert [line.command for line in read_commands(killed / "provenance.json")] == [
         command_line(command(killed, cache, often)[3:])
     ] * 4
     names = ["architecture.json", "folds.json"]

@@ -25,7 +25,8 @@ from emrnas_jax.benchmark.jax_steps import Case
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.benchmark.rows import STEPS, Row
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
-from emrnas_jax.machine.files import write_json, write_text
+from emrnas_jax.machine.files import write_text
+from emrnas_jax.machine.json_files import write_json
 
 PRECISIONS = tuple(MATRIX_FORMS)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

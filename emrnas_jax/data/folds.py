@@ -4,17 +4,14 @@ Neighbouring frames of one subject are nearly equal and subjects differ by decib
 training, validation and test never share a subject, and the folds are written down.
 """
 
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.machine.files import write_json
 
 
 class Fold(NamedTuple):
@@ -71,40 +68,6 @@ def make_folds(
                 test=tuple(sorted(parts[number].tolist())),
             )
         )
-    return folds
-
-
-def write_folds(path: Path, folds: list[Fold]) -> None:
-    """Write the manifest, whole or not at all."""
-    write_json(path, {"folds": [fold._asdict() for fold in folds]})
-
-
-def read_folds(path: Path) -> list[Fold]:
-    """Return the folds of a manifest.
-
-    Raises:
-        InputError: it is missing or damaged, or a subject is in two parts of a fold.
-    """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["folds"]
-        folds = [
-            Fold(*(tuple(map(str, entry[part])) for part in Fold._fields))
-            for entry in entries
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a manifest of folds ({error}); remove it to draw them anew"
-        ) from error
-    for number, fold in enumerate(folds, 1):
-        names = [name for part in fold for name in part]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice or not all(fold):
-            found = f"{twice} twice" if twice else "an empty part"
-            raise InputError(
-                f"{path}: found {found} in fold {number}; remove it to draw them anew"
-            )
-    if not folds:
-        raise InputError(f"{path}: found no folds; remove it to draw them anew")
     return folds
 
 

@@ -9,7 +9,6 @@ metadata, so opening it reads no record.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -27,6 +26,7 @@ from jaxtyping import Float32, Int32, UInt8
 
 from emrnas_jax.data.readers.source import NamedImage
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.lock import wait_for_lock
 from emrnas_jax.machine.progress import counted
 
 LOG = logging.getLogger("emrnas_jax")
@@ -176,7 +176,7 @@ def open_records(recipe: Recipe, cache: Path) -> Records:
     try:
         if not folder.is_dir():
             root.mkdir(parents=True, exist_ok=True)
-            with _locked(root / "lock"):
+            with wait_for_lock(root / "lock", lambda: _say_waiting(root)):
                 # Another process may have built it while this one waited.
                 if not folder.is_dir():
                     for old in root.iterdir():
@@ -203,6 +203,10 @@ def open_records(recipe: Recipe, cache: Path) -> Records:
         return Records(folder, images, tuple(index["subjects"]), **numbers)
 
 
+def _say_waiting(root: Path) -> None:
+    LOG.info("%s: waiting for another process that builds", root)
+
+
 def _build(builder: FrameRecords) -> None:
     LOG.info("building %s", builder.data_dir)
     # One bar per build is enough, and standard output belongs to the program.
@@ -212,18 +216,6 @@ def _build(builder: FrameRecords) -> None:
         tempfile.TemporaryDirectory() as unused,  # TFDS makes a folder for downloads
     ):
         builder.download_and_prepare(download_dir=unused)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock; the system takes it back from a process that dies."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            LOG.info("%s: waiting for another process that builds", path.parent)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from emrnas_jax.evaluation.metrics import nmse, psnr_db, ssim
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.runs.scores import PAPER
+from emrnas_jax.runs.folder import PAPER
 
 Magnitudes = Float[Array, "batch height width"]
 OfImages = Float[Array, " batch"]

@@ -20,13 +20,7 @@ from jaxtyping import Int
 from ml_collections import ConfigDict
 
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
-from emrnas_jax.data.folds import (
-    Fold,
-    FoldSettings,
-    make_folds,
-    read_folds,
-    write_folds,
-)
+from emrnas_jax.data.folds import Fold, FoldSettings, make_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
@@ -44,7 +38,6 @@ from emrnas_jax.experiment.networks import (
 )
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
-from emrnas_jax.machine.files import write_json
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.consistency import require_suitable
 from emrnas_jax.mri.sampling import draw_mask
@@ -58,8 +51,15 @@ from emrnas_jax.nas.space import (
 from emrnas_jax.randomness import key_for
 from emrnas_jax.reporting.figures.zoom import ReportSettings
 from emrnas_jax.runs.architecture import read_architecture
-from emrnas_jax.runs.folder import refuse_other_config, refuse_other_data
-from emrnas_jax.runs.operations import operations_of_run, write_operations_of_run
+from emrnas_jax.runs.begun_with import (
+    refuse_other_config,
+    refuse_other_data,
+    write_config,
+    write_data,
+)
+from emrnas_jax.runs.folder import NetworkFolder, RunFolder, SearchFolder
+from emrnas_jax.runs.folds import read_folds, write_folds
+from emrnas_jax.runs.operations import operations_of_run, write_operations
 from emrnas_jax.setting_types import read_section, require_types, section_of
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import RetrainSettings
@@ -81,15 +81,15 @@ class Experiment:
         Raises:
             InputError: a setting cannot be used, or the folder is another run's.
         """
-        self.run = run
-        self.operations = operations_of_run(run)
+        self.run = RunFolder(run)
+        self.operations = operations_of_run(self.run)
         if self.operations != OPERATIONS:
             _tell_operations(run, self.operations)
             config = with_every_path(config, len(self.operations))
         settings: dict[str, Any] = config.to_dict()
         self._read_sections(settings)
         self._config: dict = json.loads(config.to_json())
-        self._begun_with = refuse_other_config(run / "config.json", self._config)
+        self._begun_with = refuse_other_config(self.run, self._config)
         self._config["networks"] = self._begun_with | self._config["networks"]
         # The order of all that the run ever had: a search keeps its place in the run.
         ever = self._read_networks(self._config["networks"], settings)
@@ -138,7 +138,7 @@ class Experiment:
 
     def _is_tested(self, name: str) -> bool:
         folds = range(1, self.folds_settings.count + 1)
-        return all(any(self.folder(k, name).glob("scores*.csv")) for k in folds)
+        return all(self.network_folder(k, name).is_scored() for k in folds)
 
     @cached_property
     def image_set(self) -> ImageSet:
@@ -148,7 +148,7 @@ class Experiment:
     @cached_property
     def folds(self) -> list[Fold]:
         """The folds of the manifest, which is written the first time."""
-        path = self.run / "folds.json"
+        path = self.run.folds
         begun = processes.as_first_sees(path.exists())
         if begun:
             folds = read_folds(path)
@@ -159,12 +159,12 @@ class Experiment:
         if not begun or self._begun_with.keys() != self._config["networks"].keys():
             self._refuse_what_cannot_run(folds)
             # Not before all is known to be good: a failed start leaves nothing.
-            write_json(self.run / "config.json", self._config)
+            write_config(self.run.config, self._config)
         if not begun:
-            write_json(self.run / "data.json", self.image_set.summary())
-            write_operations_of_run(self.run)
+            write_data(self.run.data, self.image_set.summary())
+            write_operations(self.run.operations)
             write_folds(path, folds)
-        refuse_other_data(self.run / "data.json", self.image_set.summary())
+        refuse_other_data(self.run, self.image_set.summary())
         return read_folds(path)
 
     def _refuse_what_cannot_run(self, folds: list[Fold]) -> None:
@@ -241,14 +241,14 @@ class Experiment:
         training = self.systems[name].training
         return training.epochs * (frames // training.batch)
 
-    def folder(self, fold: int, part: str) -> Path:
-        """Return where a fold keeps its search or one of its networks."""
-        return self.run / f"fold_{fold}" / part
+    def network_folder(self, fold: int, name: str) -> NetworkFolder:
+        """Return the folder of a network in a fold."""
+        return self.run.fold(fold).network(name)
 
-    def search_folders(self, search: Search) -> list[Path]:
-        """Return where each fold keeps a search."""
+    def search_folders(self, search: Search) -> list[SearchFolder]:
+        """Return the folder of a search in each fold."""
         folds = range(1, self.folds_settings.count + 1)
-        return [self.folder(k, search.place) for k in folds]
+        return [self.run.fold(k).search(search.own_name) for k in folds]
 
     def architecture(self, name: str, fold: int) -> Architecture:
         """Return the architecture of a network that has one, in a fold.
@@ -264,9 +264,9 @@ class Experiment:
             return architecture_named(system.settings["architecture"], known)
         search = next(s for s in self.searches if name in s.networks)
         if system.source == FOLD:
-            path = self.folder(fold, search.place) / "architecture.json"
+            path = self.run.fold(fold).search(search.own_name).architecture
         else:
-            path = self.run / search.architecture_file
+            path = self.run.architecture(search.own_name)
         if not path.exists():
             raise InputError(
                 f"{path} is missing: nothing was searched yet; run --stage=search and "

@@ -22,7 +22,6 @@ from emrnas_jax.machine.progress import duration, said_at_first_call, say_withou
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.architecture import read_architecture
-from emrnas_jax.runs.scores import scores_path
 from emrnas_jax.training.fit_total_variation import fit_strength, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import (
@@ -49,11 +48,11 @@ def search_folds(experiment: Experiment, search: Search) -> bool:
         meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
     else:
         meshes = [mesh_for(settings.batch)] * count
-    _tell_devices(search.place, settings.batch, meshes[0])
+    _tell_devices(search.folder_name, settings.batch, meshes[0])
     dispatches_of = cache(partial(_dispatches, experiment, search))
     tasks = []
     for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1):
-        path = experiment.folder(k, search.place) / "architecture.json"
+        path = experiment.run.fold(k).search(search.own_name).architecture
         if processes.as_first_sees(path.exists()):
             found, _ = read_architecture(path)
             LOG.info("%s: finished before, %s", _name_of(search, k), found)
@@ -75,7 +74,7 @@ def _dispatches(experiment: Experiment, search: Search, mesh: Mesh) -> Dispatche
     dispatches = make_dispatches(
         network, settings, experiment.sampling, experiment.seed, mesh
     )
-    place = search.place
+    place = search.folder_name
     return Dispatches(
         warm_up=_compiled(place, "the steps of the warm-up", dispatches.warm_up),
         search=_compiled(place, "the steps of the search", dispatches.search),
@@ -91,7 +90,7 @@ def _compiled(
 
 def _name_of(search: Search, k: int) -> str:
     name = f"fold {k} search"
-    return name if search.place == "search" else f"{name} {search.name}"
+    return name if search.is_first else f"{name} {search.name}"
 
 
 def _search_fold(
@@ -116,7 +115,7 @@ def _search_fold(
     )
     architecture, _ = search_fold(
         name,
-        experiment.folder(k, search.place),
+        experiment.run.fold(k).search(search.own_name).path,
         SearchNetwork(**search.network),
         dispatches,
         settings,
@@ -158,9 +157,10 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         )
 
     def train(k: int, fold: Fold) -> bool:
-        folder, label = experiment.folder(k, name), f"fold {k} {name}"
+        files, label = experiment.network_folder(k, name), f"fold {k} {name}"
+        folder = files.path
         last = experiment.retrain_steps(name, fold)
-        scores = scores_path(folder, experiment.evaluation.convention)
+        scores = files.scores(experiment.evaluation.convention)
         if processes.as_first_sees(scores.exists() or has_trained(folder, last)):
             return False
         record, start = experiment.record(name, k), time.monotonic()

@@ -28,6 +28,7 @@ from emrnas_jax.nas.space import (
     choosing_rows,
 )
 from emrnas_jax.randomness import key_for
+from emrnas_jax.runs.folder import FIRST, search_folder_name
 from emrnas_jax.setting_types import Section, require_types, section_of
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
 
@@ -73,13 +74,13 @@ class Search:
         network: settings of the `SearchNetwork`.
         settings: how it is searched.
         networks: labels of those that take their architecture from it.
-        place: of its files in the run, "search" for the first.
+        is_first: whether it is the first of the run, whose files have no suffix.
     """
 
     network: dict[str, Any]
     settings: SearchSettings
     networks: tuple[str, ...]
-    place: str
+    is_first: bool
 
     @property
     def name(self) -> str:
@@ -87,9 +88,14 @@ class Search:
         return self.networks[0]
 
     @property
-    def architecture_file(self) -> str:
-        """Name of the file that the ensemble is written to."""
-        return self.place.replace("search", "architecture", 1) + ".json"
+    def own_name(self) -> str:
+        """Its name in the paths of the run: `runs.folder.search_folder_name`."""
+        return FIRST if self.is_first else self.name
+
+    @property
+    def folder_name(self) -> str:
+        """The name of its folder in each fold."""
+        return search_folder_name(self.own_name)
 
 
 def read_systems(
@@ -191,8 +197,7 @@ def searches_of(systems: dict[str, System]) -> list[Search]:
                 found[i] = replace(other, networks=(*other.networks, system.name))
                 break
         else:
-            place = f"search_{system.name}" if found else "search"
-            found.append(Search(network, system.search, (system.name,), place))
+            found.append(Search(network, system.search, (system.name,), not found))
     return found
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import Search, System
 from emrnas_jax.models.networks import build_network
-from emrnas_jax.runs.scores import scores_path
 from emrnas_jax.training.fit_total_variation import is_fitted
 
 
@@ -60,10 +59,10 @@ def _finished(experiment: Experiment) -> str:
     folds = range(1, len(experiment.folds) + 1)
     convention = experiment.evaluation.convention
     last_files = {
-        _search(s): [experiment.folder(k, s.place) / "architecture.json" for k in folds]
+        _search(s): [folder.architecture for folder in experiment.search_folders(s)]
         for s in experiment.searches
     } | {
-        name: [scores_path(experiment.folder(k, name), convention) for k in folds]
+        name: [experiment.network_folder(k, name).scores(convention) for k in folds]
         for name in experiment.systems
     }
     by_folds: dict[str, list[str]] = {}
@@ -77,7 +76,7 @@ def _finished(experiment: Experiment) -> str:
 
 
 def _search(search: Search) -> str:
-    return "search" if search.place == "search" else f"search for {search.name}"
+    return "search" if search.is_first else f"search for {search.name}"
 
 
 def _folds(done: list[int], count: int) -> str:

@@ -13,27 +13,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import ml_collections
-from jaxtyping import Array
 
-from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.errors import InputError
-from emrnas_jax.evaluation.conventions import in_words
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.fold_training import search_folds, trainer
 from emrnas_jax.experiment.plan import plan
-from emrnas_jax.experiment.results import collect
+from emrnas_jax.experiment.results import collect_results
 from emrnas_jax.experiment.scoring import ZERO_FILLED, scorer
-from emrnas_jax.machine.files import write_json
 from emrnas_jax.machine.progress import duration
-from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.reporting.page import write_report
-from emrnas_jax.runs.architecture import read_architecture, write_architecture
-from emrnas_jax.runs.folder import locked
+from emrnas_jax.runs.architecture import write_architecture
+from emrnas_jax.runs.lock import locked
 from emrnas_jax.runs.operations import refuse_other_operations
-from emrnas_jax.runs.provenance import Recording
+from emrnas_jax.runs.provenance import recorded
+from emrnas_jax.runs.results import write_results
 from emrnas_jax.training.ensemble import ensemble_of_folds
 
 LOG = logging.getLogger("emrnas_jax")
@@ -56,8 +50,9 @@ def search_stage(experiment: Experiment) -> Outcome | None:
     if not experiment.searches:
         return None
     worked = [search_folds(experiment, search) for search in experiment.searches]
-    places = [f"{experiment.run}/fold_*/{s.place}" for s in experiment.searches]
-    return Outcome(any(worked), f"the folds' architectures are in {', '.join(places)}")
+    every_fold = f"{experiment.run.path}/fold_*"
+    where = [f"{every_fold}/{search.folder_name}" for search in experiment.searches]
+    return Outcome(any(worked), f"the folds' architectures are in {', '.join(where)}")
 
 
 def ensemble_stage(experiment: Experiment) -> Outcome | None:
@@ -66,10 +61,10 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
         return None
     paths = []
     for search in experiment.searches:
-        folders = experiment.search_folders(search)
+        folders = [folder.path for folder in experiment.search_folders(search)]
         cells = search.network["cells_per_block"]
         architecture, p = ensemble_of_folds(folders, search.settings, cells)
-        paths.append(experiment.run / search.architecture_file)
+        paths.append(experiment.run.architecture(search.own_name))
         write_architecture(paths[-1], architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)
     return Outcome(True, f"written to {', '.join(map(str, paths))}")
@@ -85,7 +80,7 @@ def retrain_stage(experiment: Experiment) -> Outcome:
                 worked = True
             else:
                 LOG.info("fold %d %s: trained before", k, name)
-    return Outcome(worked, f"the networks are in {experiment.run}/fold_*")
+    return Outcome(worked, f"the networks are in {experiment.run.path}/fold_*")
 
 
 def evaluate_stage(experiment: Experiment) -> Outcome:
@@ -113,72 +108,15 @@ def retrain_and_evaluate(experiment: Experiment) -> Outcome:
 
 
 def _results(experiment: Experiment, worked: bool) -> Outcome:
-    path = experiment.run / "results.json"
-    write_json(path, collect_results(experiment))
+    path = experiment.run.results
+    write_results(path, collect_results(experiment))
     return Outcome(worked, f"the results are in {path}")
-
-
-def collect_results(experiment: Experiment) -> dict:
-    """Return what `results.json` holds, from the folds' scores."""
-    folds = range(1, len(experiment.folds) + 1)
-    names = (ZERO_FILLED, *experiment.systems)
-    networks, comparisons = collect(
-        {name: [experiment.folder(k, name) for k in folds] for name in names},
-        experiment.seed,
-        experiment.evaluation.convention,
-    )
-    for name, system in experiment.systems.items():
-        networks[name] |= {
-            "kind": system.kind,
-            "settings": experiment.settings(name),
-            "architecture_source": system.source,
-        }
-    architectures = [
-        str(experiment.architecture(name, 1))
-        for name, system in experiment.systems.items()
-        if system.source
-    ]
-    achieved = achieved_rate(experiment)
-    sampling = experiment.sampling
-    return {
-        "dataset": experiment.image_set.name,
-        # Masks of a file have the rate that they have.
-        "sampling_rate": achieved if sampling.kind == "file" else sampling.rate,
-        "achieved_rate": achieved,
-        "folds": len(folds),
-        "architecture": next(iter(architectures), None),
-        "searches": {
-            search.name: {
-                "architecture": str(
-                    read_architecture(experiment.run / search.architecture_file)[0]
-                ),
-                "networks": [n for n in search.networks if n in experiment.systems],
-            }
-            for search in experiment.searches
-        },
-        "metrics": in_words(experiment.evaluation.convention),
-        "networks": networks,
-        "comparisons": comparisons,
-    }
-
-
-def achieved_rate(experiment: Experiment) -> float:
-    """Return the mean fraction of lines that the masks of all test frames measure."""
-    key, shape = fixed_mask_key(experiment.seed), experiment.image_set.shape
-
-    @jax.jit
-    def rate(ids: Array) -> Array:
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
-        masks = jax.vmap(lambda k: draw_mask(experiment.sampling, k, shape))(keys)
-        return masks.mean()
-
-    return float(rate(jnp.asarray(experiment.image_set.frame_ids)))
 
 
 def report_stage(experiment: Experiment) -> Outcome:
     """Write the report from the files of the run."""
     LOG.info("writing the report")
-    page = write_report(experiment.run, asdict(experiment.report))
+    page = write_report(experiment.run.path, asdict(experiment.report))
     return Outcome(True, f"the report is {page}")
 
 
@@ -221,8 +159,8 @@ def run_protocol(
     if stage not in ("evaluate", "report"):
         for search in experiment.searches:
             folders = experiment.search_folders(search)
-            refuse_other_operations(folders, run, experiment.operations)
-    with locked(run), Recording(run, command) as recording:
+            refuse_other_operations(folders, experiment.run, experiment.operations)
+    with locked(experiment.run), recorded(experiment.run, command) as recording:
         if stage in ("all", "search", "retrain", "evaluate"):
             for line in plan(experiment):
                 LOG.info(line)

@@ -1,46 +1,125 @@
-"""The results of a run, from the scores of its folds."""
+"""The results of a run, from the scores of its folds and the costs of its networks."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from emrnas_jax.errors import InputError
+from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
+from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words
+from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.experiment.scoring import ZERO_FILLED
+from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.runs import metrics_log
-from emrnas_jax.runs.results import ROOFLINE
-from emrnas_jax.runs.scores import Scores, read_scores, scores_path
+from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.folder import NetworkFolder
+from emrnas_jax.runs.network_files import read_cost
+from emrnas_jax.runs.results import (
+    ROOFLINE,
+    Comparison,
+    NetworkScore,
+    Results,
+    SearchLine,
+)
+from emrnas_jax.runs.scores import Scores, read_scores
 
-COST = ("parameters", "seconds_per_frame", "device")
+
+def collect_results(experiment: Experiment) -> Results:
+    """Return the results of a run whose networks are all scored.
+
+    Raises:
+        InputError: a file of scores or of a cost is missing or damaged.
+    """
+    folds = range(1, len(experiment.folds) + 1)
+    convention = experiment.evaluation.convention
+    folders = {
+        name: [experiment.network_folder(k, name) for k in folds]
+        for name in (ZERO_FILLED, *experiment.systems)
+    }
+    scores = {
+        name: [read_scores(folder.scores(convention)) for folder in own]
+        for name, own in folders.items()
+    }
+    achieved, sampling = achieved_rate(experiment), experiment.sampling
+    return Results(
+        dataset=experiment.image_set.name,
+        # Masks of a file have the rate that they have.
+        sampling_rate=achieved if sampling.kind == "file" else sampling.rate,
+        achieved_rate=achieved,
+        folds=len(folds),
+        architecture=_first_architecture(experiment),
+        searches=_searches(experiment),
+        convention=convention,
+        unit=CONVENTIONS[convention].unit,
+        metrics=in_words(convention),
+        networks={
+            name: network_score(experiment, name, own, scores[name])
+            for name, own in folders.items()
+        },
+        comparisons=compare(scores, experiment.seed),
+    )
 
 
-def network_results(folders: Sequence[Path], scores: Sequence[Scores]) -> dict:
-    """Return what `results.json` says of one network.
+def _first_architecture(experiment: Experiment) -> str | None:
+    for name, system in experiment.systems.items():
+        if system.source:
+            return str(experiment.architecture(name, 1))
+    return None
+
+
+def _searches(experiment: Experiment) -> dict[str, SearchLine]:
+    found = {}
+    for search in experiment.searches:
+        path = experiment.run.architecture(search.own_name)
+        architecture, _ = read_architecture(path)
+        # A network that was given up may have asked for the search.
+        networks = tuple(n for n in search.networks if n in experiment.systems)
+        found[search.name] = SearchLine(
+            architecture=str(architecture), networks=networks
+        )
+    return found
+
+
+def network_score(
+    experiment: Experiment,
+    name: str,
+    folders: Sequence[NetworkFolder],
+    scores: Sequence[Scores],
+) -> NetworkScore:
+    """Return the results of one network.
 
     Args:
-        folders: of the network in each fold, with `cost.json`.
-        scores: of the network in each fold.
+        experiment: the run.
+        name: the network, or the zero-filled images.
+        folders: the network's folder in each fold.
+        scores: the network's scores in each fold.
     """
-    costs = [_read_cost(folder / "cost.json") for folder in folders]
+    costs = [read_cost(folder.cost) for folder in folders]
     values = {}
     for measure in ("psnr_db", "ssim", "nmse"):
         means = [float(getattr(s, measure).mean()) for s in scores]
         values[f"{measure}_mean"], values[f"{measure}_std"] = fold_statistics(means)
-    seconds = np.median([cost["seconds_per_frame"] for cost in costs])
-    return values | {
-        "parameters": costs[0]["parameters"],
-        "seconds_per_frame": float(seconds),
-        "seconds_per_epoch": seconds_per_epoch(folders),
-        "device": costs[0]["device"],
-        "frames": sum(len(s.subject) for s in scores),
-        # Absent where they were not measured: of zero-filling, or by older versions.
-        **{key: costs[0][key] for key in ROOFLINE if key in costs[0]},
-    }
+    system = experiment.systems.get(name)  # None for the zero-filled images
+    return NetworkScore(
+        **values,
+        parameters=costs[0].parameters,
+        # Folds share one program; the median leaves out one that was timed while the
+        # machine was busy.
+        seconds_per_frame=float(np.median([cost.seconds_per_frame for cost in costs])),
+        seconds_per_epoch=seconds_per_epoch(folders),
+        device=costs[0].device,
+        frames=sum(len(s.subject) for s in scores),
+        **{field: getattr(costs[0], field) for field in ROOFLINE},
+        kind=system.kind if system else "",
+        settings=experiment.settings(name) if system else {},
+        architecture_source=system.source if system else "",
+    )
 
 
-def seconds_per_epoch(folders: Sequence[Path]) -> float | None:
+def seconds_per_epoch(folders: Sequence[NetworkFolder]) -> float | None:
     """Return the median seconds of a training epoch, averaged over folds.
 
     The first epoch of a fold, which compiles, does not count. None where nothing was
@@ -48,72 +127,60 @@ def seconds_per_epoch(folders: Sequence[Path]) -> float | None:
     """
     medians = []
     for folder in folders:
-        rows = metrics_log.read(folder / "metrics.jsonl")[1:]
+        rows = metrics_log.read(folder.metrics)[1:]
         if rows:
             medians.append(float(np.median([row["seconds"] for row in rows])))
     return float(np.mean(medians)) if medians else None
 
 
-def _read_cost(path: Path) -> dict:
-    try:
-        cost = json.loads(path.read_text())
-        return {key: cost[key] for key in COST} | {
-            key: float(cost[key]) for key in ROOFLINE if key in cost
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not the cost of a network ({error}); delete scores.csv beside it "
-            "and run --stage=evaluate again"
-        ) from error
+def compare(scores: dict[str, list[Scores]], seed: int) -> tuple[Comparison, ...]:
+    """Compare every network with every one before it, frame by frame.
 
-
-def compare(scores: dict[str, list[Scores]], seed: int) -> list[dict]:
-    """Compare every network with every one before it, frame by frame."""
-    names = list(scores)
-    rows = []
-    for i, name in enumerate(names):
-        for reference in names[:i]:
-            subjects = [s for part in scores[name] for s in part.subject]
-            for measure in ("psnr_db", "ssim"):
-                difference = paired_difference(
-                    _joined(scores[name], measure),
-                    _joined(scores[reference], measure),
-                    seed,
-                    subjects,
-                )
-                rows.append(
-                    {
-                        "network": name,
-                        "reference": reference,
-                        "measure": measure,
-                        "mean_difference": difference.mean,
-                        "low": difference.low,
-                        "high": difference.high,
-                        "frames": difference.frames,
-                    }
-                )
-    return rows
-
-
-def collect(
-    folders: dict[str, list[Path]], seed: int, convention: str
-) -> tuple[dict, list[dict]]:
-    """Return results and comparisons of networks, from their folders in each fold.
-
-    Scores are those of one convention; rows, in "frames", are what it scores.
-
-    Raises:
-        InputError: a table of scores is missing or damaged.
+    Args:
+        scores: by network, those of each fold.
+        seed: the run's seed, for the bootstrap.
     """
-    scores = {
-        name: [read_scores(scores_path(folder, convention)) for folder in own]
-        for name, own in folders.items()
-    }
-    networks = {
-        name: network_results(own, scores[name]) for name, own in folders.items()
-    }
-    return networks, compare(scores, seed)
+    names = list(scores)
+    return tuple(
+        _comparison(scores, name, reference, measure, seed)
+        for i, name in enumerate(names)
+        for reference in names[:i]
+        for measure in ("psnr_db", "ssim")
+    )
+
+
+def _comparison(
+    scores: dict[str, list[Scores]], name: str, reference: str, measure: str, seed: int
+) -> Comparison:
+    difference = paired_difference(
+        _joined(scores[name], measure),
+        _joined(scores[reference], measure),
+        seed,
+        [subject for part in scores[name] for subject in part.subject],
+    )
+    return Comparison(
+        network=name,
+        reference=reference,
+        measure=measure,
+        mean_difference=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        frames=difference.frames,
+    )
 
 
 def _joined(scores: list[Scores], measure: str) -> Float[np.ndarray, " frame"]:
     return np.concatenate([getattr(part, measure) for part in scores])
+
+
+def achieved_rate(experiment: Experiment) -> float:
+    """Return the mean fraction of lines that the masks of all test frames measure."""
+    key, shape = fixed_mask_key(experiment.seed), experiment.image_set.shape
+
+    @jax.jit
+    def rate(ids: Array) -> Array:
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
+        masks = jax.vmap(lambda k: draw_mask(experiment.sampling, k, shape))(keys)
+        return masks.mean()
+
+    return float(rate(jnp.asarray(experiment.image_set.frame_ids)))

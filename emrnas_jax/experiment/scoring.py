@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxtyping import Array, Float
@@ -16,18 +15,12 @@ from emrnas_jax.evaluation.roofline import roofline_figures
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import device_name, over_batch
-from emrnas_jax.machine.files import write_json
 from emrnas_jax.machine.progress import say_without_bars
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.runs.scores import (
-    Scores,
-    examples_path,
-    read_scores,
-    scores_path,
-    write_examples,
-    write_scores,
-)
+from emrnas_jax.runs.folder import NetworkFolder
+from emrnas_jax.runs.network_files import Cost, write_cost
+from emrnas_jax.runs.scores import Scores, read_scores, write_examples, write_scores
 from emrnas_jax.training.fit_total_variation import is_fitted
 from emrnas_jax.training.retrain import has_trained, load_trained
 
@@ -64,7 +57,7 @@ def score_fold(
     k: int,
     record: NetworkRecord | None,
     apply: Network,
-    folder: Path,
+    files: NetworkFolder,
 ) -> Scores:
     """Score a network of fold `k` on S_test; its scores are written last.
 
@@ -74,12 +67,12 @@ def score_fold(
         k: its number.
         record: of the network; None for the zero-filled images.
         apply: the network, compiled.
-        folder: of the network in the fold.
+        files: the folder of the network in the fold.
 
     Raises:
         InputError: it is not trained to the end, or was trained as another network.
     """
-    name = record.name if record else ZERO_FILLED
+    name, folder = record.name if record else ZERO_FILLED, files.path
     variables: dict = {"params": {}}
     work: dict = {}
     if record:
@@ -109,15 +102,16 @@ def score_fold(
     scores, examples, seconds = evaluate(
         f"fold {k} {name}", apply, variables, frames, settings
     )
-    cost = work | {
-        "parameters": parameter_count(variables["params"]),
+    cost = Cost(
+        parameters=parameter_count(variables["params"]),
         # Zero-filling is the network's input already.
-        "seconds_per_frame": seconds if record else 0.0,
-        "device": device_name(),
-    }
-    write_json(folder / "cost.json", cost)
-    write_examples(examples_path(folder, settings.convention), examples)
-    write_scores(scores_path(folder, settings.convention), scores)
+        seconds_per_frame=seconds if record else 0.0,
+        device=device_name(),
+        **work,
+    )
+    write_cost(files.cost, cost)
+    write_examples(files.examples(settings.convention), examples)
+    write_scores(files.scores(settings.convention), scores)
     return scores
 
 
@@ -129,8 +123,8 @@ def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
     network_of = once_for_like_folds(compiled_network)
 
     def score(k: int, fold: Fold) -> bool:
-        folder, label = experiment.folder(k, name), f"fold {k} {name}"
-        path = scores_path(folder, experiment.evaluation.convention)
+        files, label = experiment.network_folder(k, name), f"fold {k} {name}"
+        path = files.scores(experiment.evaluation.convention)
         if processes.as_first_sees(path.exists()):
             before = read_scores(path).psnr_db.mean()
             LOG.info("%s: finished before, %.2f dB", label, before)
@@ -138,7 +132,7 @@ def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         record = None if name == ZERO_FILLED else experiment.record(name, k)
         frames = len(experiment.indices(fold.test))
         say_without_bars("%s: scoring %d test frames", label, frames)
-        scores = score_fold(experiment, fold, k, record, network_of(record), folder)
+        scores = score_fold(experiment, fold, k, record, network_of(record), files)
         LOG.info("%s: %.2f dB", label, scores.psnr_db.mean())
         return True
 

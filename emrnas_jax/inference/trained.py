@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
+from msgspec import structs
 
-from emrnas_jax.data.folds import read_folds
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
@@ -20,8 +19,16 @@ from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training.fit_total_variation import FITTED
-from emrnas_jax.training.retrain import load_trained, planned_steps
+from emrnas_jax.runs.folder import (
+    FoldFolder,
+    NetworkFolder,
+    RunFolder,
+    is_fold,
+    network_at,
+)
+from emrnas_jax.runs.folds import read_folds
+from emrnas_jax.runs.network_files import planned_steps
+from emrnas_jax.training.retrain import load_trained
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -77,7 +84,7 @@ class TrainedNetwork:
                 "strength": float(self.variables["params"]["strength"]),
                 "iterations": self.record.settings["iterations"],
             }
-        checkpoint = self.folder.resolve() / "checkpoints" / str(self.step)
+        checkpoint = NetworkFolder(self.folder.resolve()).checkpoint(self.step)
         return {
             "checkpoint": str(checkpoint),
             "trained": checkpoint.stat().st_mtime_ns,
@@ -126,7 +133,7 @@ def load_model(
     record, module, variables = load_trained(folder, step)
     if precision is not None:
         settings = record.settings | {"precision": precision}
-        record = dataclasses.replace(record, settings=settings)
+        record = structs.replace(record, settings=settings)
         module = record.build()
     unfinished = _unfinished(folder, step)
     if unfinished:
@@ -178,82 +185,77 @@ def _locate(
             f"{place}: found {found}; --model is the folder of a run, of one of its "
             "networks (RUN/fold_1/emrnas) or of a checkpoint; or tv, which needs none"
         )
-    folder, step = place, None
-    if place.parent.name == "checkpoints" and place.name.isdecimal():
-        folder, step = place.parent.parent, int(place.name)
-    elif place.name == "checkpoints":
-        folder = place.parent
-    if (folder / "network.json").exists():
+    folder, step = network_at(place)
+    if folder.record.exists():
         if fold is not None or network is not None:
             raise InputError(
                 f"{place} is one network; leave out --fold and --network, or give the "
                 "folder of the run"
             )
-        return folder, step
+        return folder.path, step
     return _network_of(_fold_of(place, fold), network), None
 
 
-def _fold_of(place: Path, fold: int | None) -> Path:
-    folds = sorted(f.name for f in place.glob("fold_*") if f.is_dir())
+def _fold_of(place: Path, fold: int | None) -> FoldFolder:
+    run = RunFolder(place)
+    folds = run.fold_folders()
     if not folds:
-        if place.name.startswith("fold_") and fold is None:
-            return place
-        unstarted = (place / "config.json").exists()
+        if is_fold(place) and fold is None:
+            return FoldFolder(place)
         raise InputError(
             f"{place}: nothing was trained here yet; let emrnas_jax.main finish its "
             "stage retrain"
-            if unstarted
+            if run.config.exists()
             else f"{place}: not a model: it holds neither network.json nor fold_1; "
             "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
         )
-    name = f"fold_{fold or 1}"
-    if name not in folds:
-        raise InputError(f"{place} has no {name}; it has {', '.join(folds)}")
-    return place / name
+    chosen = run.fold(fold or 1)
+    if chosen not in folds:
+        names = ", ".join(own.path.name for own in folds)
+        raise InputError(f"{place} has no {chosen.path.name}; it has {names}")
+    return chosen
 
 
-def _network_of(folder: Path, network: str | None) -> Path:
-    trained = sorted(path.parent.name for path in folder.glob("*/network.json"))
+def _network_of(fold: FoldFolder, network: str | None) -> Path:
+    trained = fold.trained()
     if not trained:
         raise InputError(
-            f"{folder}: no network was trained here yet; let emrnas_jax.main finish "
+            f"{fold.path}: no network was trained here yet; let emrnas_jax.main finish "
             "its stage retrain"
         )
     if network is not None and network not in trained:
         raise InputError(
-            f"{folder} has no trained network {network!r}; it has {', '.join(trained)}"
+            f"{fold.path} has no trained network {network!r}; it has "
+            f"{', '.join(trained)}"
         )
     first = "emrnas" if "emrnas" in trained else trained[0]
-    return folder / (network or first)
+    return fold.network(network or first).path
 
 
 def _latest_step(folder: Path) -> int:
-    # Orbax gives a checkpoint its number as a name when it is whole.
-    places = (folder / "checkpoints").glob("*")
-    steps = [int(place.name) for place in places if place.name.isdecimal()]
+    steps = NetworkFolder(folder).steps()
     if not steps:
         raise InputError(
             f"{folder} holds no checkpoint: nothing was trained here yet; let "
             "emrnas_jax.main go on with its stage retrain"
         )
-    return max(steps)
+    return steps[-1]
 
 
 def _training_subjects(folder: Path) -> frozenset[str]:
-    match = re.fullmatch(r"fold_([1-9]\d*)", folder.resolve().parent.name)
-    manifest = folder.resolve().parent.parent / "folds.json"
-    if not match or not manifest.exists():
+    fold = NetworkFolder(folder).fold()
+    if fold is None or not fold.run.folds.exists():
         return frozenset()  # a network's folder that was copied on its own
-    folds = read_folds(manifest)
-    of_run = folds[int(match[1]) - 1 : int(match[1])]
-    return frozenset(s for fold in of_run for s in fold.train + fold.validation)
+    of_run = read_folds(fold.run.folds)[fold.number - 1 : fold.number]
+    return frozenset(s for own in of_run for s in own.train + own.validation)
 
 
 def _unfinished(folder: Path, step: int) -> str:
     """Return a sentence if the training was not at its end at this step."""
-    if (folder / FITTED).exists():
+    files = NetworkFolder(folder)
+    if files.fit.exists():
         return ""  # has a checkpoint only when it is finished
-    last = planned_steps(folder)
+    last = planned_steps(files.plan)
     if last is None or step >= last:
         return ""
     return (

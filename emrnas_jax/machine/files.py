@@ -4,11 +4,9 @@ With several processes all call these functions, and only the first writes; when
 return, every process sees the file. `replace_file` alone is for one process.
 """
 
-import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
@@ -39,16 +37,6 @@ def replace_file(path: Path, content: bytes) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_bytes(content)
     partial.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, indented, whole or not at all."""
-    write_text(path, json_text(value))
-
-
-def json_text(value: Any) -> str:
-    """Return `value` as JSON, indented, as all files of a run have it."""
-    return json.dumps(value, indent=1) + "\n"
 
 
 def _wait_for(path: Path) -> None:

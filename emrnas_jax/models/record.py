@@ -1,22 +1,23 @@
 """`network.json`: the record from which a trained network is built again."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import flax.linen as nn
+from msgspec import Struct, structs
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
-from emrnas_jax.machine.files import write_json
+from emrnas_jax.machine.json_files import read_json, write_json
 from emrnas_jax.models.networks import build_network
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.operation_tables import read_operations, with_newer
+from emrnas_jax.nas.operation_tables import completed_operations, with_newer
 from emrnas_jax.nas.space import TABLE_1, Operation, architecture_named
 
+WAY_OUT = "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
 
-@dataclass(frozen=True)
-class NetworkRecord:
+
+class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """All that a trained network is, except its weights.
 
     Attributes:
@@ -42,11 +43,11 @@ class NetworkRecord:
 
     def __post_init__(self) -> None:
         if not self.kind:
-            object.__setattr__(self, "kind", self.name)
+            structs.force_setattr(self, "kind", self.name)
         if not self.operations and "architecture" in self.settings:
             text, known = self.settings["architecture"], with_newer(TABLE_1)
             used = architecture_named(text, known).used
-            object.__setattr__(self, "operations", used)
+            structs.force_setattr(self, "operations", used)
 
     def build(self) -> nn.Module:
         """Return the network, of the operations that the record has."""
@@ -69,7 +70,7 @@ class NetworkRecord:
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
-        write_json(path, asdict(self))
+        write_json(path, self)
 
     @staticmethod
     def read(path: Path) -> "NetworkRecord":
@@ -78,21 +79,19 @@ class NetworkRecord:
         Raises:
             InputError: the file is missing or damaged.
         """
-        try:
-            fields = json.loads(path.read_text())
-            height, width = fields["shape"]
-            fields["shape"] = (int(height), int(width))
-            # Records of older versions lack settings that came later.
-            fields["sampling"] = asdict(SamplingSettings(**fields["sampling"]))
-            own = fields.get("operations")
-            fields["operations"] = read_operations(own) if own else ()
-            record = NetworkRecord(**fields)
-            record.build()
-        except FileNotFoundError as error:
+        if not path.exists():
             raise InputError(
-                f"{path} is missing: this is no trained network; give the folder of a "
-                "run, or of one of its networks (RUN/fold_1/emrnas)"
-            ) from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: not a network's record ({error})") from error
+                f"{path} is missing: this is no trained network; {WAY_OUT}"
+            )
+        found = read_json(path, NetworkRecord, WAY_OUT)
+        try:
+            record = structs.replace(
+                found,
+                # Records of older versions lack settings that came later.
+                sampling=asdict(SamplingSettings(**found.sampling)),
+                operations=found.operations and completed_operations(found.operations),
+            )
+            record.build()
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: damaged ({error}); {WAY_OUT}") from error
         return record

@@ -4,30 +4,18 @@ A run keeps the operations that it was begun with, names, dilations and connecti
 that it can be read when the package has others.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.space import OPERATIONS, TABLE_1, Operation
 
 
-def operations_record(operations: Iterable[Operation]) -> list[dict[str, Any]]:
-    """Return operations as JSON holds them."""
-    return [asdict(operation) for operation in operations]
-
-
-def read_operations(records: list[dict[str, Any]]) -> tuple[Operation, ...]:
-    """Return the operations of an `operations_record`.
+def completed_operations(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """Return the operations of a file, with the dilations that an older one leaves out.
 
     Raises:
-        InputError: there is none, two have one name, or a value cannot be used.
-        KeyError, TypeError: it is no such record.
+        InputError: there are none, or two have one name.
     """
-    operations = tuple(
-        Operation(own["name"], tuple(own["dilations"]), tuple(own["connections"]))
-        for own in records
-    )
     names = [operation.name for operation in operations]
     if not names or len(set(names)) != len(names):
         raise InputError(f"expected operations of different names, found {names}")

@@ -21,6 +21,7 @@ from emrnas_jax.reporting.figures.all import all_pictures
 from emrnas_jax.reporting.figures.picture import DOTS_PER_INCH, Picture
 from emrnas_jax.reporting.figures.reconstructions import pictures_shown_first
 from emrnas_jax.reporting.markup import to_html
+from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.run import Run, read_run
 
 WIDE = 20  # letters of a fact that do not fit its column
@@ -44,7 +45,7 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     if settings is not None:
         content = replace(content, config=content.config | {"report": settings})
     pictures = all_pictures(content)
-    folder = run / "report"
+    folder = RunFolder(run).report
     figures = folder / "figures"
     written = set()
     for picture in (picture for group in pictures.values() for picture in group):
@@ -56,7 +57,7 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
         stale.unlink()
     write_text(folder / "tables.md", tables.markdown(content))
     write_text(folder / "tables.tex", tables.latex(content))
-    page = folder / "index.html"
+    page = RunFolder(run).page
     write_text(page, page_text(content, pictures))
     return page
 

@@ -14,7 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.runs.folder import with_earlier_values
+from emrnas_jax.runs.begun_with import with_earlier_values
 
 
 class Checkpoints:

@@ -1,164 +1,246 @@
-"""A run's folder belongs to one config, one set of data and one process at a time."""
+"""The files of a run by name: every path below a run's folder is made here.
 
-import contextlib
-import fcntl
-import json
+    RUN/                        RunFolder
+        fold_1/                 FoldFolder
+            search/             SearchFolder, of the run's first search
+            search_NAME/        SearchFolder, of the search for network NAME
+            emrnas/             NetworkFolder, of the network `emrnas`
+
+A search and the training of a network keep their log and checkpoints alike
+(`TrainingFolder`). Nothing here opens a file: modules beside this one read and write.
+"""
+
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from emrnas_jax.errors import InputError
-from emrnas_jax.machine import processes
+PAPER = "paper"  # the convention whose files have no suffix
+FIRST = ""  # the name of the run's first search, whose files have no suffix
 
-# Settings that change how a run proceeds, or where its data lie, but no trained weight.
-FREE = (
-    "loop",
-    "evaluation",
-    "report",
-    "search.folds_in_parallel",
-    "data.path",
-    "data.cache",
-)
-
-# Settings that runs begun before them lack, with the value that all of those had.
-EARLIER = {
-    "alpha_epsilon": 1e-8,
-    "folds_in_parallel": False,
-    "precision": "float32",
-    "kspace_convention": "",
-    "fully_sampled": False,
-    "architecture": "ensemble",
-    "kind": "emrnas",
-    "retrain": {},
-    "search": {},
-}
+_FOLD = re.compile(r"fold_([1-9]\d*)")
 
 
-@contextlib.contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Hold the run's folder, which is made if it is not there.
+@dataclass(frozen=True)
+class TrainingFolder:
+    """The folder of a search or of a network, which is trained step by step."""
 
-    The lock ends with the process, however it ends. Of the processes of one run the
-    first holds it for all.
+    path: Path
 
-    Raises:
-        InputError: another run works in the folder.
-    """
-    with contextlib.ExitStack() as stack:
-        held = True
-        if processes.is_first():
-            held = stack.enter_context(_lock(run))
-        if not processes.everywhere(held):
-            raise InputError(
-                f"{run}: another process works in this folder; wait for it, or use "
-                "another --workdir"
-            )
-        yield
+    @property
+    def metrics(self) -> Path:
+        """The log of the training: `runs.metrics_log`."""
+        return self.path / "metrics.jsonl"
 
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of the log's TensorBoard files."""
+        return self.path / "tensorboard"
 
-@contextlib.contextmanager
-def _lock(run: Path) -> Iterator[bool]:
-    """Hold the lock, and tell whether it could be had."""
-    made = not run.exists()
-    run.mkdir(parents=True, exist_ok=True)
-    path = run / ".lock"
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            if made and list(run.iterdir()) == [path]:
-                path.unlink()
-                run.rmdir()  # a start that was refused leaves nothing
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints: `runs.checkpoints`."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the folder of one checkpoint."""
+        return self.checkpoints / str(step)
+
+    def steps(self) -> list[int]:
+        """Return the steps of the checkpoints that are there, in order."""
+        # Orbax gives a checkpoint its number as a name when it is whole.
+        names = [path.name for path in self.checkpoints.glob("*")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
 
-def refuse_other_config(path: Path, config: dict) -> dict[str, dict]:
-    """Compare a config with that of the run, where the run has begun.
+@dataclass(frozen=True)
+class SearchFolder(TrainingFolder):
+    """The folder of the search of one fold."""
 
-    Networks may come and go: each is trained and scored for itself, on the same folds
-    and masks.
+    @property
+    def architecture(self) -> Path:
+        """The architecture that was found, with which a search is finished."""
+        return self.path / "architecture.json"
+
+    @property
+    def candidates(self) -> Path:
+        """The architectures that a random search has scored, with their losses."""
+        return self.path / "candidates.jsonl"
+
+
+@dataclass(frozen=True)
+class NetworkFolder(TrainingFolder):
+    """The folder of one network of a fold, trained or of the zero-filled images."""
+
+    @property
+    def record(self) -> Path:
+        """The record from which the network is built again: `models.record`."""
+        return self.path / "network.json"
+
+    @property
+    def plan(self) -> Path:
+        """The number of steps of the training: `runs.training`."""
+        return self.path / "training.json"
+
+    @property
+    def fit(self) -> Path:
+        """The regularisation weights that total variation has tried: `runs.fit`."""
+        return self.path / "strength.json"
+
+    @property
+    def cost(self) -> Path:
+        """The network's parameters, time and work: `runs.cost`."""
+        return self.path / "cost.json"
+
+    def scores(self, convention: str) -> Path:
+        """Return the scores under a convention: `runs.scores`."""
+        return self.path / f"scores{_suffix(convention, PAPER)}.csv"
+
+    def examples(self, convention: str) -> Path:
+        """Return the example frames under a convention: `runs.examples`."""
+        return self.path / f"examples{_suffix(convention, PAPER)}.npz"
+
+    def is_scored(self) -> bool:
+        """Return whether the network was scored, under whichever convention."""
+        return any(self.path.glob("scores*.csv"))
+
+    def fold(self) -> "FoldFolder | None":
+        """Return the fold of the network; None for a folder that was copied alone."""
+        parent = self.path.resolve().parent
+        return FoldFolder(parent) if _FOLD.fullmatch(parent.name) else None
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """The folder of one fold."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        """The fold's number, from 1."""
+        match = _FOLD.fullmatch(self.path.name)
+        assert match is not None, self.path
+        return int(match[1])
+
+    @property
+    def run(self) -> "RunFolder":
+        """The run that the fold belongs to."""
+        return RunFolder(self.path.parent)
+
+    def search(self, name: str = FIRST) -> SearchFolder:
+        """Return the folder of a search, named as in `search_folder_name`."""
+        return SearchFolder(self.path / search_folder_name(name))
+
+    def network(self, name: str) -> NetworkFolder:
+        """Return the folder of a network."""
+        return NetworkFolder(self.path / name)
+
+    def trained(self) -> list[str]:
+        """Return the names of the networks whose training has begun, sorted."""
+        records = self.path.glob(f"*/{NetworkFolder(Path()).record}")
+        return sorted(path.parent.name for path in records)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The config that the run was begun with: `runs.begun_with`."""
+        return self.path / "config.json"
+
+    @property
+    def data(self) -> Path:
+        """The fingerprint of the run's data: `runs.begun_with`."""
+        return self.path / "data.json"
+
+    @property
+    def folds(self) -> Path:
+        """The manifest of the folds: `runs.folds`."""
+        return self.path / "folds.json"
+
+    @property
+    def operations(self) -> Path:
+        """The candidate operations that the run was begun with: `runs.operations`."""
+        return self.path / "operations.json"
+
+    @property
+    def provenance(self) -> Path:
+        """The commands that worked on the run: `runs.provenance`."""
+        return self.path / "provenance.json"
+
+    @property
+    def results(self) -> Path:
+        """The results: `runs.results`."""
+        return self.path / "results.json"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.path / "report"
+
+    @property
+    def page(self) -> Path:
+        """The page of the report, which is written last."""
+        return self.report / "index.html"
+
+    @property
+    def lock(self) -> Path:
+        """The file that a process holds while it works on the run."""
+        return self.path / ".lock"
+
+    def architecture(self, search: str = FIRST) -> Path:
+        """Return the ensemble of a search, named as in `search_folder_name`."""
+        return self.path / f"architecture{_suffix(search, FIRST)}.json"
+
+    def fold(self, number: int) -> FoldFolder:
+        """Return the folder of a fold, counted from 1."""
+        return FoldFolder(self.path / f"fold_{number}")
+
+    def fold_folders(self) -> list[FoldFolder]:
+        """Return the folds whose folders are there, in the order of their numbers."""
+        folders = [path for path in self.path.glob("fold_*") if path.is_dir()]
+        numbered = [path for path in folders if _FOLD.fullmatch(path.name)]
+        return sorted(map(FoldFolder, numbered), key=lambda fold: fold.number)
+
+    def search_logs(self) -> Iterator[Path]:
+        """Yield the logs of all searches of all folds, sorted."""
+        yield from sorted(self.path.glob("fold_*/search*/metrics.jsonl"))
+
+
+def search_folder_name(name: str = FIRST) -> str:
+    """Return the name of a search's folder in each fold.
 
     Args:
-        path: `config.json` of the run.
-        config: the settings now, as JSON holds them.
-
-    Returns:
-        the settings of the networks that the run has already.
-
-    Raises:
-        InputError: settings differ that decide the results, or the file is damaged.
+        name: "" for the run's first search, which keeps the name that it had when runs
+            had one search; else the first network that takes its architecture from it.
     """
-    if not path.exists():
-        return {}
-    try:
-        old = json.loads(path.read_text())
-        networks = dict(old["networks"])
-        given = old.pop("architecture", "")  # of all networks, in older runs
-        for name, own in networks.items():
-            networks[name] = {"architecture": given} | own if given else own
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
-    changed = config | {"networks": networks | config["networks"]}
-    old["networks"] = {
-        name: networks.get(name, own) for name, own in changed["networks"].items()
-    }
-    differing = [
-        f"{key} was {before!r}, now {now!r}"
-        for key, before, now in _differences(old, changed)
-        if not any(key == free or key.startswith(f"{free}.") for free in FREE)
-    ]
-    if differing:
-        raise InputError(
-            f"{path.parent} is a run with other settings: {'; '.join(differing)}. Use "
-            "its settings, or a new --workdir"
-        )
-    return networks
+    return f"search{_suffix(name, FIRST)}"
 
 
-def with_earlier_values(old: dict, new: dict) -> dict:
-    """Return the settings of an older run, completed by what is only in the new."""
-    return {key: EARLIER[key] for key in new.keys() & EARLIER.keys()} | old
+def is_fold(path: Path) -> bool:
+    """Return whether a folder is named as a fold's."""
+    return _FOLD.fullmatch(path.name) is not None
 
 
-def _differences(
-    old: Any,
-    new: Any,
-    place: str = "",
-) -> list[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        old = with_earlier_values(old, new)
-        return [
-            difference
-            for key in sorted(old.keys() | new.keys())
-            for difference in _differences(
-                old.get(key), new.get(key), f"{place}.{key}" if place else key
-            )
-        ]
-    return [] if old == new else [(place, old, new)]
-
-
-def refuse_other_data(path: Path, data: dict) -> None:
-    """Compare the data with those that the run began with.
+def network_at(path: Path) -> tuple[NetworkFolder, int | None]:
+    """Return the folder of a network, and the checkpoint's step if the path names one.
 
     Args:
-        path: `data.json` of the run.
-        data: what `ImageSet.summary` says now.
-
-    Raises:
-        InputError: they differ, or the file is damaged.
+        path: the network's folder, its checkpoints or one of them, such as
+            RUN/fold_1/emrnas/checkpoints/1200.
     """
-    try:
-        old = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); use a new --workdir") from error
-    differing = [key for key in data if old.get(key) != data[key]]
-    if differing:
-        changes = "; ".join(f"{k} was {old.get(k)}, now {data[k]}" for k in differing)
-        raise InputError(
-            f"{path.parent} was begun with other data: {changes}. Use those data, or a "
-            "new --workdir"
-        )
+    for network in map(NetworkFolder, (path.parent, path.parent.parent)):
+        if path == network.checkpoints:
+            return network, None
+        if path.parent == network.checkpoints and path.name.isdecimal():
+            return network, int(path.name)
+    return NetworkFolder(path), None
+
+
+def _suffix(name: str, without: str) -> str:
+    return "" if name == without else f"_{name}"

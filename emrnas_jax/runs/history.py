@@ -5,12 +5,14 @@ One value per epoch, in the order of the lines. What a row does not have is NaN.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from msgspec import Struct
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.json_files import checked
+from emrnas_jax.runs import metrics_log
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,6 @@ class Search:
     search_epoch: Int[np.ndarray, " search_epoch"]
     probabilities: Float[np.ndarray, "search_epoch cell operation"]
 
-    @classmethod
-    def from_rows(cls, rows: list[dict[str, Any]], path: Path) -> "Search":
-        """Take the curves from `rows`, the lines of the file at `path`.
-
-        Raises:
-            InputError: a line lacks its epoch or holds something that is no number.
-        """
-        epoch = _epochs(rows, path)
-        searching = np.asarray(["probabilities" in row for row in rows], bool)
-        return cls(
-            epoch=epoch,
-            train_loss=_column(rows, "train_loss", path),
-            validation_loss=_column(rows, "validation_loss", path),
-            entropy=_column(rows, "entropy", path),
-            search_epoch=epoch[searching],
-            probabilities=_probabilities(rows, path),
-        )
-
 
 @dataclass(frozen=True)
 class Retraining:
@@ -55,58 +39,78 @@ class Retraining:
     train_loss: Float[np.ndarray, " epoch"]
     train_psnr_db: Float[np.ndarray, " epoch"]
 
-    @classmethod
-    def from_rows(cls, rows: list[dict[str, Any]], path: Path) -> "Retraining":
-        """Take the curves from `rows`, the lines of the file at `path`.
 
-        Raises:
-            InputError: a line lacks its epoch or holds something that is no number.
-        """
-        return cls(
-            epoch=_epochs(rows, path),
-            train_loss=_column(rows, "train_loss", path),
-            train_psnr_db=_column(rows, "train_psnr_db", path),
-        )
+class _Epoch(Struct, frozen=True):
+    """What a row of a log says of an epoch; a row has what its phase has."""
+
+    epoch: int
+    train_loss: float | None = None
+    train_psnr_db: float | None = None
+    validation_loss: float | None = None
+    entropy: float | None = None
+    probabilities: list[list[float]] | None = None
 
 
-def _epochs(rows: list[dict[str, Any]], path: Path) -> Int[np.ndarray, " epoch"]:
-    for line, row in enumerate(rows, start=1):
-        epoch = row.get("epoch")
-        if not isinstance(epoch, int) or isinstance(epoch, bool):
-            raise InputError(
-                f"{path}, line {line}: epoch is {epoch!r}, expected a whole number; "
-                "remove the line"
-            )
-    return np.asarray([row["epoch"] for row in rows], np.int64)
+def read_search(path: Path) -> Search:
+    """Read the curves of a search from its log.
+
+    Raises:
+        InputError: a line is damaged, lacks its epoch or holds something that is no
+            number.
+    """
+    epochs = _read_epochs(path)
+    searching = [own for own in epochs if own.probabilities is not None]
+    return Search(
+        epoch=_numbers(epochs),
+        train_loss=_column(epochs, "train_loss"),
+        validation_loss=_column(epochs, "validation_loss"),
+        entropy=_column(epochs, "entropy"),
+        search_epoch=_numbers(searching),
+        probabilities=_probabilities(epochs, path),
+    )
 
 
-def _column(
-    rows: list[dict[str, Any]], name: str, path: Path
-) -> Float[np.ndarray, " epoch"]:
-    values = []
-    for line, row in enumerate(rows, start=1):
-        value = row.get(name)
-        if value is None:
-            value = np.nan
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise InputError(
-                f"{path}, line {line}: {name} is {value!r}, expected a number; "
-                "remove the line"
-            )
-        values.append(float(value))
-    return np.asarray(values, np.float64)
+def read_retraining(path: Path) -> Retraining:
+    """Read the curves of a network's training from its log.
+
+    Raises:
+        InputError: a line is damaged, lacks its epoch or holds something that is no
+            number.
+    """
+    epochs = _read_epochs(path)
+    return Retraining(
+        epoch=_numbers(epochs),
+        train_loss=_column(epochs, "train_loss"),
+        train_psnr_db=_column(epochs, "train_psnr_db"),
+    )
+
+
+def _read_epochs(path: Path) -> list[_Epoch]:
+    return [
+        checked(row, _Epoch, f"{path}, line {line}", "remove the line")
+        for line, row in enumerate(metrics_log.read(path), start=1)
+    ]
+
+
+def _numbers(epochs: list[_Epoch]) -> Int[np.ndarray, " epoch"]:
+    return np.asarray([own.epoch for own in epochs], np.int64)
+
+
+def _column(epochs: list[_Epoch], name: str) -> Float[np.ndarray, " epoch"]:
+    # NumPy makes NaN of None, which a figure leaves out.
+    return np.asarray([getattr(own, name) for own in epochs], np.float64)
 
 
 def _probabilities(
-    rows: list[dict[str, Any]], path: Path
+    epochs: list[_Epoch], path: Path
 ) -> Float[np.ndarray, "search_epoch cell operation"]:
     tables = []
-    for line, row in enumerate(rows, start=1):
-        if "probabilities" not in row:
+    for line, own in enumerate(epochs, start=1):
+        if own.probabilities is None:
             continue
         try:
-            tables.append(np.asarray(row["probabilities"], np.float64))
-        except (TypeError, ValueError):
+            tables.append(np.asarray(own.probabilities, np.float64))
+        except ValueError:  # rows of unequal lengths
             tables.append(np.empty(0))
         if tables[-1].ndim != 2 or tables[-1].shape != tables[0].shape:
             raise InputError(

@@ -6,13 +6,13 @@ file reads as if the run had never been stopped. Of several processes the first 
 
 import json
 from pathlib import Path
-from types import TracebackType
 
 from tensorboardX import SummaryWriter
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.files import write_text
+from emrnas_jax.runs.folder import TrainingFolder
 
 
 def append(path: Path, row: dict) -> None:
@@ -60,17 +60,21 @@ def truncate(path: Path, step: int) -> None:
 
 
 class RunLog:
-    """Writes rows to `folder/metrics.jsonl` and their numbers to TensorBoard."""
+    """Writes rows to the log of a training and their numbers to TensorBoard.
 
-    def __init__(self, folder: Path, resume_step: int) -> None:
+    To be closed, for example by `contextlib.closing`.
+    """
+
+    def __init__(self, folder: TrainingFolder, resume_step: int) -> None:
         """Open the log; rows after `resume_step` are dropped."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "metrics.jsonl"
+        folder.path.mkdir(parents=True, exist_ok=True)
+        self._path = folder.metrics
         truncate(self._path, resume_step)
         self._board = None
         if processes.is_first():
+            # TensorBoard cannot drop lines; it is told from which step on they are new.
             self._board = SummaryWriter(
-                str(folder / "tensorboard"), purge_step=resume_step + 1
+                str(folder.tensorboard), purge_step=resume_step + 1
             )
 
     def write(self, row: dict) -> None:
@@ -82,16 +86,7 @@ class RunLog:
             if isinstance(value, int | float) and name != "step":
                 self._board.add_scalar(name, value, row["step"])
 
-    def __enter__(self) -> "RunLog":
-        """Return the open log."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close the TensorBoard file."""
         if self._board is not None:
             self._board.close()

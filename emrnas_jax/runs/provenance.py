@@ -6,31 +6,32 @@ be too short.
 """
 
 import contextlib
-import dataclasses
-import json
 import math
 import platform
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Annotated
 
 import jax
+from msgspec import Meta, Struct, structs
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import device_name
-from emrnas_jax.machine.files import json_text, replace_file
+from emrnas_jax.machine.files import replace_file
+from emrnas_jax.machine.json_files import json_text, read_json
+from emrnas_jax.runs.folder import RunFolder
 
-FILE = "provenance.json"
 UPDATE_SECONDS = 10.0
 
+WAY_OUT = "delete it, and the report leaves out date, versions and times"
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+
+class Command(Struct, frozen=True):
     """One command that worked on a run.
 
     Attributes:
@@ -45,69 +46,91 @@ class Command:
 
     command: str
     began: str
-    seconds: float
+    seconds: Annotated[float, Meta(ge=0)]
     emrnas_jax: str
     jax: str
     python: str
     device: str
 
+    def __post_init__(self) -> None:
+        """Refuse what no clock shows.
 
-def read_commands(run: Path) -> tuple[Command, ...]:
+        Raises:
+            ValueError: the time is infinite, or the start is no date with an offset.
+        """
+        if not math.isfinite(self.seconds):
+            raise ValueError(f"seconds is {self.seconds}")
+        if datetime.fromisoformat(self.began).tzinfo is None:
+            raise ValueError(f"began is {self.began!r}, without its offset from UTC")
+
+
+class _File(Struct, frozen=True):
+    commands: tuple[Command, ...]
+
+
+def read_commands(path: Path) -> tuple[Command, ...]:
     """Return the commands that worked on a run, oldest first; none without the file.
 
     Raises:
         InputError: the file is damaged.
     """
-    path = run / FILE
-    if not path.exists():
-        return ()
+    return read_json(path, _File, WAY_OUT).commands if path.exists() else ()
+
+
+def write_commands(path: Path, commands: tuple[Command, ...]) -> None:
+    """Write the commands that worked on a run, oldest first, in this process alone."""
+    # Not `write_json`: it waits for all processes, and this is written at any time.
+    replace_file(path, json_text(_File(commands)).encode("utf-8"))
+
+
+@contextlib.contextmanager
+def recorded(run: RunFolder, command: str) -> Iterator["Recording"]:
+    """Keep the record of the command that works on a run, within a `with`.
+
+    At the end it is written a last time; it is withdrawn if the command was refused.
+
+    Args:
+        run: the run's folder, held by `runs.lock.locked`.
+        command: the command line, or the function that was called.
+
+    Raises:
+        InputError: the record of the commands before is damaged.
+    """
+    recording = Recording(run, command)
+    refused = False
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(_command(line) for line in record["commands"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: damaged ({type(error).__name__}: {error}); delete it, and the "
-            "report leaves out date, versions and times"
-        ) from error
-
-
-def _command(line: Any) -> Command:
-    names = [field.name for field in dataclasses.fields(Command)]
-    found: dict[str, Any] = {name: line[name] for name in names}
-    seconds = found["seconds"]
-    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise ValueError(f"seconds is {seconds!r}")
-    for name, value in found.items():
-        if name != "seconds" and not isinstance(value, str):
-            raise ValueError(f"{name} is {value!r}")
-    if datetime.fromisoformat(found["began"]).tzinfo is None:
-        raise ValueError(f"began is {found['began']!r}, without its offset from UTC")
-    found["seconds"] = float(seconds)
-    return Command(**found)
+        yield recording
+    except InputError:
+        # An error after some work, such as a loss that is not finite, is no refusal.
+        refused = recording.seconds() < UPDATE_SECONDS
+        raise
+    finally:
+        recording.end(refused)
 
 
 class Recording:
-    """Keeps the record of the command that works on a run, within a `with`.
+    """The record of one command, brought up to date by a thread until it ends.
 
     Of several processes the first one writes.
     """
 
-    def __init__(self, run: Path, command: str) -> None:
-        """Read the commands before this one.
+    def __init__(self, run: RunFolder, command: str) -> None:
+        """Read the commands before this one, and write this one for the first time.
 
         Args:
-            run: the folder of the run, held by `run_folder.locked`.
+            run: the run's folder.
             command: the command line, or the function that was called.
 
         Raises:
             InputError: the file is damaged.
         """
-        self._path, self._config = run / FILE, run / "config.json"
-        self._earlier = read_commands(run)
-        complete = self._path.exists() or not self._config.exists()
+        self._run = run
+        self._earlier = read_commands(run.provenance)
+        complete = run.provenance.exists() or not run.config.exists()
         self._writes = complete and processes.is_first()
         self._started = time.monotonic()
         self._own = Command(
+            # A name on a Linux command line may be no text; JSON holds text alone.
             command=command.encode("utf-8", "replace").decode("utf-8"),
             began=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=0.0,
@@ -118,57 +141,46 @@ class Recording:
         )
         self._writing = threading.Lock()
         self._done = threading.Event()
+        self.update()
+        # A daemon, so that it holds up no process that ends without `end`.
         self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread.start()
+
+    def seconds(self) -> float:
+        """Return how long the command has worked up to now."""
+        return time.monotonic() - self._started
 
     def update(self) -> None:
         """Write how long the command has worked up to now."""
-        own = dataclasses.replace(self._own, seconds=round(self._seconds(), 1))
+        own = structs.replace(self._own, seconds=round(self.seconds(), 1))
         self._write((*self._earlier, own))
 
-    def _write(self, commands: tuple[Command, ...]) -> None:
-        if not self._writes:
-            return
-        text = json_text({"commands": [dataclasses.asdict(line) for line in commands]})
-        with self._writing:
-            # Not `files.write_json`: the other processes do not wait for this file.
-            replace_file(self._path, text.encode("utf-8"))
+    def end(self, refused: bool) -> None:
+        """Write the record a last time.
 
-    def _withdraw(self) -> None:
-        if self._earlier:
+        Args:
+            refused: whether the command did nothing, so that it gets no record.
+        """
+        self._done.set()
+        self._thread.join()
+        # A run without a config was refused before it began.
+        if not refused and self._run.config.exists():
+            self.update()
+        elif self._earlier:
             self._write(self._earlier)
         elif self._writes:
-            self._path.unlink(missing_ok=True)
+            self._run.provenance.unlink(missing_ok=True)
 
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started
+    def _write(self, commands: tuple[Command, ...]) -> None:
+        if self._writes:
+            with self._writing:
+                write_commands(self._run.provenance, commands)
 
     def _keep(self) -> None:
         while not self._done.wait(UPDATE_SECONDS):
             # What cannot be written now is written later, or fails at the end.
             with contextlib.suppress(OSError):
                 self.update()
-
-    def __enter__(self) -> "Recording":
-        """Write the record, and start to keep it up to date."""
-        self.update()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Write the record a last time; withdraw it if the command was refused."""
-        self._done.set()
-        self._thread.join()
-        refused = isinstance(error, InputError) and self._seconds() < UPDATE_SECONDS
-        # A run without a config was refused before it began.
-        if refused or not self._config.exists():
-            self._withdraw()
-        else:
-            self.update()
 
 
 def _package_version() -> str:

@@ -7,32 +7,26 @@ there but damaged is an `InputError` naming the file and, where it has one, the 
 Folds are numbered from 1, PSNR is in dB, SSIM has no unit.
 """
 
-import re
-import zipfile
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from emrnas_jax.data.folds import Fold, read_folds
+from emrnas_jax.data.folds import Fold
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.operation_tables import with_newer
 from emrnas_jax.nas.space import Architecture
-from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
-from emrnas_jax.runs.history import Retraining, Search
+from emrnas_jax.runs.begun_with import read_config
+from emrnas_jax.runs.folder import FoldFolder, RunFolder, SearchFolder
+from emrnas_jax.runs.folds import read_folds
+from emrnas_jax.runs.history import Retraining, Search, read_retraining, read_search
 from emrnas_jax.runs.operations import operations_of_run
 from emrnas_jax.runs.provenance import Command, read_commands
-from emrnas_jax.runs.results import Results, read_json, read_results
-from emrnas_jax.runs.scores import (
-    Scores,
-    examples_path,
-    read_scores,
-    scores_path,
-)
+from emrnas_jax.runs.results import Results, read_results
+from emrnas_jax.runs.scores import Examples, Scores, read_examples, read_scores
 
 
 @dataclass(frozen=True)
@@ -49,17 +43,6 @@ class FoldSearch:
 
     curves: Search | None
     searched: Searched | None
-
-
-@dataclass(frozen=True)
-class Examples:
-    """`examples.npz`: magnitudes in [0, 1]; masks have the zero frequency first."""
-
-    frames: tuple[tuple[str, int, int], ...]
-    target: Float[np.ndarray, "example height width"]
-    reconstruction: Float[np.ndarray, "example height width"]
-    mask: Bool[np.ndarray, "example height width"]
-    psnr_db: Float[np.ndarray, " example"]
 
 
 @dataclass(frozen=True)
@@ -116,136 +99,67 @@ def read_run(path: Path) -> Run:
     Raises:
         InputError: there is no `results.json` yet, or a file of the run is damaged.
     """
-    if not (path / "results.json").is_file():
+    run = RunFolder(path)
+    if not run.results.is_file():
         raise InputError(
             f"{path}: no results.json, so nothing to report; run --stage=evaluate first"
         )
-    results = read_results(path / "results.json")
-    config, folds = path / "config.json", path / "folds.json"
+    results = read_results(run.results)
     others = tuple(
-        name
-        for name in results.searches
-        if (path / f"architecture_{name}.json").is_file()
+        name for name in results.searches if run.architecture(name).is_file()
     )
     # The run's first search may be of a network that was given up.
     first = not results.searches or len(others) < len(results.searches)
+    found = _read_searched(run.architecture()) if first else None
     return Run(
         path=path,
-        config=read_json(config) if config.is_file() else {},
+        config=read_config(run.config) if run.config.is_file() else {},
         results=results,
-        searched=(_read_searched(path / "architecture.json") if first else None)
-        or _given_architecture(results, path),
-        splits=list(read_folds(folds)) if folds.is_file() else [],
+        searched=found or _given_architecture(results, run),
+        splits=read_folds(run.folds) if run.folds.is_file() else [],
         folds=tuple(
-            _read_fold(folder, number, results, first, others)
-            for number, folder in _fold_folders(path)
+            _read_fold(fold, results, first, others) for fold in run.fold_folders()
         ),
         other_searched={
-            name: _read_searched(path / f"architecture_{name}.json") for name in others
+            name: _read_searched(run.architecture(name)) for name in others
         },
-        commands=read_commands(path),
+        commands=read_commands(run.provenance),
     )
 
 
-def _fold_folders(path: Path) -> list[tuple[int, Path]]:
-    numbered = []
-    for folder in path.glob("fold_*"):
-        match = re.fullmatch(r"fold_(\d+)", folder.name)
-        if match and folder.is_dir():
-            numbered.append((int(match[1]), folder))
-    return sorted(numbered)
-
-
 def _read_fold(
-    folder: Path, number: int, results: Results, first: bool, others: tuple[str, ...]
+    folder: FoldFolder, results: Results, first: bool, others: tuple[str, ...]
 ) -> FoldRun:
-    found = _read_search(folder / "search") if first else FoldSearch(None, None)
-    fold = FoldRun(number=number, search=found.curves, searched=found.searched)
+    found = _read_search(folder.search()) if first else FoldSearch(None, None)
+    fold = FoldRun(number=folder.number, search=found.curves, searched=found.searched)
     for name in others:
-        fold.other_searches[name] = _read_search(folder / f"search_{name}")
+        fold.other_searches[name] = _read_search(folder.search(name))
     for name in results.networks:
-        scores = scores_path(folder / name, results.convention)
-        metrics = folder / name / "metrics.jsonl"
-        examples = examples_path(folder / name, results.convention)
+        network = folder.network(name)
+        scores = network.scores(results.convention)
+        examples = network.examples(results.convention)
         if scores.is_file():
             fold.scores[name] = read_scores(scores)
-        if metrics.is_file():
-            fold.retraining[name] = Retraining.from_rows(_read_rows(metrics), metrics)
+        if network.metrics.is_file():
+            fold.retraining[name] = read_retraining(network.metrics)
         if examples.is_file():
             fold.examples[name] = read_examples(examples)
     return fold
 
 
-def _read_search(folder: Path) -> FoldSearch:
-    metrics = folder / "metrics.jsonl"
+def _read_search(folder: SearchFolder) -> FoldSearch:
+    # A search that was stopped has curves and no architecture.
     return FoldSearch(
-        Search.from_rows(_read_rows(metrics), metrics) if metrics.is_file() else None,
-        _read_searched(folder / "architecture.json"),
+        read_search(folder.metrics) if folder.metrics.is_file() else None,
+        _read_searched(folder.architecture),
     )
 
 
-def read_examples(path: Path) -> Examples:
-    """Read one `examples.npz`.
-
-    Raises:
-        InputError: the archive is damaged, or its arrays do not fit each other.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        images = {
-            name: np.asarray(arrays[name], np.float32)
-            for name in ("target", "reconstruction")
-        }
-        mask = np.asarray(arrays["mask"], bool)
-        psnr_db = np.asarray(arrays["psnr_db"], np.float32)
-        frames = tuple(
-            (str(subject), int(position), int(frame))
-            for subject, position, frame in zip(
-                arrays["subject"], arrays["slice"], arrays["frame"], strict=True
-            )
-        )
-        shapes = {image.shape for image in images.values()} | {mask.shape}
-        if len(shapes) != 1 or mask.ndim != 3:
-            raise ValueError(f"shapes {sorted(shapes)} differ")
-        if psnr_db.shape != mask.shape[:1] or len(frames) != len(mask):
-            raise ValueError("not one name and PSNR per image")
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(
-            f"{path}: damaged ({error}); delete it and run --stage=evaluate again"
-        ) from error
-    return Examples(frames, images["target"], images["reconstruction"], mask, psnr_db)
-
-
 def _read_searched(path: Path) -> Searched | None:
-    if not path.is_file():
-        return None
-    architecture, p = read_architecture(path)
-    cells = len(architecture.cells)
-    if p is not None and (p.ndim != 2 or len(p) != cells):
-        raise InputError(
-            f"{path}: probabilities must be one row for each of {cells} cells, found "
-            f"shape {p.shape}; delete it and run --stage=search again"
-        )
-    return Searched(architecture, p)
+    return Searched(*read_architecture(path)) if path.is_file() else None
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        return metrics_log.read(path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: damaged ({error}); delete it") from error
-
-
-def _given_architecture(results: Results, run: Path) -> Searched | None:
+def _given_architecture(results: Results, run: RunFolder) -> Searched | None:
     if not results.architecture:
         return None
     begun_with = operations_of_run(run)
@@ -253,7 +167,7 @@ def _given_architecture(results: Results, run: Path) -> Searched | None:
     try:
         given = Architecture.parse(results.architecture, known)
     except InputError as error:
-        raise InputError(f"{run / 'results.json'}: {error}") from error
+        raise InputError(f"{run.results}: {error}") from error
     # The run could not choose from newer ones, but may have been given one.
     end = max(len(begun_with), 1 + max(given.cells))
     return Searched(Architecture(given.blocks, known[:end]), None)

@@ -4,19 +4,23 @@ Networks named alike but for a number at the end (`random_1`, `random_2`) are on
 the mean of its members' scores stands for it. PSNR is in dB, SSIM has no unit.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.runs.scores import Scores, read_scores, scores_path
+from emrnas_jax.runs.begun_with import read_config, read_data
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.results import read_results
+from emrnas_jax.runs.scores import Scores, read_scores
 
 MEASURES = ("psnr_db", "ssim")
+
+WAY_OUT = "give the folder of a run that --stage=evaluate has finished"
 
 
 class RunScores(NamedTuple):
@@ -27,12 +31,14 @@ class RunScores(NamedTuple):
         folds: of each frame.
         values: of each network and measure, in that order of frames.
         metrics: the convention of the scores, by its name and in words.
+        unit: what one score covers, "frame" or "volume".
     """
 
     subjects: tuple[str, ...]
     folds: Int[np.ndarray, " frame"]
     values: dict[str, dict[str, Float[np.ndarray, " frame"]]]
     metrics: str
+    unit: str
 
     def mean(self, name: str, measure: str) -> float:
         """Return the mean over folds of the folds' means, as in `results.json`."""
@@ -46,15 +52,15 @@ def read_run_scores(run: Path) -> RunScores:
     Raises:
         InputError: a table is missing or damaged, or of other frames than another's.
     """
-    results = _read(run / "results.json", "folds", "networks", "metrics")
-    convention = results["metrics"].partition(":")[0]
-    folds = range(1, int(results["folds"]) + 1)
+    folder = RunFolder(run)
+    results = read_results(folder.results, WAY_OUT)
+    folds = range(1, results.folds + 1)
     tables = {
         name: [
-            read_scores(scores_path(run / f"fold_{k}" / name, convention))
+            read_scores(folder.fold(k).network(name).scores(results.convention))
             for k in folds
         ]
-        for name in results["networks"]
+        for name in results.networks
     }
     first = next(iter(tables.values()))
     for name, own in tables.items():
@@ -71,7 +77,8 @@ def read_run_scores(run: Path) -> RunScores:
         subjects=tuple(subject for part in first for subject in part.subject),
         folds=np.repeat(list(folds), [len(part.subject) for part in first]),
         values=grouped(values),
-        metrics=results["metrics"],
+        metrics=results.metrics,
+        unit=results.unit,
     )
 
 
@@ -164,23 +171,17 @@ def refuse_other_conventions(runs: Sequence[Path]) -> None:
                 )
 
 
-def _conventions(run: Path) -> dict:
-    results = _read(run / "results.json", "metrics", "folds")
-    config = _read(run / "config.json", "sampling")
+def _conventions(run: Path) -> dict[str, Any]:
+    """Return what two runs must have in common, by the words of a message."""
+    folder = RunFolder(run)
+    results = read_results(folder.results, WAY_OUT)
+    data = read_data(folder.data, WAY_OUT)
+    sampling = read_config(folder.config, WAY_OUT).get("sampling")
+    if not isinstance(sampling, dict):
+        raise InputError(f"{folder.config}: damaged (no sampling); {WAY_OUT}")
     return {
-        **{f"data.{key}": value for key, value in _read(run / "data.json").items()},
-        **{f"sampling.{k}": v for k, v in config["sampling"].items()},
-        "metrics": results["metrics"],
-        "folds": results["folds"],
+        **{f"data.{key}": value for key, value in data.items()},
+        **{f"sampling.{key}": value for key, value in sampling.items()},
+        "metrics": results.metrics,
+        "folds": results.folds,
     }
-
-
-def _read(path: Path, *keys: str) -> dict:
-    try:
-        found = json.loads(path.read_text())
-        return {key: found[key] for key in keys or found}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: damaged or missing ({error}); give the folder of a run that "
-            "--stage=evaluate has finished"
-        ) from error

@@ -5,6 +5,8 @@ Each convention has its own, beside those of the others.
 
 import csv
 import io
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +16,9 @@ from jaxtyping import Bool, Float, Int
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.files import write_bytes, write_text
 
+WAY_OUT = "delete it and run --stage=evaluate again"
+
 COLUMNS = ("subject", "slice", "frame", "psnr_db", "ssim", "nmse")
-PAPER = "paper"  # the convention whose files have no suffix
 ALL_SLICES = -1  # the slice of a row that is of a volume
 
 
@@ -48,19 +51,11 @@ class Examples(NamedTuple):
     mask: Bool[np.ndarray, "frame height width"]
     psnr_db: Float[np.ndarray, " frame"]
 
-
-def scores_path(folder: Path, convention: str) -> Path:
-    """Return where a network's folder keeps its scores under a convention."""
-    return folder / f"scores{_suffix(convention)}.csv"
-
-
-def examples_path(folder: Path, convention: str) -> Path:
-    """Return where a network's folder keeps its examples under a convention."""
-    return folder / f"examples{_suffix(convention)}.npz"
-
-
-def _suffix(convention: str) -> str:
-    return "" if convention == PAPER else f"_{convention}"
+    @property
+    def frames(self) -> tuple[tuple[str, int, int], ...]:
+        """The subject, slice and frame of each, as in a table of scores."""
+        numbers = self.slice.tolist(), self.frame.tolist()
+        return tuple(zip(self.subject, *numbers, strict=True))
 
 
 def write_scores(path: Path, scores: Scores) -> None:
@@ -79,7 +74,6 @@ def read_scores(path: Path) -> Scores:
     Raises:
         InputError: the file is missing or damaged; the message names the line.
     """
-    way_out = "delete it and run --stage=evaluate again"
     rows: list[tuple] = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -87,7 +81,7 @@ def read_scores(path: Path) -> Scores:
             missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
             if missing:
                 raise InputError(
-                    f"{path}, line 1: no column {', '.join(missing)}; {way_out}"
+                    f"{path}, line 1: no column {', '.join(missing)}; {WAY_OUT}"
                 )
             for line in lines:
                 try:
@@ -95,12 +89,12 @@ def read_scores(path: Path) -> Scores:
                 except (TypeError, ValueError):
                     raise InputError(
                         f"{path}, line {lines.line_num}: expected the numbers of a "
-                        f"frame, found {list(line.values())}; {way_out}"
+                        f"frame, found {list(line.values())}; {WAY_OUT}"
                     ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: damaged or missing ({error}); {way_out}") from error
+        raise InputError(f"{path}: damaged or missing ({error}); {WAY_OUT}") from error
     if not rows:
-        raise InputError(f"{path}: it holds no frame; {way_out}")
+        raise InputError(f"{path}: it holds no frame; {WAY_OUT}")
     subjects, *numbers = zip(*rows, strict=True)
     return Scores(subjects, *(np.array(column) for column in numbers))
 
@@ -119,3 +113,40 @@ def write_examples(path: Path, examples: Examples) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **examples._asdict())
     write_bytes(path, content.getvalue())
+
+
+def read_examples(path: Path) -> Examples:
+    """Read what `write_examples` wrote.
+
+    Raises:
+        InputError: the archive is missing or damaged, or its arrays do not fit each
+            other.
+    """
+    try:
+        # Opened here: NumPy leaves what it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in Examples._fields}
+        subjects = tuple(arrays.pop("subject").tolist())
+        examples = Examples(subjects, **arrays)
+        _refuse_misfits(examples)
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(f"{path}: damaged ({error}); {WAY_OUT}") from error
+    return examples
+
+
+def _refuse_misfits(examples: Examples) -> None:
+    images = (examples.target, examples.reconstruction, examples.mask)
+    shapes = {image.shape for image in images}
+    if len(shapes) != 1 or examples.mask.ndim != 3:
+        raise ValueError(f"shapes {sorted(shapes)} differ")
+    named = (examples.subject, examples.slice, examples.frame, examples.psnr_db)
+    if {len(values) for values in named} != {len(examples.mask)}:
+        raise ValueError("not one name and PSNR per image")

@@ -11,8 +11,9 @@ from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import Architecture, Operation
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.runs.operations import refuse_mixed_operations
-from emrnas_jax.training.random_search import CANDIDATES, certain
+from emrnas_jax.training.random_search import certain
 from emrnas_jax.training.settings import SearchSettings
 
 
@@ -33,7 +34,7 @@ def ensemble_of_folds(
     Raises:
         InputError: a search did not end, or they have nothing in common.
     """
-    found = {f: read_architecture(f / "architecture.json") for f in folders}
+    found = {f: read_architecture(SearchFolder(f).architecture) for f in folders}
     among = {folder: own.operations for folder, (own, _) in found.items()}
     refuse_mixed_operations(among)
     operations = among[folders[0]]
@@ -44,7 +45,7 @@ def ensemble_of_folds(
     for folder, (_, p) in found.items():
         if p is None:
             raise InputError(
-                f"{folder / 'architecture.json'} has no probabilities; run "
+                f"{SearchFolder(folder).architecture} has no probabilities; run "
                 "--stage=search again"
             )
         probabilities.append(p)
@@ -67,14 +68,15 @@ def common_candidate(
     Raises:
         InputError: the folds have no candidate in common.
     """
+    logs = [SearchFolder(folder).candidates for folder in folders]
     folds = [
-        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(path)}
-        for path in (folder / CANDIDATES for folder in folders)
+        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(log)}
+        for log in logs
     ]
     common = [text for text in folds[0] if all(text in losses for losses in folds)]
     if not common:
         raise InputError(
-            f"{folders[0] / CANDIDATES} and those of the other folds have no "
+            f"{logs[0]} and those of the other folds have no "
             "architecture in common; run --stage=search again"
         )
     means = [np.mean([np.log(losses[text]) for losses in folds]) for text in common]

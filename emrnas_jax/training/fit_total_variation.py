@@ -7,7 +7,6 @@ the seed alone. `strength.json` keeps every score as soon as it is known: a stop
 goes on where it was.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from contextlib import closing
@@ -21,22 +20,26 @@ from jaxtyping import Int
 
 from emrnas_jax.data.dataset import ImageSet
 from emrnas_jax.data.pipeline import fixed_mask_key
-from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import PAPER, in_words
 from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
-from emrnas_jax.machine.files import write_json
 from emrnas_jax.machine.progress import Pace, say_without_bars
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import TotalVariation
 from emrnas_jax.runs.checkpoints import Checkpoints
+from emrnas_jax.runs.folder import NetworkFolder
+from emrnas_jax.runs.network_files import (
+    Fit,
+    TriedWeight,
+    read_tried_weights,
+    write_fit,
+)
 from emrnas_jax.training.retrain import identity, initial_state, keep_record
 from emrnas_jax.training.settings import RetrainSettings
 
 LOG = logging.getLogger("emrnas_jax")
 
-FITTED = "strength.json"
 MOST_FRAMES = 100  # of S_val, evenly spread
 GRID = tuple(10.0**exponent for exponent in np.arange(-4, -0.9, 0.5))
 AROUND = tuple(10.0**exponent for exponent in (-1 / 3, -1 / 6, 1 / 6, 1 / 3))
@@ -92,18 +95,19 @@ def fit_strength(
         scores = evaluate(label, apply, variables, frames, settings).scores
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 
-    tried, pace = _read_tried(folder / FITTED), Pace()
+    files = NetworkFolder(folder)
+    tried, pace = read_tried_weights(files.fit), Pace()
     _say_beginning(name, len(tried), len(indices))
 
     def tell() -> None:
-        found = {
-            "strength": _best(tried),
-            "psnr_db": [{"strength": s, "mean": m} for s, m in tried.items()],
-            "frames": len(indices),
-            "subjects": sorted({image_set.subjects[i] for i in indices}),
-            "metrics": in_words(PAPER),
-        }
-        write_json(folder / FITTED, found)
+        fit = Fit(
+            strength=_best(tried),
+            psnr_db=tuple(TriedWeight(*pair) for pair in tried.items()),
+            frames=len(indices),
+            subjects=tuple(sorted({image_set.subjects[i] for i in indices})),
+            metrics=in_words(PAPER),
+        )
+        write_fit(files.fit, fit)
         if pace.is_due(urgent=len(tried) == 1):
             strength, db = list(tried.items())[-1]
             message = "%s: strength %.3g gives %.2f dB, %d of %d tried"
@@ -119,7 +123,7 @@ def fit_strength(
     state = state._replace(
         weights={"strength": jnp.float32(strength)}, step=jnp.asarray(step, jnp.int32)
     )
-    with closing(Checkpoints(folder / "checkpoints", identity(record))) as checkpoints:
+    with closing(Checkpoints(files.checkpoints, identity(record))) as checkpoints:
         checkpoints.save(step, replicate(state, mesh_for(divisible(batch))))
 
 
@@ -167,15 +171,3 @@ def _rounded(strength: float) -> float:
 def _spread(frames: Int[np.ndarray, " frame"]) -> Int[np.ndarray, " chosen"]:
     count = min(MOST_FRAMES, len(frames))
     return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
-
-
-def _read_tried(path: Path) -> dict[float, float]:
-    if not path.exists():
-        return {}
-    try:
-        rows = json.loads(path.read_text())["psnr_db"]
-        return {float(row["strength"]): float(row["mean"]) for row in rows}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete it to choose the strength again"
-        ) from error

@@ -23,6 +23,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import put
 from emrnas_jax.runs.checkpoints import Checkpoints
+from emrnas_jax.runs.folder import TrainingFolder
 from emrnas_jax.runs.metrics_log import RunLog
 from emrnas_jax.training.epoch_lines import EpochLines
 from emrnas_jax.training.settings import require_rates
@@ -102,7 +103,7 @@ def run(
             kept.
         SystemExit: it was asked to stop, and the state was saved.
     """
-    folder = training.folder / "checkpoints"
+    folder = TrainingFolder(training.folder).checkpoints
     with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
         restored = checkpoints.restore(state)
         if restored is not None:
@@ -125,7 +126,8 @@ def _run_from(
     saved_at = epoch_start = time.monotonic()
     bar = processes.progress_bar(total=training.steps, initial=step, desc=training.name)
     lines = EpochLines(training.name, training.steps, training.steps_per_epoch, step)
-    with RunLog(training.folder, step) as log, bar:
+    folder = TrainingFolder(training.folder)
+    with contextlib.closing(RunLog(folder, step)) as log, bar:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
             count = min(settings.steps_per_dispatch, left)
@@ -186,11 +188,11 @@ def _is_finite(tree: PyTree) -> bool:
 def _diverged(
     training: Training, step: int, count: int, checkpoints: Checkpoints
 ) -> str:
-    latest = checkpoints.latest()
+    latest, folder = checkpoints.latest(), TrainingFolder(training.folder)
     kept = (
         "there is no checkpoint before it"
         if latest is None
-        else f"the checkpoint of step {latest} is kept in {training.folder}/checkpoints"
+        else f"the checkpoint of step {latest} is kept in {folder.checkpoints}"
     )
     return (
         f"{training.name}: the loss or its gradient is not finite in steps {step + 1} "

@@ -37,12 +37,11 @@ from emrnas_jax.nas.gates import uniform_choices
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.loss import jit, path_loss
 
 LOG = logging.getLogger("emrnas_jax")
-
-CANDIDATES = "candidates.jsonl"  # a row for each: its architecture and its loss
 
 # What a step of alphas costs with one path: the forward pass and the gradients of the
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
@@ -71,7 +70,7 @@ def best_candidate(
     Raises:
         SystemExit: it was asked to stop.
     """
-    path = folder / CANDIDATES
+    path = SearchFolder(folder).candidates
     metrics_log.truncate(path, len(candidates))  # drops a line that a kill cut
     losses = [row["validation_loss"] for row in metrics_log.read(path)]
     left = candidates[len(losses) :]

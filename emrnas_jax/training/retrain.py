@@ -1,6 +1,5 @@
 """Training of a fixed network from scratch, on S_train and S_val together."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,6 @@ from emrnas_jax.machine.devices import (
     on_every_device,
     replicate,
 )
-from emrnas_jax.machine.files import write_json
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.consistency import magnitude
@@ -40,12 +38,12 @@ from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.checkpoints import restore_latest
+from emrnas_jax.runs.folder import NetworkFolder
+from emrnas_jax.runs.network_files import write_planned_steps
 from emrnas_jax.training.loop import LoopSettings, Training, run
 from emrnas_jax.training.loss import jit, squared_error
 from emrnas_jax.training.optimizers import adam_with_l2, cosine, descend
 from emrnas_jax.training.settings import RetrainSettings
-
-PLAN = "training.json"  # how many steps the training has
 
 
 class TrainState(NamedTuple):
@@ -222,7 +220,7 @@ def retrain_fold(
 
     keep_record(folder, record)
     steps = settings.epochs * split.steps_per_epoch
-    write_json(folder / PLAN, {"steps": steps})
+    write_planned_steps(NetworkFolder(folder).plan, steps)
     training = Training(
         name=name,
         folder=folder,
@@ -245,7 +243,7 @@ def keep_record(folder: Path, record: NetworkRecord) -> None:
     Raises:
         InputError: the folder is of another network.
     """
-    path = folder / "network.json"
+    path = NetworkFolder(folder).record
     if path.exists() and NetworkRecord.read(path) != record:
         raise InputError(
             f"{path} is of another network than the one to train: "
@@ -254,21 +252,9 @@ def keep_record(folder: Path, record: NetworkRecord) -> None:
     record.write(path)
 
 
-def planned_steps(folder: Path) -> int | None:
-    """Return how many steps the training of a network's folder has.
-
-    None where the folder does not say: it was copied, imported or is of a run that was
-    begun before this was written.
-    """
-    try:
-        return int(json.loads((folder / PLAN).read_text())["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def has_trained(folder: Path, last: int) -> bool:
     """Return whether a network's folder holds the checkpoint of its last step."""
-    return (folder / "checkpoints" / str(last)).is_dir()
+    return NetworkFolder(folder).checkpoint(last).is_dir()
 
 
 def identity(record: NetworkRecord) -> dict:
@@ -288,10 +274,11 @@ def load_trained(
     Raises:
         InputError: the folder holds no trained network, or a damaged one.
     """
-    record = NetworkRecord.read(folder / "network.json")
+    files = NetworkFolder(folder)
+    record = NetworkRecord.read(files.record)
     network = record.build()
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
-    state = restore_latest(folder / "checkpoints", identity(record), like, step)
+    state = restore_latest(files.checkpoints, identity(record), like, step)
     return record, network, {"params": state.weights, "batch_stats": state.statistics}

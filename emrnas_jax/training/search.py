@@ -29,6 +29,7 @@ from emrnas_jax.nas.gates import GATE_RULES
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
+from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import (
@@ -223,5 +224,5 @@ def search_fold(
         architecture = Architecture.from_cells(
             p.argmax(-1).tolist(), network.cells_per_block
         )
-    write_architecture(folder / "architecture.json", architecture, p)
+    write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p

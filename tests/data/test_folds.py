@@ -1,10 +1,8 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emrnas_jax.data.folds import Fold, make_folds, read_folds, write_folds
+from emrnas_jax.data.folds import Fold, make_folds
 from emrnas_jax.errors import InputError
 
 SUBJECTS = [f"p{number:02d}" for number in range(1, 34)]
@@ -58,33 +56,3 @@ def test_one_fold_is_refused():
 def test_validation_is_a_part():
     with pytest.raises(InputError, match="between 0 and 1, found 2"):
         make_folds(SUBJECTS, 3, seed=0, validation=2.0)
-
-
-def test_a_manifest_comes_back(tmp_path):
-    folds = make_folds(SUBJECTS, 3, seed=0)
-    write_folds(tmp_path / "folds.json", folds)
-    assert read_folds(tmp_path / "folds.json") == folds
-    assert [path.name for path in tmp_path.iterdir()] == ["folds.json"]
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"folds": 3}', '{"folds": [{"train": ["a"]}]}']
-)
-def test_a_damaged_manifest_is_named(tmp_path, content):
-    path = tmp_path / "folds.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=r"folds\.json: not a manifest"):
-        read_folds(path)
-
-
-def test_a_missing_manifest_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"folds\.json: not a manifest"):
-        read_folds(tmp_path / "folds.json")
-
-
-def test_a_subject_in_two_parts_is_found(tmp_path):
-    path = tmp_path / "folds.json"
-    parts = {"train": ["a", "b"], "validation": ["c"], "test": ["b"]}
-    path.write_text(json.dumps({"folds": [parts]}))
-    with pytest.raises(InputError, match=r"\['b'\] twice in fold 1"):
-        read_folds(path)

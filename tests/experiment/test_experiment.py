@@ -1,7 +1,6 @@
 """Settings that cannot work are refused before anything is written."""
 
 import dataclasses
-import json
 import runpy
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,13 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.experiment import paper
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.protocol import run_protocol
+from emrnas_jax.machine.json_files import write_json
 from emrnas_jax.models.catalogue import CATALOGUE
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
-from emrnas_jax.nas.operation_tables import operations_record
 from emrnas_jax.nas.space import TABLE_1, Operation
-from emrnas_jax.runs.folder import locked
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.lock import locked
 from emrnas_jax.training.retrain import initial_variables
 
 VARIANTS = [
@@ -236,7 +236,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     config = get_config("demo", "tiny")
     config.data.cache = str(tmp_path / "cache")
     with (
-        locked(tmp_path / "run"),
+        locked(RunFolder(tmp_path / "run")),
         pytest.raises(InputError, match="another process works"),
     ):
         run_protocol(config, tmp_path / "run", "search")
@@ -259,7 +259,9 @@ def test_a_search_keeps_its_place_when_the_network_before_it_is_given_up(tmp_pat
     experiment = Experiment(config, tmp_path)
     assert list(experiment.systems) == ["ablation_b"]
     # `search` holds what was searched for emrnas.
-    assert [search.place for search in experiment.searches] == ["search_ablation_b"]
+    assert [search.folder_name for search in experiment.searches] == [
+        "search_ablation_b"
+    ]
 
 
 def test_a_run_of_other_operations_has_a_path_for_each_of_its_own(tmp_path):
@@ -271,7 +273,7 @@ def test_a_run_of_other_operations_has_a_path_for_each_of_its_own(tmp_path):
     (tmp_path / "config.json").write_text(begun.to_json())
     (tmp_path / "folds.json").write_text("{}")
     nine = (*TABLE_1, Operation("O9", (1, 2, 1, 1), (1,)))
-    (tmp_path / "operations.json").write_text(json.dumps(operations_record(nine)))
+    write_json(tmp_path / "operations.json", nine)
     assert config.networks.darts.search.paths_per_cell == 8
     experiment = Experiment(config, tmp_path)
     assert experiment.operations == nine
@@ -283,5 +285,5 @@ def test_a_run_of_other_operations_has_a_path_for_each_of_its_own(tmp_path):
 
 def test_a_damaged_config_of_a_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match=r"config\.json is damaged"):
+    with pytest.raises(InputError, match=r"config\.json: damaged"):
         Experiment(get_config("demo", "tiny"), tmp_path)

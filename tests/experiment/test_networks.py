@@ -42,12 +42,9 @@ def test_networks_with_equal_searches_share_one():
         ("ablation_g",),
         ("ablation_g_single",),
     ]
-    places = [search.place for search in found]
+    places = [search.folder_name for search in found]
     assert places[:2] == ["search", "search_ablation_b"]
-    assert [search.architecture_file for search in found[:2]] == [
-        "architecture.json",
-        "architecture_ablation_b.json",
-    ]
+    assert [search.own_name for search in found[:2]] == ["", "ablation_b"]
 
 
 def test_a_network_may_search_in_its_own_way():

@@ -187,7 +187,7 @@ def test_a_run_without_a_search_says_so_when_it_is_asked_for_one(
 def test_every_call_that_worked_on_a_run_is_recorded(config, copy):
     before = (copy / "results.json").read_text()
     run_protocol(config, copy, "report", "python -m emrnas_jax.main --stage=report")
-    first, second = read_commands(copy)
+    first, second = read_commands(copy / "provenance.json")
     assert first.command == "run_protocol"
     assert second.command == "python -m emrnas_jax.main --stage=report"
     assert first.seconds > second.seconds
@@ -197,7 +197,7 @@ def test_every_call_that_worked_on_a_run_is_recorded(config, copy):
     for refused, stage in ((other, "all"), (config, "none")):
         with pytest.raises(InputError):
             run_protocol(refused, copy, stage)
-    assert read_commands(copy) == (first, second)
+    assert read_commands(copy / "provenance.json") == (first, second)
 
 
 def test_changed_settings_are_refused_by_name(config, run):

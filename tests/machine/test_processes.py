@@ -179,7 +179,9 @@ def test_the_first_process_speaks_for_all(together):
 
 def test_what_both_do_is_recorded_once(together):
     run, _ = together
-    assert len(read_commands(run)) == 2  # that was stopped, and that went on
+    assert (
+        len(read_commands(run / "provenance.json")) == 2
+    )  # that was stopped, and that went on
 
 
 def test_one_process_continues_what_two_began(together, alone, config, tmp_path):

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import jax
+import msgspec
 import pytest
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
@@ -66,7 +67,7 @@ def program(network, batch):
 
 def test_a_record_keeps_what_its_operations_were(tmp_path, small_batch):
     """Of O8 with other dilations, and of one that the package does not have."""
-    path, record = tmp_path / "network.json", dataclasses.asdict(RECORD)
+    path, record = tmp_path / "network.json", msgspec.to_builtins(RECORD)
     kept = {"name": "O8", "dilations": [1, 2, 4, 1], "connections": [1, 2, 3]}
     given = record | {"operations": [kept]}
     given["settings"] = SETTINGS | {"architecture": "[O8|O8]"}
@@ -86,7 +87,7 @@ def test_a_record_keeps_what_its_operations_were(tmp_path, small_batch):
 
 def test_a_record_of_an_older_version_has_the_operations_of_table_1(tmp_path):
     path = tmp_path / "network.json"
-    old = dataclasses.asdict(RECORD)
+    old = msgspec.to_builtins(RECORD)
     del old["operations"]
     path.write_text(json.dumps(old))
     found = NetworkRecord.read(path)
@@ -125,7 +126,7 @@ def test_a_setting_without_default_must_be_given():
 
 
 def damaged_records():
-    good = json.loads(json.dumps(dataclasses.asdict(RECORD)))
+    good = json.loads(json.dumps(msgspec.to_builtins(RECORD)))
     yield "empty", ""
     yield "not an object", "[]"
     yield "cut", json.dumps(good)[:40]

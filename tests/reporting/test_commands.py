@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from emrnas_jax.reporting.commands import command_facts, command_table, duration
 from emrnas_jax.reporting.markup import to_html, to_latex
@@ -20,9 +21,11 @@ SEARCH = Command(
     device="Fast One, 2 logical cores",
 )
 # In Tokyo it was the day after.
-AGAIN = replace(SEARCH, began="2026-11-28T09:30:00+09:00", seconds=65.0)
-ELSEWHERE = replace(SEARCH, seconds=86_400.0, jax="0.12.0", device="8 x H100")
-LAST = replace(ELSEWHERE, command="run_protocol", began="2026-11-30T01:00:00+00:00")
+AGAIN = structs.replace(SEARCH, began="2026-11-28T09:30:00+09:00", seconds=65.0)
+ELSEWHERE = structs.replace(SEARCH, seconds=86_400.0, jax="0.12.0", device="8 x H100")
+LAST = structs.replace(
+    ELSEWHERE, command="run_protocol", began="2026-11-30T01:00:00+00:00"
+)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from msgspec import structs
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.reporting import names, tables
@@ -65,9 +66,7 @@ def test_one_ablation_makes_no_table(content):
     networks = content.results.networks
     for name in [n for n in networks if n.startswith("ablation_")][1:]:
         networks = {k: v for k, v in networks.items() if k != name}
-    results = content.results.__class__(
-        **{**vars(content.results), "networks": networks}
-    )
+    results = structs.replace(content.results, networks=networks)
     run = content.__class__(**{**vars(content), "results": results})
     assert ablations.ablation_table(run) is None
     assert ablations.ablation_pictures(run) == []

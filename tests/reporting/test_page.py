@@ -209,7 +209,8 @@ def test_a_run_without_records_of_its_commands_leaves_them_out(run):
 def test_a_full_run_with_two_step_consistency_is_not_labelled(run):
     def change(config):
         config["reduced"] = False
-        config["model"]["consistency"] = "two_step"
+        for network in config["networks"].values():
+            network["consistency"] = "two_step"
 
     rewrite(run / "config.json", change)
     keep_only(run, "zero_filled")

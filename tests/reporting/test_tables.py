@@ -134,6 +134,7 @@ def test_the_caption_names_data_metrics_and_device(content):
 
 def test_tables_of_scores_name_their_metrics_and_what_was_scored(run):
     def change(results):
+        results |= {"convention": "fastmri", "unit": "volume"}
         results["metrics"] = "fastmri: per volume"
 
     content = edit_results(run, change)

@@ -9,6 +9,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.nas import operation_tables, space
 from emrnas_jax.nas.operation_tables import (
     changes,
+    completed_operations,
     in_words,
     unnamed_operations,
     with_newer,
@@ -24,15 +25,15 @@ from emrnas_jax.runs import architecture as architecture_file
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs import operations as operations_file
 from emrnas_jax.runs.architecture import read_architecture, write_architecture
+from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.operations import (
     operations_of_run,
     refuse_other_operations,
-    write_operations_of_run,
+    write_operations,
 )
 
 NINTH = Operation("O9", (1, 2, 1, 1), (1,))
 CHANGED = Operation("O5", (1, 1, 1, 1), (1,))
-SEARCH = "fold_1/search"
 
 
 @pytest.fixture
@@ -151,35 +152,36 @@ def test_a_file_without_names_of_more_operations_has_those_of_the_package(candid
     candidates(*TABLE_1)
     unknown = Operation("O9", (), ())
     assert unnamed_operations(9) == (*TABLE_1, unknown)
-    kept = operation_tables.operations_record([unknown])
-    assert operation_tables.read_operations(kept) == (unknown,)
+    assert completed_operations((unknown,)) == (unknown,)
     candidates(*TABLE_1, NINTH)
-    assert operation_tables.read_operations(kept) == (NINTH,)
+    assert completed_operations((unknown,)) == (NINTH,)
 
 
 def test_a_run_keeps_the_operations_that_it_was_begun_with(candidates, tmp_path):
+    run = RunFolder(tmp_path)
     candidates(*TABLE_1, NINTH)
-    assert operations_of_run(tmp_path) == (*TABLE_1, NINTH)
-    write_operations_of_run(tmp_path)
+    assert operations_of_run(run) == (*TABLE_1, NINTH)
+    write_operations(run.operations)
     candidates(*TABLE_1)
     # A start that was killed before the folds were written has begun nothing.
-    assert operations_of_run(tmp_path) == TABLE_1
+    assert operations_of_run(run) == TABLE_1
     (tmp_path / "folds.json").write_text("{}")
-    assert operations_of_run(tmp_path) == (*TABLE_1, NINTH)
+    assert operations_of_run(run) == (*TABLE_1, NINTH)
     (tmp_path / "operations.json").write_text("{")
-    with pytest.raises(InputError, match=r"operations\.json is damaged"):
-        operations_of_run(tmp_path)
+    with pytest.raises(InputError, match=r"operations\.json: damaged"):
+        operations_of_run(run)
 
 
 def test_a_run_of_an_older_version_counts_its_operations_in_a_log(candidates, tmp_path):
-    (tmp_path / "folds.json").write_text("{}")
+    run = RunFolder(tmp_path)
+    run.folds.write_text("{}")
     candidates(*TABLE_1, NINTH)
-    assert operations_of_run(tmp_path) == TABLE_1
-    folder = tmp_path / "fold_2" / "search_ablation_b"
-    folder.mkdir(parents=True)
+    assert operations_of_run(run) == TABLE_1
+    folder = run.fold(2).search("ablation_b")
+    folder.path.mkdir(parents=True)
     for row in ({"epoch": 1}, {"epoch": 2, "path_counts": [[0] * 9] * 2}):
-        metrics_log.append(folder / "metrics.jsonl", row)
-    assert operations_of_run(tmp_path) == (*TABLE_1, NINTH)
+        metrics_log.append(folder.metrics, row)
+    assert operations_of_run(run) == (*TABLE_1, NINTH)
 
 
 def test_newer_operations_stand_behind_those_of_the_run(candidates):
@@ -191,33 +193,33 @@ def test_newer_operations_stand_behind_those_of_the_run(candidates):
 @pytest.fixture
 def searches(tmp_path):
     """The folders of two folds' searches, the first of them finished among O1..O8."""
-    folders = [tmp_path / SEARCH, tmp_path / "fold_2/search"]
-    write_architecture(folders[0] / "architecture.json", Architecture.parse("[O1]"))
+    folders = [RunFolder(tmp_path).fold(k).search() for k in (1, 2)]
+    write_architecture(folders[0].architecture, Architecture.parse("[O1]"))
     return folders
 
 
 def test_a_search_is_not_continued_among_other_operations(
     candidates, searches, tmp_path
 ):
-    refuse_other_operations(searches, tmp_path, TABLE_1)
+    refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
     candidates(*TABLE_1, NINTH)
     with pytest.raises(InputError) as raised:
-        refuse_other_operations(searches, tmp_path, TABLE_1)
+        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
     assert str(raised.value) == (
-        f"{searches[0]} was searched among 8 operations O1..O8, and there are 9 now: "
-        "O9 is new; use a new --workdir"
+        f"{searches[0].path} was searched among 8 operations O1..O8, and there are 9 "
+        "now: O9 is new; use a new --workdir"
     )
     # A checkpoint of a search in progress belongs to the run's operations too.
     with pytest.raises(InputError, match=r"was begun with 8 .* 9 now: O9 is new; use"):
-        refuse_other_operations(searches[1:], tmp_path, TABLE_1)
+        refuse_other_operations(searches[1:], RunFolder(tmp_path), TABLE_1)
     # Where everything is searched nothing has to continue.
-    refuse_other_operations(searches[:1], tmp_path, TABLE_1)
+    refuse_other_operations(searches[:1], RunFolder(tmp_path), TABLE_1)
     candidates(*TABLE_1[:4], CHANGED, *TABLE_1[5:])
     with pytest.raises(InputError, match=r"8 now: O5 has dilations 1-1-1-1.*not.*2-4"):
-        refuse_other_operations(searches, tmp_path, TABLE_1)
+        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
     candidates(*TABLE_1[::-1])
     with pytest.raises(InputError, match=r"8 now: they are in another order"):
-        refuse_other_operations(searches, tmp_path, TABLE_1)
+        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
 
 
 def test_folds_searched_among_different_operations_are_refused(
@@ -226,9 +228,9 @@ def test_folds_searched_among_different_operations_are_refused(
     """Versions that did not name the operations let a run get there."""
     candidates(*TABLE_1, NINTH)
     nine = Architecture.parse("[O9]")
-    write_architecture(searches[1] / "architecture.json", nine, np.eye(9)[8:])
+    write_architecture(searches[1].architecture, nine, np.eye(9)[8:])
     with pytest.raises(InputError, match=r"fold_2/search among 9: O9 is new; use a"):
-        refuse_other_operations(searches, tmp_path, TABLE_1)
+        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
 
 
 def test_differences_are_told_in_words():

@@ -1,11 +1,13 @@
 """The log: rows read back, and a continued run reads as if never stopped."""
 
 import json
+from contextlib import closing
 
 import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.folder import TrainingFolder
 
 
 def rows_up_to(step):
@@ -73,25 +75,19 @@ def test_truncation_drops_what_follows_a_line_that_is_no_row(path, line):
 
 
 def test_a_log_reopened_at_a_checkpoint_continues_from_there(tmp_path):
-    folder = tmp_path / "run"
-    with metrics_log.RunLog(folder, 0) as log:
+    folder = TrainingFolder(tmp_path / "run")
+    with closing(metrics_log.RunLog(folder, 0)) as log:
         for row in rows_up_to(4):
             log.write({**row, "phase": "search", "probabilities": [[0.5, 0.5]]})
-    with metrics_log.RunLog(folder, 2) as log:
+    with closing(metrics_log.RunLog(folder, 2)) as log:
         for row in rows_up_to(5)[2:]:
             log.write(row)
-    assert [row["step"] for row in metrics_log.read(folder / "metrics.jsonl")] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
-    assert list((folder / "tensorboard").iterdir())
+    assert [row["step"] for row in metrics_log.read(folder.metrics)] == [1, 2, 3, 4, 5]
+    assert list(folder.tensorboard.iterdir())
 
 
 def test_a_fresh_run_does_not_keep_the_rows_of_one_that_left_no_checkpoint(tmp_path):
     for _ in range(2):
-        with metrics_log.RunLog(tmp_path, 0) as log:
+        with closing(metrics_log.RunLog(TrainingFolder(tmp_path), 0)) as log:
             log.write({"step": 1})
     assert metrics_log.read(tmp_path / "metrics.jsonl") == [{"step": 1}]

@@ -8,7 +8,7 @@ from emrnas_jax.nas.space import TABLE_1, Architecture, Operation
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.training.ensemble import ensemble_of_folds
-from emrnas_jax.training.random_search import CANDIDATES, certain
+from emrnas_jax.training.random_search import certain
 from emrnas_jax.training.settings import SearchSettings
 
 NINE = (*TABLE_1, Operation("O9", (1, 2, 1, 1), (1,)))  # the package has eight
@@ -36,7 +36,7 @@ def test_a_random_search_ends_among_its_own_candidates(tmp_path):
     for folder in folders:
         for number, (text, loss) in enumerate({"[O1]": 2.0, "[O9]": 1.0}.items(), 1):
             row = {"step": number, "architecture": text, "validation_loss": loss}
-            metrics_log.append(folder / CANDIDATES, row)
+            metrics_log.append(folder / "candidates.jsonl", row)
     settings = SearchSettings(gate_rule="uniform")
     architecture, p = ensemble_of_folds(folders, settings, 1)
     assert architecture == Architecture(((8,),), NINE)

@@ -12,7 +12,6 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.training import fit_total_variation as module
 from emrnas_jax.training.fit_total_variation import (
-    FITTED,
     choose_strength,
     fit_strength,
 )
@@ -76,7 +75,7 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
     assert said[-1].startswith("whole: strength ")
     assert has_trained(whole, 12)
     found, _, variables = load_trained(whole, 12)
-    told = json.loads((whole / FITTED).read_text())
+    told = json.loads((whole / "strength.json").read_text())
     assert found == record
     assert variables["params"]["strength"] == np.float32(told["strength"])
     assert told["frames"] == 4
@@ -96,7 +95,7 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
     with pytest.raises(KeyboardInterrupt):
         fit_strength("stopped", stopped, *arguments)
     assert not has_trained(stopped, 12)
-    assert len(json.loads((stopped / FITTED).read_text())["psnr_db"]) == 3
+    assert len(json.loads((stopped / "strength.json").read_text())["psnr_db"]) == 3
     monkeypatch.setattr(module, "evaluate", original)
     said.clear()
     fit_strength("stopped", stopped, *arguments)
@@ -104,12 +103,14 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
         "stopped: 3 of 11 strengths were tried before",
         "stopped: trying 8 strengths on 4 validation frames",
     ]
-    assert (stopped / FITTED).read_text() == (whole / FITTED).read_text()
+    assert (stopped / "strength.json").read_text() == (
+        whole / "strength.json"
+    ).read_text()
     restored = load_trained(stopped, 12)[2]
     assert jax.tree.all(jax.tree.map(lambda a, b: a == b, restored, variables))
 
 
 def test_a_damaged_file_of_strengths_is_named(phantoms, record, tmp_path):
-    (tmp_path / FITTED).write_text("{")
+    (tmp_path / "strength.json").write_text("{")
     with pytest.raises(InputError, match=r"strength\.json.*delete it"):
         fit_strength("damaged", tmp_path, record, 12, phantoms, np.arange(4), 4)

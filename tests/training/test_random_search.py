@@ -20,7 +20,6 @@ from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest
 from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.random_search import (
-    CANDIDATES,
     best_candidate,
     certain,
     draw_candidates,
@@ -86,7 +85,7 @@ def searched(search, dispatches, tmp_path_factory):
 @pytest.mark.slow
 def test_the_candidate_of_the_lowest_loss_is_the_architecture(searched):
     folder, architecture, p, _ = searched
-    rows = metrics_log.read(folder / CANDIDATES)
+    rows = metrics_log.read(folder / "candidates.jsonl")
     # As many passes of 3 batches as 8 steps of alphas would have paid for.
     assert [row["architecture"] for row in rows] == [str(c) for c in DRAWN]
     best = min(rows, key=lambda row: row["validation_loss"])
@@ -102,7 +101,7 @@ def test_the_candidate_of_the_lowest_loss_is_the_architecture(searched):
 def test_a_candidate_is_judged_on_the_validation_frames(searched, phantoms, sampling):
     """Against the network itself, with the weights that the search ended with."""
     folder, _, _, state = searched
-    row = metrics_log.read(folder / CANDIDATES)[-1]
+    row = metrics_log.read(folder / "candidates.jsonl")[-1]
     images, ids = phantoms.images(range(6)), phantoms.frame_ids[:6]
     batch = make_batch(
         jnp.asarray(images), jnp.asarray(ids), fixed_mask_key(SEED), sampling
@@ -143,8 +142,8 @@ def test_killed_among_the_candidates_it_continues_to_the_same(
     with pytest.raises(Stop):
         search(tmp_path, dispatches._replace(validate=stop))
     assert not (tmp_path / "architecture.json").exists()
-    assert len(metrics_log.read(tmp_path / CANDIDATES)) == 2
-    with (tmp_path / CANDIDATES).open("a") as file:
+    assert len(metrics_log.read(tmp_path / "candidates.jsonl")) == 2
+    with (tmp_path / "candidates.jsonl").open("a") as file:
         file.write('{"step": 3, "architec')  # a line that the kill cut
     calls.clear()
 
@@ -155,8 +154,8 @@ def test_killed_among_the_candidates_it_continues_to_the_same(
     found, _ = search(tmp_path, dispatches._replace(validate=count, search=stop))
     assert found == searched[1]
     assert len(calls) == 2 * (len(DRAWN) - 2)
-    assert metrics_log.read(tmp_path / CANDIDATES) == metrics_log.read(
-        searched[0] / CANDIDATES
+    assert metrics_log.read(tmp_path / "candidates.jsonl") == metrics_log.read(
+        searched[0] / "candidates.jsonl"
     )
 
 
@@ -191,7 +190,7 @@ def write_fold(folder, losses):
     folder.mkdir()
     for number, (text, loss) in enumerate(losses.items(), 1):
         row = {"step": number, "architecture": text, "validation_loss": loss}
-        metrics_log.append(folder / CANDIDATES, row)
+        metrics_log.append(folder / "candidates.jsonl", row)
     record = {"architecture": min(losses, key=lambda text: losses[text])}
     (folder / "architecture.json").write_text(json.dumps(record))
 

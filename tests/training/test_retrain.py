@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from msgspec import structs
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
@@ -173,7 +174,7 @@ def test_without_a_checkpoint_nothing_was_trained(record_alone, tmp_path):
 def test_a_record_changed_after_training_is_refused(trained, record, tmp_path):
     (tmp_path / "checkpoints").symlink_to(trained / "checkpoints")
     changed = record.settings | {"consistency": "two_step"}
-    dataclasses.replace(record, settings=changed).write(tmp_path / "network.json")
+    structs.replace(record, settings=changed).write(tmp_path / "network.json")
     with pytest.raises(InputError, match=r"consistency is 'single' there"):
         load_trained(tmp_path)
 

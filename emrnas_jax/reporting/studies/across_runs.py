@@ -15,7 +15,6 @@ import numpy as np
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import Difference, paired_difference
-from emrnas_jax.evaluation.conventions import CONVENTIONS
 from emrnas_jax.reporting.markup import LATEX_PREAMBLE, Cell, Table, to_latex
 from emrnas_jax.reporting.names import counted, number, signed
 from emrnas_jax.reporting.studies.pairs import MEASURES
@@ -64,6 +63,7 @@ class RunComparison:
         frames: how many scores of each network were pooled.
         subjects: how many subjects they are of.
         metrics: the convention of the scores, by its name and in words.
+        unit: what one score covers, "frame" or "volume".
         lines: of every network and measure.
     """
 
@@ -72,6 +72,7 @@ class RunComparison:
     frames: int
     subjects: int
     metrics: str
+    unit: str
     lines: tuple[Line, ...]
 
 
@@ -105,6 +106,7 @@ def compare_runs(runs: Sequence[Path], reference: str | None = None) -> RunCompa
         frames=sum(len(own.subjects) for own in scores),
         subjects=len({subject for own in scores for subject in own.subjects}),
         metrics=scores[0].metrics,
+        unit=scores[0].unit,
         lines=tuple(
             _line(scores, name, reference, measure)
             for name in names
@@ -163,8 +165,7 @@ def _texts(line: Line, digits: int) -> tuple[str, ...]:
 
 def caption(comparison: RunComparison) -> str:
     """Sentences that say what the numbers of the tables are."""
-    convention = CONVENTIONS.get(comparison.metrics.partition(":")[0])
-    unit = convention.unit if convention else "frame"
+    unit = comparison.unit
     return (
         "Means over folds, of each run and over runs. Differences to "
         f"{comparison.reference} on the same {unit}s with the same masks, pooled over "

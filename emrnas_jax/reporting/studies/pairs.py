@@ -1,7 +1,8 @@
 """Paired differences between networks, and which of them a run is about."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec import structs
 
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.names import display_name, signed
@@ -48,7 +49,7 @@ def difference(
         if (line.network, line.reference) == (network, reference):
             return line
         if (line.network, line.reference) == (reference, network):
-            return replace(
+            return structs.replace(
                 line,
                 network=network,
                 reference=reference,

@@ -1,6 +1,5 @@
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +16,7 @@ from emrnas_jax.reporting.figures.all import all_pictures, cells_agreed
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.figures.reconstructions import Panel, draw_reconstructions
-from emrnas_jax.runs.history import Search
+from emrnas_jax.runs.history import read_search
 from emrnas_jax.runs.run import Searched, read_run
 
 
@@ -223,8 +222,8 @@ def test_one_epoch_and_a_training_that_diverged_can_be_drawn(content):
     assert len(curves.retraining_pictures(broken)) == 1
 
 
-def test_a_search_that_wrote_no_epoch_yet_has_no_pictures(content):
-    empty = Search.from_rows([], Path("metrics.jsonl"))
+def test_a_search_that_wrote_no_epoch_yet_has_no_pictures(content, tmp_path):
+    empty = read_search(tmp_path / "metrics.jsonl")
     fold = replace(content.folds[0], search=empty)
     started = replace(content, folds=(fold,))
     assert curves.search_pictures(started) == []

@@ -1,11 +1,10 @@
 """A folder belongs to one config; what older configs lack counts as it was then."""
 
-import json
-
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.runs.folder import refuse_other_config
+from emrnas_jax.runs.begun_with import refuse_other_config, write_config
+from emrnas_jax.runs.folder import RunFolder
 
 NOW = {
     "search": {"batch": 8, "alpha_epsilon": 1e-8, "folds_in_parallel": False},
@@ -19,14 +18,14 @@ def changed(section, **values):
 
 
 @pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(OLD))
-    return path
+def run(tmp_path):
+    run = RunFolder(tmp_path)
+    write_config(run.config, OLD)
+    return run
 
 
-def test_a_run_from_before_a_setting_continues_with_its_earlier_value(path):
-    refuse_other_config(path, NOW)
+def test_a_run_from_before_a_setting_continues_with_its_earlier_value(run):
+    refuse_other_config(run, NOW)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +40,6 @@ def test_a_run_from_before_a_setting_continues_with_its_earlier_value(path):
         (changed("search", unheard_of=1), r"search\.unheard_of was None, now 1"),
     ],
 )
-def test_another_value_than_the_run_had_is_refused(config, named, path):
+def test_another_value_than_the_run_had_is_refused(config, named, run):
     with pytest.raises(InputError, match=named):
-        refuse_other_config(path, config)
+        refuse_other_config(run, config)
