@@ -1,6 +1,5 @@
 """The program as a user starts it: wrong command lines, kills, SIGTERM."""
 
-import os
 import random
 import re
 import signal
@@ -13,36 +12,34 @@ import h5py
 import jax
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
-from emrnas_jax.main import command_line
+from emrnas_jax.machine import host
+from emrnas_jax.main import command_line, main
 from emrnas_jax.runs.provenance import read_commands
 from emrnas_jax.training.retrain import load_trained
-
-ROOT = Path(__file__).parent.parent
-
-
-def command(run: Path, cache: Path, *more: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "emrnas_jax.main"),
-        f"--config={ROOT / 'configs' / 'demo.py'}:tiny",
-        f"--workdir={run}",
-        f"--config.data.cache={cache}",
-        *more,
-    ]
+from tests.fixtures.programs import command, start
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
-    return subprocess.Popen(
-        arguments,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def ended(monkeypatch, capsys):
+    """Give a command line to the program in this process; return how it ended.
+
+    Starting a process imports JAX anew, which takes seconds.
+    """
+
+    def ended(arguments: list[str]) -> tuple[object, str, str]:
+        own = ["emrnas_jax.main", *arguments]
+        monkeypatch.setattr(sys, "argv", own)
+        # It sets the allocator and the log of the whole process.
+        monkeypatch.setattr(host, "prepare", lambda _: None)
+        with flagsaver.flagsaver(), pytest.raises(SystemExit) as end:
+            main(host.parse_or_exit(own))
+        return end.value.code, *capsys.readouterr()
+
+    return ended
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -55,6 +52,8 @@ def start(arguments: list[str]) -> subprocess.Popen:
         (["--config=pyproject.toml"], "pyproject.toml"),
         (["--workdir="], "--workdir is empty"),
         (["--workdir=pyproject.toml"], "pyproject.toml"),
+        (["--stage=none"], "flag --stage=none"),
+        (["--work=run"], "Unknown command line flag 'work'"),
     ],
     ids=[
         "no config",
@@ -66,13 +65,14 @@ def start(arguments: list[str]) -> subprocess.Popen:
         "config is no Python",
         "no folder",
         "folder is a file",
+        "no stage",
+        "no flag",
     ],
 )
-def test_a_wrong_command_line_is_one_clear_message(more, message, tmp_path):
+def test_a_wrong_command_line_is_one_clear_message(more, message, ended, tmp_path):
     run = tmp_path / "run"
-    process = start(command(run, tmp_path / "cache", *more))
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 1
+    status, out, err = ended(command(run, tmp_path / "cache", *more)[3:])
+    assert status == 1
     assert out == ""
     assert err.startswith("error: ")
     assert message in err
@@ -81,20 +81,30 @@ def test_a_wrong_command_line_is_one_clear_message(more, message, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path):
+def test_a_started_program_prints_its_error_and_returns_1(tmp_path):
+    run = tmp_path / "run"
+    wrong = command(run, tmp_path / "cache", "--config.data.path=nowhere")
+    process = start(wrong)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert not run.exists()
+
+
+def test_a_damaged_file_is_named_and_nothing_is_written(ended, tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
     data.mkdir()
     with h5py.File(data / "cardiac_p01.h5", "w") as file:
         file["frames"] = np.arange(2 * 16 * 16, dtype=np.uint8).reshape(1, 2, 16, 16)
     whole = (data / "cardiac_p01.h5").read_bytes()
     (data / "cardiac_p01.h5").write_bytes(whole[: len(whole) // 2])
-    process = start(command(run, tmp_path / "cache", f"--config.data.path={data}"))
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1
-    errors = [line for line in err.splitlines() if not line.startswith("building")]
-    assert len(errors) == 1
-    assert errors[0].startswith("error: ")
-    assert "cardiac_p01.h5" in errors[0]
+    wrong = command(run, tmp_path / "cache", f"--config.data.path={data}")
+    status, _, err = ended(wrong[3:])
+    assert status == 1
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert "cardiac_p01.h5" in err
     assert not run.exists()
 
 
@@ -105,12 +115,12 @@ def test_a_log_file_gets_its_lines_at_once(tmp_path):
     assert process.stderr is not None
     try:
         for line in process.stderr:
-            if line.startswith("fold 1 search: epoch 1 of 3 (warm-up), training loss"):
+            if line.startswith("fold 1 search: epoch 1 of 4 (warm-up), training loss"):
                 break
         else:
             pytest.fail("the first epoch was not said")
         # A line that waits in a buffer would come when all is over.
-        assert not (run / "fold_3" / "search" / "architecture.json").exists()
+        assert not (run / "fold_2" / "search" / "architecture.json").exists()
     finally:
         process.kill()
         process.communicate()
@@ -145,14 +155,13 @@ def weights(run: Path, fold: int) -> list[np.ndarray]:
 @pytest.mark.slow
 def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
     cache, whole, killed = (tmp_path / name for name in ("cache", "whole", "killed"))
-    often = "--config.loop.checkpoint_seconds=0"
-    process = start(command(whole, cache, often))
+    process = start(command(whole, cache))
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
 
     chance = random.Random(0)
     for kill in range(3):
-        process = start(command(killed, cache, often))
+        process = start(command(killed, cache))
         before = checkpoints(killed)
         wanted = chance.randint(1, 6)
         alive = wait_for(
@@ -166,20 +175,20 @@ def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
-    process = start(command(killed, cache, often))
+    process = start(command(killed, cache))
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     assert re.search(r"^finished before: |: continues at step \d+ of \d+$", err, re.M)
     assert [line.command for line in read_commands(killed / "provenance.json")] == [
-        command_line(command(killed, cache, often)[3:])
+        command_line(command(killed, cache)[3:])
     ] * 4
     names = ["architecture.json", "folds.json"]
-    names += [f"fold_{k}/search/architecture.json" for k in (1, 2, 3)]
-    names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2, 3)]
-    names += [f"fold_{k}/zero_filled/scores.csv" for k in (1, 2, 3)]
+    names += [f"fold_{k}/search/architecture.json" for k in (1, 2)]
+    names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2)]
+    names += [f"fold_{k}/zero_filled/scores.csv" for k in (1, 2)]
     for name in names:
         assert (killed / name).read_text() == (whole / name).read_text(), name
-    for fold in (1, 2, 3):
+    for fold in (1, 2):
         pairs = zip(weights(killed, fold), weights(whole, fold), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)
 

@@ -1,13 +1,11 @@
 """Two processes on this machine, as a user starts them on two hosts."""
 
 import json
-import os
 import runpy
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,43 +18,16 @@ from emrnas_jax.machine import files, processes
 from emrnas_jax.main import summary
 from emrnas_jax.runs.provenance import read_commands
 from emrnas_jax.runs.scores import read_scores
-
-ROOT = Path(__file__).parents[2]
-# Of what demo.py:tiny has, the least that goes through every stage.
-SMALLER = {
-    "data.phantom.subjects": 4,
-    "folds.count": 2,
-    "networks.emrnas.cells_per_block": 1,
-    "search.search_epochs": 3,
-    "retrain.epochs": 2,
-    "loop.checkpoint_seconds": 0.0,
-}
+from tests.fixtures.programs import DEMO, SMALLER, command, start
 
 
-def start_two(run: Path, cache: Path, *more: str) -> list[subprocess.Popen]:
+def start_two(run: Path, cache: Path) -> list[subprocess.Popen]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = [
-        *(sys.executable, "-m", "emrnas_jax.main", "--distributed"),
-        f"--config={ROOT / 'configs' / 'demo.py'}:tiny",
-        f"--workdir={run}",
-        f"--config.data.cache={cache}",
-        *(f"--config.{key}={value}" for key, value in SMALLER.items()),
-        *more,
-    ]
-    own = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2"}
-    own |= {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
-    return [
-        subprocess.Popen(
-            arguments,
-            env=os.environ | own | {"JAX_PROCESS_ID": str(number)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in (0, 1)
-    ]
+    both = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2"}
+    arguments = command(run, cache, "--distributed")
+    return [start(arguments, **both, JAX_PROCESS_ID=str(number)) for number in (0, 1)]
 
 
 def ends_of(both: list[subprocess.Popen]) -> list[tuple[str, str]]:
@@ -75,7 +46,7 @@ def problems(both: list[subprocess.Popen]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    config = runpy.run_path(str(ROOT / "configs" / "demo.py"))["get_config"]("tiny")
+    config = runpy.run_path(str(DEMO))["get_config"]("tiny")
     config.update_from_flattened_dict(SMALLER)
     config.data.cache = str(tmp_path_factory.mktemp("cache"))
     return config
