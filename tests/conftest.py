@@ -7,6 +7,7 @@ Programs that tests start inherit the settings below. The compiled programs are 
 import contextlib
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -32,12 +33,24 @@ from emrnas_jax.machine import processes, progress
 # Fixtures that the tests of several folders share.
 pytest_plugins = ("tests.fixtures.image_files", "tests.fixtures.runs")
 
+TESTS = Path(__file__).parent
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=20
 )
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(trylast=True)  # after `-m` has deselected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests are slow, the longest waits of all.
+
+    A worker that met such a file last would compute alone at the end.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (slow[item.path] == 0, item.path.parent != TESTS))
 
 
 class Kept(logging.Handler):

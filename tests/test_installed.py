@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.fixtures.programs import SMALLER
+
 ROOT = Path(__file__).parent.parent
 
 OWN = """
@@ -77,7 +79,10 @@ def start(python, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
 
     def started(*command):
-        return run([str(python), *command], folder, HOME=str(home), JAX_PLATFORMS="cpu")
+        # Where and how programs are compiled changes nothing that a wheel could lack.
+        names = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS")
+        settings = {name: os.environ[name] for name in names}
+        return run([str(python), *command], folder, HOME=str(home), **settings)
 
     return folder, started
 
@@ -85,7 +90,9 @@ def start(python, tmp_path_factory):
 def test_an_installed_wheel_searches_trains_reports_and_reconstructs(python, start):
     folder, started = start
     done = started(
-        "-m", "emrnas_jax.main", "--config=configs/demo.py:tiny", "--workdir=runs/tiny"
+        *("-m", "emrnas_jax.main"),
+        *("--config=configs/demo.py:tiny", "--workdir=runs/tiny"),
+        *(f"--config.{key}={value}" for key, value in SMALLER.items()),
     )
     place = python.parents[1].resolve()
     assert f"the config is that of the package, {place}" in done.stderr

@@ -13,10 +13,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.experiment import paper
+from emrnas_jax.experiment import paper, protocol
 from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.inference import load_model
 from emrnas_jax.main import summary
+from emrnas_jax.reporting.page import write_report
 from emrnas_jax.runs.provenance import read_commands
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,19 @@ def run(story):
 @pytest.fixture
 def copy(run, tmp_path):
     return shutil.copytree(run, tmp_path / "copy")
+
+
+@pytest.fixture(autouse=True)
+def without_drawing(monkeypatch):
+    """Write no report after the stages: its figures take longer than all of them.
+
+    The run of `story` has its report; the module's fixtures come before this one.
+    """
+
+    def page(run: Path, settings: dict) -> Path:  # noqa: ARG001
+        return run / "report" / "index.html"
+
+    monkeypatch.setattr(protocol, "write_report", page)
 
 
 pytestmark = pytest.mark.slow
@@ -254,6 +268,7 @@ def test_another_convention_scores_anew_without_training(config, run, copy):
     new = results["networks"]["emrnas"]
     assert new["frames"] == old["frames"]  # of single slices here
     assert abs(new["psnr_db_mean"] - old["psnr_db_mean"]) > 0.01
+    write_report(copy)
     assert "test volumes" in (copy / "report" / "tables.md").read_text()
     folder = copy / "fold_1" / "emrnas"
     assert (folder / "examples_fastmri.npz").is_file()
@@ -353,7 +368,7 @@ def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
     model = load_model(run, fold=2)
     assert model.variables["params"]["strength"] == np.float32(chosen[1])
     assert model.subjects
-    assert (run / "report/index.html").is_file()
+    assert write_report(run).is_file()
 
     fitted = run / "fold_3/tv"
     before = (fitted / "scores.csv").read_text()
