@@ -84,10 +84,10 @@ def _reason(error: msgspec.ValidationError, record: Any, kind: Any) -> str:
     text, _, path = str(error).partition(" - at `$")
     place = _place(str(error), path, record, kind)
     found = _value(record, place)
-    named = ".".join(map(str, place))
-    if not isinstance(found, dict | list):
+    text, named = f"{text[0].lower()}{text[1:]}", ".".join(map(str, place))
+    if not isinstance(found, dict | list):  # they would fill the terminal
         named += f" is {found!r}" if named else f"found {found!r}"
-    return f"{named}: {text[0].lower()}{text[1:]}" if named else text
+    return f"{named}: {text}" if named else text
 
 
 def _place(message: str, path: str, record: Any, kind: Any) -> Place:
