@@ -28,7 +28,8 @@ from emrnas_jax.models.published import LAYER_NAMES, load_published, published_s
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.runs.folder import NetworkFolder
-from emrnas_jax.training.retrain import identity, initial_state
+from emrnas_jax.training.retrain import identity
+from emrnas_jax.training.retrain_steps import initial_state
 from emrnas_jax.training.settings import RetrainSettings
 
 SHAPE = (256, 256)  # pixels of the images that the published networks learned from

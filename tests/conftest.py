@@ -140,7 +140,9 @@ def make_model(tmp_path_factory):
 def write_model(folder, images, consistency, step=7):
     from emrnas_jax.models.record import NetworkRecord
     from emrnas_jax.runs.checkpoints import Checkpoints
-    from emrnas_jax.training.retrain import RetrainSettings, identity, initial_state
+    from emrnas_jax.training.retrain import identity
+    from emrnas_jax.training.retrain_steps import initial_state
+    from emrnas_jax.training.settings import RetrainSettings
 
     settings = {"architecture": "[O8]", "components": 1, "cells_per_block": 1}
     settings |= {"width": 4, "consistency": consistency}

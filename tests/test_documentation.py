@@ -33,7 +33,7 @@ from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models import networks
 from emrnas_jax.nas import space
 from emrnas_jax.runs.run import read_run
-from emrnas_jax.training.retrain import initial_state
+from emrnas_jax.training.retrain_steps import initial_state
 from emrnas_jax.training.settings import RetrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]

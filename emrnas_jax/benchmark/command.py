@@ -175,7 +175,7 @@ def _case_options(parser: argparse.ArgumentParser, command: str) -> None:
     )
     if command == "pipeline":
         parser.add_argument("--frames", type=_positive, default=240, help="data set")
-        parser.add_argument("--steps", type=_positive, default=2, help="per dispatch")
+        parser.add_argument("--steps", type=_positive, default=2, help="per call")
     elif command != "memory":
         parser.add_argument("--against", choices=["torch"], help="timed in turn")
     if command == "search-step":

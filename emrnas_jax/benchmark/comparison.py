@@ -23,7 +23,7 @@ from emrnas_jax.benchmark.programs import Program, median_ms
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import active_weights
 from emrnas_jax.nas.gates import GATES, Gates
-from emrnas_jax.training.retrain import TrainState
+from emrnas_jax.training.retrain_steps import TrainState
 from emrnas_jax.training.search_state import SearchState
 
 if TYPE_CHECKING:

@@ -18,11 +18,12 @@ from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, Architecture
-from emrnas_jax.training import retrain, search
+from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.loss import path_loss
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
-from emrnas_jax.training.retrain import TrainState, train_step
+from emrnas_jax.training.retrain_steps import TrainState, train_step
 from emrnas_jax.training.search_state import SearchState
+from emrnas_jax.training.search_state import initial_state as initial_search_state
 from emrnas_jax.training.search_steps import architecture_step, weight_step
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -91,7 +92,7 @@ def initial_state(case: Case) -> TrainState:
 def _empty_state(case: Case) -> TrainState:
     network, settings = network_of(case), RetrainSettings(batch=case.batch)
     return jax.eval_shape(
-        lambda: retrain.initial_state(network, settings, jax.random.key(0))
+        lambda: retrain_steps.initial_state(network, settings, jax.random.key(0))
     )
 
 
@@ -131,7 +132,7 @@ def search_network(case: Case) -> SearchNetwork:
 def search_state(case: Case) -> SearchState:
     """Return the search's state at step 0, the same at every call."""
     settings = SearchSettings(batch=case.batch)
-    return search.initial_state(search_network(case), settings, jax.random.key(0))
+    return initial_search_state(search_network(case), settings, jax.random.key(0))
 
 
 def search_weight_step(case: Case) -> Program:

@@ -21,10 +21,10 @@ from emrnas_jax.models.networks import (
     parameter_count,
     takes_architecture,
 )
-from emrnas_jax.training import retrain
+from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.fit_total_variation import is_fitted
 from emrnas_jax.training.optimizers import adam_with_l2
-from emrnas_jax.training.retrain import TrainState, train_step
+from emrnas_jax.training.retrain_steps import TrainState, train_step
 from emrnas_jax.training.settings import RetrainSettings
 
 
@@ -74,7 +74,7 @@ def _programs(
         return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
 
     shapes = jax.eval_shape(
-        lambda: retrain.initial_state(network, settings, jax.random.key(0))
+        lambda: retrain_steps.initial_state(network, settings, jax.random.key(0))
     )
     state = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
     state = state._replace(weights=jax.tree.map(draw, shapes.weights))

@@ -1,6 +1,6 @@
 """What data, masks and under-sampling cost a training: against a constant batch.
 
-The retraining's own dispatch runs in turn with the same steps on one batch that was
+The retraining's own program runs in turn with the same steps on one batch that was
 prepared before. Frames are phantoms, once resident on the device, once streamed.
 """
 
@@ -26,10 +26,10 @@ from emrnas_jax.data.pipeline import (
     training_mask_key,
 )
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training import retrain
+from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import adam_with_l2, cosine
-from emrnas_jax.training.retrain import TrainState, train_step
+from emrnas_jax.training.retrain_steps import TrainState, train_step
 from emrnas_jax.training.settings import RetrainSettings
 
 SEED = 0
@@ -42,12 +42,12 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
     Args:
         case: what is trained.
         frames: of the data set.
-        steps: per dispatch.
+        steps: steps per call of the program.
         repeats: medians of so many.
     """
     settings = RetrainSettings(batch=case.batch)
     network = jax_steps.network_of(case)
-    dispatch = retrain.make_dispatch(network, settings, Sampling(), SEED)
+    program = retrain_steps.training_program(network, settings, Sampling(), SEED)
     with tempfile.TemporaryDirectory() as cache:
         images = _phantoms(case.size, frames, cache)
         resident = _split(images, case.batch, steps, 4096.0)
@@ -57,14 +57,14 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
         batch = prepare.run()
         runs = {
             "constant batch": _constant_run(case, batch, steps, count),
-            "frames on the device": _data_run(case, dispatch, resident, steps, count),
-            "frames streamed": _data_run(case, dispatch, streamed, steps, count),
+            "frames on the device": _data_run(case, program, resident, steps, count),
+            "frames streamed": _data_run(case, program, streamed, steps, count),
         }
         *times, prepare_ms = median_ms([*runs.values(), prepare.run], repeats)
     rows = []
     for name, milliseconds in zip(runs, times, strict=True):
         row = figures("train-step", case, prepare, milliseconds / steps)
-        # These two are of the preparation, not of the dispatch.
+        # These two are of the preparation, not of the program.
         row = {k: v for k, v in row.items() if k not in ("compile_s", "temporary_mib")}
         percent = 100 * (milliseconds / times[0] - 1)
         alone = 100 * prepare_ms * steps / times[0]
@@ -109,7 +109,7 @@ def _copied(case: Case) -> TrainState:
 
 def _data_run(
     case: Case,
-    dispatch: retrain.Dispatch,
+    program: retrain_steps.Program,
     split: Split,
     steps: int,
     count: Int[Array, ""],
@@ -119,7 +119,7 @@ def _data_run(
     def run() -> None:
         frames = split.frames(taken[0], steps)
         taken[0] += steps
-        state = dispatch(current[0], frames, count, jnp.array(steps))
+        state = program(current[0], frames, count, jnp.array(steps))
         current[0] = jax.block_until_ready(state)
 
     return run
@@ -132,7 +132,7 @@ def _constant_run(
     network = jax_steps.network_of(case)
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
 
-    def dispatch(state: TrainState, batch: Batch, many: Int[Array, ""]) -> TrainState:
+    def steps_of(state: TrainState, batch: Batch, many: Int[Array, ""]) -> TrainState:
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             fraction = state.step / (settings.epochs * count)
             rate = cosine(settings.learning_rate, fraction)
@@ -140,7 +140,7 @@ def _constant_run(
 
         return jax.lax.fori_loop(0, many, body, state)
 
-    program = jit(dispatch, donate_argnums=0)
+    program = jit(steps_of, donate_argnums=0)
     current = [_copied(case)]
 
     def run() -> None:

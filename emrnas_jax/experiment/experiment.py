@@ -62,8 +62,11 @@ from emrnas_jax.runs.folds import read_folds, write_folds
 from emrnas_jax.runs.operations import operations_of_run, write_operations
 from emrnas_jax.setting_types import read_section, require_types, section_of
 from emrnas_jax.training.loop import LoopSettings
-from emrnas_jax.training.retrain import RetrainSettings
-from emrnas_jax.training.settings import SearchSettings, require_paths
+from emrnas_jax.training.settings import (
+    RetrainSettings,
+    SearchSettings,
+    require_paths,
+)
 from emrnas_jax.training.side_by_side import meshes_apart
 
 LOG = logging.getLogger("emrnas_jax")

@@ -24,13 +24,10 @@ from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.fit_total_variation import fit_strength, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
-from emrnas_jax.training.retrain import (
-    Dispatch,
-    has_trained,
-    make_dispatch,
-    retrain_fold,
-)
-from emrnas_jax.training.search import Dispatches, make_dispatches, search_fold
+from emrnas_jax.training.retrain import has_trained, retrain_fold
+from emrnas_jax.training.retrain_steps import Program, training_program
+from emrnas_jax.training.search import search_fold
+from emrnas_jax.training.search_programs import SearchPrograms, search_programs
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 LOG = logging.getLogger("emrnas_jax")
@@ -49,7 +46,7 @@ def search_folds(experiment: Experiment, search: Search) -> bool:
     else:
         meshes = [mesh_for(settings.batch)] * count
     _tell_devices(search.folder_name, settings.batch, meshes[0])
-    dispatches_of = cache(partial(_dispatches, experiment, search))
+    programs_on = cache(partial(_programs, experiment, search))
     tasks = []
     for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1):
         path = experiment.run.fold(k).search(search.own_name).architecture
@@ -57,10 +54,8 @@ def search_folds(experiment: Experiment, search: Search) -> bool:
             found, _ = read_architecture(path)
             LOG.info("%s: finished before, %s", _name_of(search, k), found)
             continue
-        dispatches = dispatches_of(mesh)
-        tasks.append(
-            partial(_search_fold, experiment, search, dispatches, k, fold, mesh)
-        )
+        programs = programs_on(mesh)
+        tasks.append(partial(_search_fold, experiment, search, programs, k, fold, mesh))
     if settings.folds_in_parallel and tasks:
         run_side_by_side(tasks)
     else:
@@ -69,16 +64,16 @@ def search_folds(experiment: Experiment, search: Search) -> bool:
     return bool(tasks)
 
 
-def _dispatches(experiment: Experiment, search: Search, mesh: Mesh) -> Dispatches:
+def _programs(experiment: Experiment, search: Search, mesh: Mesh) -> SearchPrograms:
     network, settings = SearchNetwork(**search.network), search.settings
-    dispatches = make_dispatches(
+    programs = search_programs(
         network, settings, experiment.sampling, experiment.seed, mesh
     )
     place = search.folder_name
-    return Dispatches(
-        warm_up=_compiled(place, "the steps of the warm-up", dispatches.warm_up),
-        search=_compiled(place, "the steps of the search", dispatches.search),
-        validate=_compiled(place, "the loss of a candidate", dispatches.validate),
+    return SearchPrograms(
+        warm_up=_compiled(place, "the steps of the warm-up", programs.warm_up),
+        search=_compiled(place, "the steps of the search", programs.search),
+        validate=_compiled(place, "the loss of a candidate", programs.validate),
     )
 
 
@@ -96,7 +91,7 @@ def _name_of(search: Search, k: int) -> str:
 def _search_fold(
     experiment: Experiment,
     search: Search,
-    dispatches: Dispatches,
+    programs: SearchPrograms,
     k: int,
     fold: Fold,
     mesh: Mesh,
@@ -117,7 +112,7 @@ def _search_fold(
         name,
         experiment.run.fold(k).search(search.own_name).path,
         SearchNetwork(**search.network),
-        dispatches,
+        programs,
         settings,
         experiment.split("training", k, batch, fold.train, mesh=mesh),
         experiment.split("validation", k, batch, fold.validation, mesh=mesh),
@@ -150,9 +145,9 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
     _tell_devices(f"retrain {name}", batch, mesh_for(batch))
 
     @once_for_like_folds
-    def dispatch_of(record: NetworkRecord) -> Dispatch:
+    def program_of(record: NetworkRecord) -> Program:
         say_without_bars(COMPILING, f"retrain {name}", "the training")
-        return make_dispatch(
+        return training_program(
             record.build(), system.training, experiment.sampling, experiment.seed
         )
 
@@ -184,7 +179,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
                 folder,
                 record,
                 network,
-                dispatch_of(record),
+                program_of(record),
                 system.training,
                 split,
                 k,

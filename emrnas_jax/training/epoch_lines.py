@@ -10,7 +10,7 @@ from statistics import median
 
 from emrnas_jax.machine.progress import Clock, Pace, duration, say_without_bars
 
-RECENT = 20  # dispatches whose median speed tells the time that is left
+RECENT = 20  # calls whose median speed tells the time that is left
 
 # What a line tells of the log's row of an epoch.
 TOLD = {
@@ -44,21 +44,21 @@ class EpochLines:
         self._clock, self._pace = clock, Pace(clock)
         self._step, self._at = step, clock()
         self._speeds: deque[float] = deque(maxlen=RECENT)  # seconds per step
-        self._dispatches = 0  # of this epoch
+        self._calls = 0  # of this epoch
         self._phase: str | None = None
         self._is_left_told = False
 
     def step_done(self, step: int) -> None:
-        """Note that a dispatch ended with `step`; tell so if no epoch was told yet."""
+        """Note that a call ended with `step`; say so if no epoch was said yet."""
         now = self._clock()
         self._speeds.append((now - self._at) / (step - self._step))
         self._step, self._at = step, now
-        self._dispatches += 1
+        self._calls += 1
         is_first_epoch = self._phase is None and step % self._per_epoch
         if is_first_epoch and self._pace.is_due():
             speeds = list(self._speeds)
-            if self._dispatches == len(speeds):
-                speeds = speeds[1:]  # the first dispatch compiles
+            if self._calls == len(speeds):
+                speeds = speeds[1:]  # the first call compiles
             self._say(f"step {step} of {self._steps}", self._left(speeds))
 
     def epoch_done(self, epoch: int, row: dict) -> None:
@@ -70,10 +70,10 @@ class EpochLines:
         """
         if row.get("phase", "") != self._phase:
             self._phase, self._is_left_told = row.get("phase", ""), False
-            # A phase has its own speed, and its first dispatch compiles.
-            own = min(self._dispatches - 1, RECENT)
+            # A phase has its own speed, and its first call compiles.
+            own = min(self._calls - 1, RECENT)
             self._speeds = deque(list(self._speeds)[-own:] if own else [], RECENT)
-        self._dispatches = 0
+        self._calls = 0
         if self._pace.is_due(urgent=not self._is_left_told):
             left = self._left(list(self._speeds))
             self._is_left_told = bool(left)

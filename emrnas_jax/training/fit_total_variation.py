@@ -35,7 +35,8 @@ from emrnas_jax.runs.network_files import (
     read_tried_weights,
     write_fit,
 )
-from emrnas_jax.training.retrain import identity, initial_state, keep_record
+from emrnas_jax.training.retrain import identity, keep_record
+from emrnas_jax.training.retrain_steps import initial_state
 from emrnas_jax.training.settings import RetrainSettings
 
 LOG = logging.getLogger("emrnas_jax")

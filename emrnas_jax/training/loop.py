@@ -1,8 +1,8 @@
 """The loop around the compiled steps: progress, log, checkpoints, stopping.
 
-Search and retraining run in it alike. A dispatch covers a few steps of one epoch. The
-results do not depend on where a run was stopped: what a step does follows from its
-number, the state and the seed.
+Search and retraining run in it alike. One call of a compiled program covers a few steps
+of one epoch. The results do not depend on where a run was stopped: what a step does
+follows from its number, the state and the seed.
 """
 
 import contextlib
@@ -43,10 +43,10 @@ class Training(NamedTuple):
         folder: where `metrics.jsonl` and `checkpoints/` are kept.
         identity: what a checkpoint must be of to be continued.
         steps: in all.
-        steps_per_epoch: a row of the log is written after each epoch.
-        dispatch: (state, first step, count) -> state; the state has `step`.
+        steps_per_epoch: steps after which the log gets a record.
+        run_steps: (state, first step, count) -> state; the state has `step`.
         sums: names of the state's fields that add up over an epoch.
-        row: (state, epoch) -> what the log says of a finished epoch.
+        epoch_record: (state, epoch) -> the log's record of a finished epoch.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Training(NamedTuple):
     identity: dict
     steps: int
     steps_per_epoch: int
-    dispatch: Callable[[Any, int, int], Any]
+    run_steps: Callable[[Any, int, int], Any]
     sums: tuple[str, ...]
-    row: Callable[[Any, int], dict]
+    epoch_record: Callable[[Any, int], dict]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _run_from(
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
             count = min(settings.steps_per_dispatch, left)
-            state = training.dispatch(state, step, count)
+            state = training.run_steps(state, step, count)
             totals = {name: np.asarray(getattr(state, name)) for name in training.sums}
             if not _is_finite(totals):
                 raise DivergedError(_diverged(training, step, count, checkpoints))
@@ -142,9 +142,9 @@ def _run_from(
                 now = time.monotonic()
                 seconds, epoch_start = now - epoch_start, now
                 epoch = step // training.steps_per_epoch
-                row = training.row(state, epoch)
-                log.write({**row, "step": step, "seconds": round(seconds, 3)})
-                lines.epoch_done(epoch, row)
+                record = training.epoch_record(state, epoch)
+                log.write({**record, "step": step, "seconds": round(seconds, 3)})
+                lines.epoch_done(epoch, record)
                 sums = {name: getattr(state, name) for name in training.sums}
                 zeros = jax.tree.map(np.zeros_like, totals)
                 state = state._replace(**_placed_like(sums, zeros))

@@ -1,188 +1,24 @@
 """Training of a fixed network from scratch, on S_train and S_val together."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
-from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import PyTree
 
-from emrnas_jax.data.pipeline import (
-    Batch,
-    Chunk,
-    RandomKey,
-    Resident,
-    Split,
-    frame_specs,
-    frames_of_step,
-    make_batch,
-    training_mask_key,
-)
+from emrnas_jax.data.pipeline import Split
 from emrnas_jax.errors import InputError
-from emrnas_jax.machine.devices import (
-    SHARED,
-    mean_over_devices,
-    mesh_for,
-    on_every_device,
-    replicate,
-)
-from emrnas_jax.models.networks import blank_inputs
+from emrnas_jax.machine.devices import replicate
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.consistency import magnitude
-from emrnas_jax.mri.fourier import to_complex
-from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.checkpoints import restore_latest
 from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.runs.network_files import write_planned_steps
 from emrnas_jax.training.loop import LoopSettings, Training, run
-from emrnas_jax.training.loss import jit, squared_error
-from emrnas_jax.training.optimizers import adam_with_l2, cosine, descend
+from emrnas_jax.training.optimizers import cosine
+from emrnas_jax.training.retrain_steps import Program, TrainState, initial_state
 from emrnas_jax.training.settings import RetrainSettings
-
-
-class TrainState(NamedTuple):
-    """Everything the training of a fixed network changes.
-
-    Attributes:
-        weights: parameters.
-        statistics: running statistics of batch norm; empty for networks without.
-        optimizer: the optimizer's state.
-        step: steps done.
-        train_loss: sum over this epoch's steps.
-        train_psnr_db: sum over this epoch's steps of the batch's mean PSNR.
-    """
-
-    weights: PyTree
-    statistics: PyTree
-    optimizer: PyTree
-    step: Int[Array, ""]
-    train_loss: Float[Array, ""]
-    train_psnr_db: Float[Array, ""]
-
-
-Dispatch = Callable[..., TrainState]
-
-
-def train_step(
-    network: nn.Module,
-    optimizer: optax.GradientTransformation,
-    state: TrainState,
-    batch: Batch,
-    rate: Float[Array, ""],
-) -> TrainState:
-    """Move the weights of a fixed network."""
-
-    def loss_of(weights: PyTree) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
-        image, changed = network.apply(
-            {"params": weights, "batch_stats": state.statistics},
-            batch.zero_filled,
-            batch.measurement,
-            train=True,
-            mutable=["batch_stats"],
-        )
-        statistics = changed.get("batch_stats", state.statistics)
-        return squared_error(image, batch.target), (image, statistics)
-
-    gradient_of = jax.value_and_grad(loss_of, has_aux=True)
-    (loss, (image, statistics)), gradients = gradient_of(state.weights)
-    psnr = _mean_psnr_db(image, batch.target)
-    loss, gradients, psnr = mean_over_devices((loss, gradients, psnr))
-    direction, opt_state = optimizer.update(gradients, state.optimizer, state.weights)
-    return TrainState(
-        descend(state.weights, direction, rate),
-        statistics,
-        opt_state,
-        state.step + 1,
-        state.train_loss + loss,
-        state.train_psnr_db + psnr,
-    )
-
-
-def _mean_psnr_db(
-    image: Float[Array, "batch height width 2"],
-    target: Float[Array, "batch height width 2"],
-) -> Float[Array, ""]:
-    """PSNR of the magnitudes, data range 1; only for the curve of a training."""
-    error = magnitude(to_complex(image)) - magnitude(to_complex(target))
-    mse = jnp.mean(error**2, (1, 2))
-    return jnp.mean(-10 * jnp.log10(jnp.maximum(mse, 1e-12)))
-
-
-@partial(jax.jit, static_argnums=0)
-def initial_variables(network: nn.Module, key: RandomKey) -> dict:
-    """Return fresh variables of a network."""
-    return dict(network.init(key, *blank_inputs()))
-
-
-def initial_state(
-    network: nn.Module, settings: RetrainSettings, key: RandomKey
-) -> TrainState:
-    """Return fresh weights and a fresh optimizer."""
-    variables = initial_variables(network, key)
-    weights = variables["params"]
-    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
-    return TrainState(
-        weights=weights,
-        statistics=variables.get("batch_stats", {}),
-        optimizer=optimizer.init(weights),
-        # Of the types that a step returns: a weak type would compile it twice.
-        step=jnp.zeros((), jnp.int32),
-        train_loss=jnp.zeros(()),
-        train_psnr_db=jnp.zeros(()),
-    )
-
-
-def make_dispatch(
-    network: nn.Module,
-    settings: RetrainSettings,
-    sampling: Sampling,
-    seed: int,
-    mesh: Mesh | None = None,
-) -> Dispatch:
-    """Return the compile-ready dispatch.
-
-    It takes (state, frames, steps per epoch, count) and runs `count` steps, on the
-    devices of `mesh`: as many as divide the batch unless given.
-    """
-    mesh = mesh_for(settings.batch) if mesh is None else mesh
-    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
-
-    def steps(
-        state: TrainState,
-        frames: Resident | Chunk,
-        steps_per_epoch: Int[Array, ""],
-        count: Int[Array, ""],
-    ) -> TrainState:
-        total = settings.epochs * steps_per_epoch
-
-        def body(_: Int[Array, ""], state: TrainState) -> TrainState:
-            step = state.step
-            images, ids = frames_of_step(frames, step, steps_per_epoch, settings.batch)
-            mask_key = training_mask_key(seed, step // steps_per_epoch)
-            batch = make_batch(images, ids, mask_key, sampling)
-            rate = cosine(settings.learning_rate, step / total)
-            return train_step(network, optimizer, state, batch, rate)
-
-        return jax.lax.fori_loop(0, count, body, state)
-
-    @partial(jit, donate_argnums=0)
-    def dispatch(
-        state: TrainState,
-        frames: Resident | Chunk,
-        steps_per_epoch: Int[Array, ""],
-        count: Int[Array, ""],
-    ) -> TrainState:
-        specs = (SHARED, frame_specs(frames), SHARED, SHARED)
-        run = on_every_device(steps, mesh, specs, SHARED)
-        return run(state, frames, steps_per_epoch, count)
-
-    return dispatch
 
 
 def retrain_fold(
@@ -190,23 +26,40 @@ def retrain_fold(
     folder: Path,
     record: NetworkRecord,
     network: nn.Module,
-    dispatch: Dispatch,
+    program: Program,
     settings: RetrainSettings,
     split: Split,
     fold: int,
     loop: LoopSettings,
 ) -> None:
-    """Train one fold's network; continue if it was stopped.
+    """Train one fold's network, from its newest checkpoint if it was stopped.
 
     Writes `network.json` beside the checkpoints, which is all `reconstruct` needs.
+
+    Args:
+        name: name of the training in progress bars and lines.
+        folder: folder of the network in the fold.
+        record: record of the network.
+        network: the network that the record describes.
+        program: program of `training_program`, for the devices of the split.
+        settings: settings of the training.
+        split: S_train and S_val.
+        fold: number of the fold, which decides the first weights.
+        loop: how often to save and to call the program.
+
+    Raises:
+        DivergedError: the loss or a weight is not finite.
+        InputError: the folder is of another network.
+        SystemExit: the training was asked to stop, and its state was saved.
     """
     steps_per_epoch = jnp.array(split.steps_per_epoch)
 
     def run_steps(state: TrainState, step: int, count: int) -> TrainState:
         frames = split.frames(step, count)
-        return dispatch(state, frames, steps_per_epoch, jnp.array(count))
+        return program(state, frames, steps_per_epoch, jnp.array(count))
 
-    def row(state: TrainState, epoch: int) -> dict:
+    def epoch_record(state: TrainState, epoch: int) -> dict:
+        # The rate of the epoch's last step, which is what its weights ended with.
         fraction = (epoch * split.steps_per_epoch - 1) / (
             settings.epochs * split.steps_per_epoch
         )
@@ -227,11 +80,11 @@ def retrain_fold(
         identity=identity(record),
         steps=steps,
         steps_per_epoch=split.steps_per_epoch,
-        dispatch=run_steps,
+        run_steps=run_steps,
         sums=("train_loss", "train_psnr_db"),
-        row=row,
+        epoch_record=epoch_record,
     )
-    # Of its kind: networks that differ in a setting alone begin alike.
+    # The key is of the kind: networks that differ in a setting alone begin alike.
     key = key_for(record.seed, "weights", record.kind, fold)
     state = initial_state(network, settings, key)
     run(training, replicate(state, split.mesh), loop)

@@ -1,160 +1,43 @@
-"""Algorithm 1: warm up the weights, then alternate steps of weights and of alphas."""
+"""Algorithm 1 in one fold: warm up the weights, then search, then read the choices."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, PyTree
 
-from emrnas_jax.data.pipeline import (
-    Chunk,
-    RandomKey,
-    Resident,
-    Split,
-    fixed_mask_key,
-    frame_specs,
-    frames_of_step,
-    make_batch,
-    training_mask_key,
-)
-from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device, replicate
+from emrnas_jax.data.pipeline import RandomKey, Split
+from emrnas_jax.machine.devices import replicate
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import GATE_RULES
-from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
-from emrnas_jax.training.loss import jit
-from emrnas_jax.training.optimizers import (
-    cosine,
-)
 from emrnas_jax.training.random_search import (
     Validate,
     best_candidate,
     certain,
     draw_candidates,
-    make_validate,
     validation_loss,
 )
+from emrnas_jax.training.search_programs import SearchPrograms
 from emrnas_jax.training.search_state import (
     SearchState,
+    epoch_record,
     identity,
     initial_state,
-    log_row,
-    optimizers,
     probabilities,
 )
-from emrnas_jax.training.search_steps import architecture_step, weight_step
-from emrnas_jax.training.settings import SearchSettings, require_paths
-
-Dispatch = Callable[..., SearchState]
-
-
-class Dispatches(NamedTuple):
-    """The compiled programs of a search; see `make_dispatches`."""
-
-    warm_up: Dispatch
-    search: Dispatch
-    validate: Validate
-
-
-def make_dispatches(
-    network: SearchNetwork,
-    settings: SearchSettings,
-    sampling: Sampling,
-    seed: int,
-    mesh: Mesh | None = None,
-) -> Dispatches:
-    """Compile-ready dispatches of the warm-up, the search and the candidates.
-
-    The first two take (state, training frames, validation frames, steps per epoch of
-    both, key of the paths, count) and run `count` steps, on the devices of `mesh`: as
-    many as divide the batch unless given. The third is that of `make_validate`.
-
-    Raises:
-        InputError: a step of alphas cannot have that many paths.
-    """
-    require_paths(settings, len(OPERATIONS))
-    mesh = mesh_for(settings.batch) if mesh is None else mesh
-    weight_tx, alpha_tx = optimizers(settings)
-    rows = jnp.array(network.choosing_rows)
-    rule = settings.gate_rule
-
-    def steps(
-        searching: bool,
-        state: SearchState,
-        train: Resident | Chunk,
-        validation: Resident | Chunk,
-        steps_per_epoch: tuple[Int[Array, ""], Int[Array, ""]],
-        key: RandomKey,
-        count: Int[Array, ""],
-    ) -> SearchState:
-        own, other = steps_per_epoch
-        warmup = settings.warmup_epochs * own
-
-        def body(_: Int[Array, ""], state: SearchState) -> SearchState:
-            step = state.step
-            path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
-            images, ids = frames_of_step(train, step, own, settings.batch)
-            mask_key = training_mask_key(seed, step // own)
-            batch = make_batch(images, ids, mask_key, sampling)
-            draw = GATE_RULES[rule if searching else "uniform"]
-            choices = draw(path_key, state.alphas)
-            if searching:
-                fraction = (step - warmup) / (settings.search_epochs * own)
-            else:
-                fraction = step / warmup
-            rate = cosine(settings.learning_rate, fraction)
-            state = weight_step(network, weight_tx, state, batch, choices[rows], rate)
-            if not searching or rule == "uniform":
-                return state
-            images, ids = frames_of_step(
-                validation, step - warmup, other, settings.batch
-            )
-            batch = make_batch(images, ids, fixed_mask_key(seed), sampling)
-            return architecture_step(
-                network,
-                alpha_tx,
-                state,
-                batch,
-                gate_key,
-                settings.alpha_learning_rate,
-                settings.paths_per_cell,
-                rule,
-            )
-
-        return jax.lax.fori_loop(0, count, body, state)
-
-    def dispatch(
-        searching: bool,
-        state: SearchState,
-        train: Resident | Chunk,
-        validation: Resident | Chunk,
-        *rest: Any,
-    ) -> SearchState:
-        frames = (frame_specs(train), frame_specs(validation))
-        specs = (SHARED, *frames, *[SHARED] * len(rest))
-        run = on_every_device(partial(steps, searching), mesh, specs, SHARED)
-        return run(state, train, validation, *rest)
-
-    warm_up = jit(partial(dispatch, False), donate_argnums=0)
-    search = jit(partial(dispatch, True), donate_argnums=0)
-    validate = make_validate(network, settings.batch, sampling, seed, mesh)
-    return Dispatches(warm_up, search, validate)
+from emrnas_jax.training.settings import SearchSettings
 
 
 def search_fold(
     name: str,
     folder: Path,
     network: SearchNetwork,
-    dispatches: Dispatches,
+    programs: SearchPrograms,
     settings: SearchSettings,
     train: Split,
     validation: Split,
@@ -163,59 +46,48 @@ def search_fold(
     loop: LoopSettings,
     termination: TerminationRequest | None = None,
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
-    """Search one fold; continue if it was stopped. Writes `architecture.json`.
+    """Search one fold, from its newest checkpoint if it was stopped.
 
-    `dispatches` and splits are of the same devices; `termination` is that of `run`.
+    Args:
+        name: name of the search in progress bars and lines.
+        folder: folder of the fold's search; gets `architecture.json`, written last.
+        network: the network that is searched.
+        programs: programs of `search_programs`, for the devices of the splits.
+        settings: settings of the search.
+        train: S_train, whose frames the weights see.
+        validation: S_val, whose frames the alphas or the candidates see.
+        seed: the run's seed.
+        fold: number of the fold, which decides its weights and paths.
+        loop: how often to save and to call a program.
+        termination: request to stop; signals to this process unless given.
 
     Returns:
-        the most probable architecture, and p: of random search the best candidate, one
-        operation of each cell with p = 1.
+        the most probable architecture, and p. A random search returns its best
+        candidate, whose operations have p = 1.
+
+    Raises:
+        DivergedError: the loss or a weight is not finite.
+        SystemExit: the search was asked to stop, and its state was saved.
     """
-    warmup_steps = settings.warmup_epochs * train.steps_per_epoch
-    key = key_for(seed, "paths", fold)
-    counts = (jnp.array(train.steps_per_epoch), jnp.array(validation.steps_per_epoch))
-
-    def dispatch(state: SearchState, step: int, count: int) -> SearchState:
-        searching = step >= warmup_steps
-        frames = train.frames(step, count)
-        validated = (
-            validation.frames(step - warmup_steps, count) if searching else frames
-        )
-        program = dispatches.search if searching else dispatches.warm_up
-        return program(state, frames, validated, counts, key, jnp.array(count))
-
-    def row(state: SearchState, epoch: int) -> dict:
-        return log_row(network, state, epoch, settings, train.steps_per_epoch)
-
-    training = Training(
-        name=name,
-        folder=folder,
-        identity=identity(network, settings),
-        steps=(settings.warmup_epochs + settings.search_epochs) * train.steps_per_epoch,
-        steps_per_epoch=train.steps_per_epoch,
-        dispatch=dispatch,
-        sums=("train_loss", "validation_loss", "path_counts"),
-        row=row,
+    training = _training(
+        name,
+        folder,
+        network,
+        programs,
+        settings,
+        train,
+        validation,
+        key_for(seed, "paths", fold),
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = run(training, replicate(state, train.mesh), loop, termination)
     if settings.gate_rule == "uniform":
+        steps = settings.search_epochs * train.steps_per_epoch
         architecture = best_candidate(
             name,
             folder,
-            draw_candidates(
-                network,
-                settings.search_epochs * train.steps_per_epoch,
-                validation.steps_per_epoch,
-                seed,
-            ),
-            lambda candidate: validation_loss(
-                dispatches.validate,
-                state.weights,
-                candidate,
-                validation,
-                loop.steps_per_dispatch,
-            ),
+            draw_candidates(network, steps, validation.steps_per_epoch, seed),
+            partial(_loss_of, programs.validate, state.weights, validation, loop),
             termination,
         )
         p = certain(architecture)
@@ -226,3 +98,57 @@ def search_fold(
         )
     write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p
+
+
+def _training(
+    name: str,
+    folder: Path,
+    network: SearchNetwork,
+    programs: SearchPrograms,
+    settings: SearchSettings,
+    train: Split,
+    validation: Split,
+    key: RandomKey,
+) -> Training:
+    """Return the steps of both phases as one training of the loop."""
+    warmup_steps = settings.warmup_epochs * train.steps_per_epoch
+    counts = (jnp.array(train.steps_per_epoch), jnp.array(validation.steps_per_epoch))
+
+    def run_steps(state: SearchState, step: int, count: int) -> SearchState:
+        # A phase ends with an epoch, so no call has steps of both.
+        searching = step >= warmup_steps
+        frames = train.frames(step, count)
+        # The warm-up takes no validation frames, but the argument has to be there.
+        validated = (
+            validation.frames(step - warmup_steps, count) if searching else frames
+        )
+        program = programs.search if searching else programs.warm_up
+        return program(state, frames, validated, counts, key, jnp.array(count))
+
+    return Training(
+        name=name,
+        folder=folder,
+        identity=identity(network, settings),
+        steps=(settings.warmup_epochs + settings.search_epochs) * train.steps_per_epoch,
+        steps_per_epoch=train.steps_per_epoch,
+        run_steps=run_steps,
+        sums=("train_loss", "validation_loss", "path_counts"),
+        epoch_record=partial(
+            epoch_record,
+            network,
+            settings=settings,
+            steps_per_epoch=train.steps_per_epoch,
+        ),
+    )
+
+
+def _loss_of(
+    validate: Validate,
+    weights: PyTree,
+    validation: Split,
+    loop: LoopSettings,
+    candidate: Architecture,
+) -> float:
+    return validation_loss(
+        validate, weights, candidate, validation, loop.steps_per_dispatch
+    )

@@ -108,30 +108,30 @@ def probabilities(
     return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.choosing_rows]
 
 
-def log_row(
+def epoch_record(
     network: SearchNetwork,
     state: SearchState,
     epoch: int,
     settings: SearchSettings,
     steps_per_epoch: int,
 ) -> dict:
-    """Return what the log says of a finished epoch."""
+    """Return the log's record of a finished epoch."""
     searching = epoch > settings.warmup_epochs
     done = epoch - settings.warmup_epochs if searching else epoch
     phase = settings.search_epochs if searching else settings.warmup_epochs
     fraction = (done * steps_per_epoch - 1) / (phase * steps_per_epoch)
-    row = {
+    record = {
         "epoch": epoch,
         "phase": "search" if searching else "warm-up",
         "train_loss": float(state.train_loss) / steps_per_epoch,
         "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
     }
     if searching:
-        row["path_counts"] = np.asarray(state.path_counts).tolist()
+        record["path_counts"] = np.asarray(state.path_counts).tolist()
     if searching and settings.gate_rule != "uniform":
-        row |= {
+        record |= {
             "validation_loss": float(state.validation_loss) / steps_per_epoch,
             "entropy": float(entropy(jnp.asarray(np.asarray(state.alphas))).mean()),
             "probabilities": probabilities(network, state).tolist(),
         }
-    return row
+    return record

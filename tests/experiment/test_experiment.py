@@ -22,7 +22,7 @@ from emrnas_jax.models.networks import NETWORKS, build_network, parameter_count
 from emrnas_jax.nas.space import TABLE_1, Operation
 from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.lock import locked
-from emrnas_jax.training.retrain import initial_variables
+from emrnas_jax.training.retrain_steps import initial_variables
 
 VARIANTS = [
     *("small", "table2", "table3", "search_variants", "consistency"),

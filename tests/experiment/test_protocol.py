@@ -223,7 +223,7 @@ def test_changed_settings_are_refused_by_name(config, run):
 
 
 def test_settings_that_decide_no_weight_may_change(config, run, copy):
-    """Another grid of dispatches, another batch of the evaluation, a new search."""
+    """Another grid of steps, another batch of the evaluation, a new search."""
     shutil.rmtree(copy / "fold_1")
     changed = config.copy_and_resolve_references()
     changed.loop.steps_per_dispatch = 5

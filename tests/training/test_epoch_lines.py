@@ -10,7 +10,7 @@ from emrnas_jax.training.epoch_lines import EpochLines
 
 @pytest.fixture
 def train(said, clock):
-    """Run epochs of dispatches of one step, each of which takes some seconds.
+    """Run epochs of calls of one step, each of which takes some seconds.
 
     Returns the lines, each with the second at which it was said.
     """
@@ -64,7 +64,7 @@ def test_compiling_does_not_count_in_the_time_that_is_left(train):
     assert found[1][1].endswith("about 58 s left at this speed")
 
 
-def test_a_first_epoch_of_one_dispatch_is_followed_by_one_that_tells_the_time(train):
+def test_a_first_epoch_of_one_call_is_followed_by_one_that_tells_the_time(train):
     found = train(
         epochs=30, per_epoch=1, seconds_of=lambda step: 40.0 if step == 1 else 1.0
     )

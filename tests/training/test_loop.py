@@ -60,10 +60,10 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
 
 @pytest.fixture
 def training(tmp_path):
-    """Make the training; `before` is called with (state, step) at each dispatch."""
+    """Make the training; `before` is called with (state, step) at each call."""
 
     def make(before=lambda state, step: state, identity=None, folder="run"):  # noqa: ARG005
-        def dispatch(state, step, count):
+        def run_steps(state, step, count):
             assert int(state.step) == step
             return advance(before(state, step), count)
 
@@ -73,9 +73,12 @@ def training(tmp_path):
             identity=identity or {"kind": "toy", "width": 3},
             steps=STEPS,
             steps_per_epoch=PER_EPOCH,
-            dispatch=dispatch,
+            run_steps=run_steps,
             sums=("loss",),
-            row=lambda state, epoch: {"epoch": epoch, "loss": float(state.loss)},
+            epoch_record=lambda state, epoch: {
+                "epoch": epoch,
+                "loss": float(state.loss),
+            },
         )
 
     return make
@@ -170,7 +173,7 @@ def test_rows_after_the_last_checkpoint_are_not_doubled(
 
 
 @pytest.mark.parametrize("steps_per_dispatch", [1, 4, 100])
-def test_how_many_steps_a_dispatch_covers_changes_nothing(
+def test_how_many_steps_a_call_covers_changes_nothing(
     steps_per_dispatch, training, start, uninterrupted
 ):
     settings = LoopSettings(steps_per_dispatch, 1e9)
@@ -178,7 +181,7 @@ def test_how_many_steps_a_dispatch_covers_changes_nothing(
     assert log_of(training()) == uninterrupted[1]
 
 
-def test_a_dispatch_never_crosses_the_end_of_an_epoch(training, start):
+def test_a_call_never_crosses_the_end_of_an_epoch(training, start):
     seen = []
     run(training(lambda state, step: seen.append(step) or state), start, NEVER)
     assert seen == [0, 3, 4, 7, 8, 11]
@@ -222,12 +225,12 @@ def test_without_a_checkpoint_the_message_says_so(training, start):
 def test_weights_that_are_not_finite_are_never_saved(training, start):
     """The gradient of a finite loss may not be finite; the loss tells a step later."""
 
-    def dispatch(state, step, count):
+    def run_steps(state, step, count):
         after = advance(state, count)
         bad = {"w": after.weights["w"].at[1].set(jnp.nan)}
         return after._replace(weights=bad) if step == 7 else after
 
-    ruined = training()._replace(dispatch=dispatch)
+    ruined = training()._replace(run_steps=run_steps)
     with pytest.raises(DivergedError, match="checkpoint of step 7"):
         run(ruined, start, ALWAYS)
     checkpoints = Checkpoints(ruined.folder / "checkpoints", ruined.identity)
@@ -289,7 +292,7 @@ def test_a_log_with_a_cut_line_is_continued(training, start, uninterrupted):
     assert log_of(training()) == uninterrupted[1]
 
 
-def test_a_dispatch_of_no_steps_is_refused():
+def test_a_call_of_no_steps_is_refused():
     with pytest.raises(InputError, match=r"loop\.steps_per_dispatch"):
         LoopSettings(steps_per_dispatch=0)
 

@@ -18,12 +18,14 @@ from emrnas_jax.models.cells import batch_statistics_norm
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
 from emrnas_jax.models.stacked_weights import ROWS
 from emrnas_jax.nas.space import Architecture
-from emrnas_jax.training import retrain, search
+from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.optimizers import adam_with_l2
-from emrnas_jax.training.retrain import train_step
+from emrnas_jax.training.retrain_steps import train_step
+from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
-SETTINGS = search.SearchSettings(
+SETTINGS = SearchSettings(
     warmup_epochs=0,
     search_epochs=2,
     batch=4,
@@ -87,8 +89,8 @@ def searched(split_of, sampling):
     """The state before and after four steps of the search, on 1 and 4 devices."""
     states = []
     for mesh in (mesh_for(1), mesh_for(4)):
-        dispatch = search.make_dispatches(NETWORK, SETTINGS, sampling, 3, mesh).search
-        state = search.initial_state(NETWORK, SETTINGS, jax.random.key(0))
+        program = search_programs(NETWORK, SETTINGS, sampling, 3, mesh).search
+        state = search_state.initial_state(NETWORK, SETTINGS, jax.random.key(0))
         fresh = jax.tree.map(np.array, state)  # a copy, which keeps nothing alive
         state = before = replicate(state, mesh)
         train, validation = (
@@ -96,11 +98,11 @@ def searched(split_of, sampling):
         )
         counts = (jnp.array(3), jnp.array(2))
         for count in (3, 1):
-            state = dispatch(
+            state = program(
                 state, train, validation, counts, jax.random.key(1), jnp.array(count)
             )
         assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))  # donated
-        assert dispatch._cache_size() == 1  # pyright: ignore
+        assert program._cache_size() == 1  # pyright: ignore
         states.append(state)
     return fresh, *states
 
@@ -144,7 +146,7 @@ def test_batch_norm_takes_statistics_of_the_whole_batch_in_training(batch):
     batch = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), batch, weaker)
     network = fixed_network(Architecture.parse("[O5]"), 4, "single", batch_norm=True)
     optimizer = adam_with_l2(1e-3, 0.9)
-    state = retrain.initial_state(network, retrain.RetrainSettings(), jax.random.key(0))
+    state = retrain_steps.initial_state(network, RetrainSettings(), jax.random.key(0))
 
     def step(state, batch):
         return train_step(network, optimizer, state, batch, jnp.float32(0.01))

@@ -24,11 +24,9 @@ from emrnas_jax.training.random_search import (
     certain,
     draw_candidates,
 )
-from emrnas_jax.training.search import (
-    SearchSettings,
-    make_dispatches,
-    search_fold,
-)
+from emrnas_jax.training.search import search_fold
+from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
 SETTINGS = SearchSettings(
@@ -43,15 +41,15 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
 
 
 @pytest.fixture(scope="module")
-def dispatches(sampling):
-    return make_dispatches(NETWORK, SETTINGS, sampling, SEED)
+def programs(sampling):
+    return search_programs(NETWORK, SETTINGS, sampling, SEED)
 
 
 @pytest.fixture(scope="module")
-def search(dispatches, split_of):
+def search(programs, split_of):
     """Search into a folder: 8 steps, 3 batches of validation in chunks of 2."""
 
-    def run(folder, used=dispatches):
+    def run(folder, used=programs):
         split = split_of(6, steps_per_call=2, device_mib=0.0)
         return search_fold(
             "search",
@@ -70,15 +68,15 @@ def search(dispatches, split_of):
 
 
 @pytest.fixture(scope="module")
-def searched(search, dispatches, tmp_path_factory):
+def searched(search, programs, tmp_path_factory):
     """The folder of a random search, what it found, and its state at the end."""
     folder, states = tmp_path_factory.mktemp("search"), []
 
     def noted(*arguments):
-        states.append(dispatches.search(*arguments))
+        states.append(programs.search(*arguments))
         return states[-1]
 
-    found = search(folder, dispatches._replace(search=noted))
+    found = search(folder, programs._replace(search=noted))
     return folder, *found, states[-1]
 
 
@@ -129,7 +127,7 @@ def test_alphas_never_move_and_the_log_has_no_probabilities(searched):
 
 @pytest.mark.slow
 def test_killed_among_the_candidates_it_continues_to_the_same(
-    searched, search, dispatches, tmp_path
+    searched, search, programs, tmp_path
 ):
     calls = []
 
@@ -137,10 +135,10 @@ def test_killed_among_the_candidates_it_continues_to_the_same(
         calls.append(arguments)
         if len(calls) > 5:
             raise Stop
-        return dispatches.validate(*arguments)
+        return programs.validate(*arguments)
 
     with pytest.raises(Stop):
-        search(tmp_path, dispatches._replace(validate=stop))
+        search(tmp_path, programs._replace(validate=stop))
     assert not (tmp_path / "architecture.json").exists()
     assert len(metrics_log.read(tmp_path / "candidates.jsonl")) == 2
     with (tmp_path / "candidates.jsonl").open("a") as file:
@@ -149,9 +147,9 @@ def test_killed_among_the_candidates_it_continues_to_the_same(
 
     def count(*arguments):
         calls.append(arguments)
-        return dispatches.validate(*arguments)
+        return programs.validate(*arguments)
 
-    found, _ = search(tmp_path, dispatches._replace(validate=count, search=stop))
+    found, _ = search(tmp_path, programs._replace(validate=count, search=stop))
     assert found == searched[1]
     assert len(calls) == 2 * (len(DRAWN) - 2)
     assert metrics_log.read(tmp_path / "candidates.jsonl") == metrics_log.read(

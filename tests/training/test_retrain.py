@@ -13,13 +13,9 @@ from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.loss import squared_error
-from emrnas_jax.training.retrain import (
-    RetrainSettings,
-    initial_state,
-    load_trained,
-    make_dispatch,
-    retrain_fold,
-)
+from emrnas_jax.training.retrain import load_trained, retrain_fold
+from emrnas_jax.training.retrain_steps import initial_state, training_program
+from emrnas_jax.training.settings import RetrainSettings
 
 SETTINGS = RetrainSettings(epochs=12, batch=2, learning_rate=1e-2)
 LOOP = LoopSettings(steps_per_dispatch=4, checkpoint_seconds=0.0)
@@ -61,15 +57,15 @@ def network(record):
 
 
 @pytest.fixture(scope="module")
-def dispatch(record, network, sampling):
-    return make_dispatch(network, SETTINGS, sampling, record.seed)
+def program(record, network, sampling):
+    return training_program(network, SETTINGS, sampling, record.seed)
 
 
 @pytest.fixture(scope="module")
-def retrain(record, network, dispatch, split_of):
+def retrain(record, network, program, split_of):
     """Train into a folder: 12 epochs of 4 steps."""
 
-    def run(folder, used=dispatch, fold=1):
+    def run(folder, used=program, fold=1):
         retrain_fold(
             "retrain",
             folder,
@@ -133,11 +129,11 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
     pass
 
 
-def test_a_stopped_training_continues_to_the_same(trained, retrain, dispatch, tmp_path):
+def test_a_stopped_training_continues_to_the_same(trained, retrain, program, tmp_path):
     def stop(state, *arguments):
         if int(state.step) == 20:
             raise Stop
-        return dispatch(state, *arguments)
+        return program(state, *arguments)
 
     with pytest.raises(Stop):
         retrain(tmp_path, used=stop)
@@ -149,13 +145,13 @@ def test_a_stopped_training_continues_to_the_same(trained, retrain, dispatch, tm
 
 
 def test_folds_start_from_other_weights_and_share_one_compiled_program(
-    trained, retrain, dispatch, tmp_path
+    trained, retrain, program, tmp_path
 ):
     """From a fresh state, after an epoch's row and from a checkpoint alike."""
     retrain(tmp_path, fold=2)
     retrain(tmp_path, fold=2)
     assert rows_of(tmp_path)[0] != rows_of(trained)[0]
-    assert dispatch._cache_size() == 1
+    assert program._cache_size() == 1
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.loop import LoopSettings
-from emrnas_jax.training.search import SearchSettings, make_dispatches, search_fold
+from emrnas_jax.training.search import search_fold
+from emrnas_jax.training.search_programs import search_programs
 from emrnas_jax.training.search_state import initial_state
+from emrnas_jax.training.settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)
 SETTINGS = SearchSettings(
@@ -28,15 +30,15 @@ SEED = 3
 
 
 @pytest.fixture(scope="module")
-def dispatches(sampling):
-    return make_dispatches(NETWORK, SETTINGS, sampling, SEED)
+def programs(sampling):
+    return search_programs(NETWORK, SETTINGS, sampling, SEED)
 
 
 @pytest.fixture(scope="module")
-def search(dispatches, split_of):
+def search(programs, split_of):
     """Search into a folder: 4 steps per epoch of training, 3 of validation."""
 
-    def run(folder, fold=1, used=dispatches):
+    def run(folder, fold=1, used=programs):
         return search_fold(
             "search",
             folder,
@@ -113,14 +115,14 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
 
 @pytest.mark.parametrize("phase", ["warm_up", "search"])
 def test_a_stopped_search_continues_to_the_same(
-    phase, searched, search, dispatches, tmp_path
+    phase, searched, search, programs, tmp_path
 ):
     def stop(*arguments):
         if phase == "warm_up" or int(arguments[0].step) == 7:
             raise Stop
-        return dispatches.search(*arguments)
+        return programs.search(*arguments)
 
-    used = dispatches._replace(**{phase: stop})
+    used = programs._replace(**{phase: stop})
     with pytest.raises(Stop):
         search(tmp_path, used=used)
     assert not (tmp_path / "architecture.json").exists()
@@ -130,24 +132,24 @@ def test_a_stopped_search_continues_to_the_same(
     assert rows_of(tmp_path) == rows_of(searched[0])
 
 
-def test_each_phase_is_compiled_once(searched, search, dispatches, tmp_path):
+def test_each_phase_is_compiled_once(searched, search, programs, tmp_path):
     """From a fresh state, after an epoch's row and from a checkpoint alike."""
     del searched
     search(tmp_path)
     (tmp_path / "architecture.json").unlink()
     search(tmp_path)
     # Without random search there are no candidates to validate.
-    assert [dispatch._cache_size() for dispatch in dispatches] == [1, 1, 0]
+    assert [program._cache_size() for program in programs] == [1, 1, 0]
 
 
-def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
+def test_warm_up_moves_weights_and_leaves_alphas(programs, split_of):
     state = initial_state(NETWORK, SETTINGS, jax.random.key(0))
     assert not np.any(state.alphas)
     before = jax.tree.map(np.asarray, state.weights)  # the state is donated
     split = split_of(9)
     counts = (jnp.array(4), jnp.array(3))
     frames = split.frames(0, 3)
-    after = dispatches.warm_up(
+    after = programs.warm_up(
         state, frames, frames, counts, jax.random.key(1), jnp.array(3)
     )
     assert int(after.step) == 3
@@ -160,7 +162,7 @@ def test_warm_up_moves_weights_and_leaves_alphas(dispatches, split_of):
 def test_a_step_of_alphas_runs_one_path_or_two_or_all(sampling):
     settings = replace(SETTINGS, paths_per_cell=3)
     with pytest.raises(InputError, match=r"paths_per_cell: found 3; .* 1, 2, 8"):
-        make_dispatches(NETWORK, settings, sampling, SEED)
+        search_programs(NETWORK, settings, sampling, SEED)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.checkpoints import Checkpoints
-from emrnas_jax.training import search
 from emrnas_jax.training.loop import DivergedError, LoopSettings
+from emrnas_jax.training.search import search_fold
+from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.search_state import identity
+from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
-SETTINGS = search.SearchSettings(warmup_epochs=0, search_epochs=2, batch=2)
+SETTINGS = SearchSettings(warmup_epochs=0, search_epochs=2, batch=2)
 LOOP = LoopSettings(steps_per_dispatch=2, checkpoint_seconds=1e9)
 SEED = 3
 
@@ -76,24 +79,22 @@ def test_a_signal_stops_all():
 @pytest.fixture(scope="module")
 def search_of(split_of, sampling):
     """Search a fold on a mesh: 3 steps per epoch."""
-    dispatches = {}
+    programs = {}
 
     def run(folder, fold, mesh, termination=None, spoil=False):
-        if mesh not in dispatches:
-            dispatches[mesh] = search.make_dispatches(
-                NETWORK, SETTINGS, sampling, SEED, mesh
-            )
+        if mesh not in programs:
+            programs[mesh] = search_programs(NETWORK, SETTINGS, sampling, SEED, mesh)
 
-        def dispatch(state, *rest):
-            state = dispatches[mesh].search(state, *rest)
+        def run(state, *rest):
+            state = programs[mesh].search(state, *rest)
             nan = state.train_loss * np.nan
             return state._replace(train_loss=nan) if spoil else state
 
-        return search.search_fold(
+        return search_fold(
             f"fold {fold}",
             folder,
             NETWORK,
-            dispatches[mesh]._replace(search=dispatch),
+            programs[mesh]._replace(search=run),
             SETTINGS,
             split_of(6, mesh=mesh),
             split_of(4, mesh=mesh),
@@ -142,7 +143,7 @@ def test_the_others_keep_their_checkpoints_when_one_diverges(search_of, tmp_path
     with pytest.raises(DivergedError, match="fold 1"):
         run_side_by_side([partial(task, 0), partial(task, 1)])
     checkpoints = Checkpoints(
-        tmp_path / "0" / "checkpoints", search.identity(NETWORK, SETTINGS)
+        tmp_path / "0" / "checkpoints", identity(NETWORK, SETTINGS)
     )
     assert checkpoints.latest()
     checkpoints.close()

@@ -16,18 +16,19 @@ from emrnas_jax.models.stacked_weights import ROWS, is_rows, unpack
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture
-from emrnas_jax.training import retrain, search
+from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.loss import jit, squared_error
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
-from emrnas_jax.training.retrain import train_step
+from emrnas_jax.training.retrain_steps import train_step
 from emrnas_jax.training.search_steps import (
     architecture_step,
     keep_other_probabilities,
     weight_step,
 )
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 NETWORK = SearchNetwork(components=2, cells_per_block=2, width=4)
-SETTINGS = search.SearchSettings(weight_decay=1e-3)
+SETTINGS = SearchSettings(weight_decay=1e-3)
 CHOICES = jnp.array([0, 5, 7, 5], jnp.int32)
 RATE = jnp.float32(1e-2)
 
@@ -69,7 +70,7 @@ def step_of_alphas():
 
 @pytest.fixture(scope="module")
 def fresh():
-    return search.initial_state(NETWORK, SETTINGS, jax.random.key(0))
+    return search_state.initial_state(NETWORK, SETTINGS, jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -252,9 +253,11 @@ def test_a_search_step_needs_the_memory_of_one_path():
     network = SearchNetwork(components, 3, width)
     fixed = fixed_network(Architecture.parse("[O8 O1 O8|O1 O8 O1]"), width)
     key = jax.random.key(0)
-    searched = jax.eval_shape(lambda: search.initial_state(network, SETTINGS, key))
+    searched = jax.eval_shape(
+        lambda: search_state.initial_state(network, SETTINGS, key)
+    )
     trained = jax.eval_shape(
-        lambda: retrain.initial_state(fixed, retrain.RetrainSettings(), key)
+        lambda: retrain_steps.initial_state(fixed, RetrainSettings(), key)
     )
     per_path, plain = search_weight_optimizer(1e-7, 0.9), adam_with_l2(1e-7, 0.9)
     search_bytes = temporary_bytes(

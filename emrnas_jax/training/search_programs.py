@@ -1,0 +1,172 @@
+"""The compiled programs of a search: each runs several steps in one call.
+
+A program of a phase takes (state, training frames, validation frames, steps per epoch
+of both splits, key of the paths, count) and runs `count` steps on every device of its
+mesh. It gives up the state that it takes: the new one has its memory. What a step does
+follows from its number, the state and the keys, so steps may be grouped in any way.
+
+Source: EMR-NAS, Algorithm 1.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from emrnas_jax.data.pipeline import (
+    Batch,
+    Chunk,
+    RandomKey,
+    Resident,
+    fixed_mask_key,
+    frame_specs,
+    frames_of_step,
+    make_batch,
+    training_mask_key,
+)
+from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
+from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.nas.gates import GATE_RULES
+from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.training.loss import jit
+from emrnas_jax.training.optimizers import cosine
+from emrnas_jax.training.random_search import Validate, make_validate
+from emrnas_jax.training.search_state import SearchState, optimizers
+from emrnas_jax.training.search_steps import architecture_step, weight_step
+from emrnas_jax.training.settings import SearchSettings, require_paths
+
+Program = Callable[..., SearchState]
+
+
+class SearchPrograms(NamedTuple):
+    """The programs of a search, each compiled at its first call.
+
+    Attributes:
+        warm_up: steps of weights alone, on uniformly drawn paths.
+        search: steps of weights and of alphas in turn.
+        validate: loss of one architecture, for random search alone.
+    """
+
+    warm_up: Program
+    search: Program
+    validate: Validate
+
+
+def search_programs(
+    network: SearchNetwork,
+    settings: SearchSettings,
+    sampling: Sampling,
+    seed: int,
+    mesh: Mesh | None = None,
+) -> SearchPrograms:
+    """Return the programs of a search, which folds may share.
+
+    Args:
+        network: the network that is searched.
+        settings: settings of the search.
+        sampling: how masks are drawn.
+        seed: the run's seed, which decides the masks.
+        mesh: devices that share each batch; as many as divide it unless given.
+
+    Raises:
+        InputError: a step of alphas cannot have that many paths.
+    """
+    require_paths(settings, len(OPERATIONS))
+    mesh = mesh_for(settings.batch) if mesh is None else mesh
+
+    def program(searching: bool) -> Program:
+        steps = partial(_steps, network, settings, sampling, seed, searching)
+
+        def run(
+            state: SearchState,
+            train: Resident | Chunk,
+            validation: Resident | Chunk,
+            *rest: Any,
+        ) -> SearchState:
+            frames = (frame_specs(train), frame_specs(validation))
+            specs = (SHARED, *frames, *[SHARED] * len(rest))
+            parts = on_every_device(steps, mesh, specs, SHARED)
+            return parts(state, train, validation, *rest)
+
+        return jit(run, donate_argnums=0)
+
+    validate = make_validate(network, settings.batch, sampling, seed, mesh)
+    # Two programs and not one that is told the phase: the warm-up computes no gradient
+    # of alphas, and a search without a warm-up never compiles it.
+    return SearchPrograms(program(False), program(True), validate)
+
+
+def _steps(
+    network: SearchNetwork,
+    settings: SearchSettings,
+    sampling: Sampling,
+    seed: int,
+    searching: bool,
+    state: SearchState,
+    train: Resident | Chunk,
+    validation: Resident | Chunk,
+    steps_per_epoch: tuple[Int[Array, ""], Int[Array, ""]],
+    key: RandomKey,
+    count: Int[Array, ""],
+) -> SearchState:
+    """Run `count` steps of one phase on this device's part of each batch."""
+    own, other = steps_per_epoch
+    weight_tx, alpha_tx = optimizers(settings)
+    rows = jnp.array(network.choosing_rows)
+    rule = settings.gate_rule
+    draw = GATE_RULES[rule if searching else "uniform"]
+
+    def batch_of(
+        frames: Resident | Chunk,
+        step: Int[Array, ""],
+        per_epoch: Int[Array, ""],
+        mask_key: RandomKey,
+    ) -> Batch:
+        images, ids = frames_of_step(frames, step, per_epoch, settings.batch)
+        return make_batch(images, ids, mask_key, sampling)
+
+    def body(_: Int[Array, ""], state: SearchState) -> SearchState:
+        step = state.step
+        path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
+        batch = batch_of(train, step, own, training_mask_key(seed, step // own))
+        choices = draw(path_key, state.alphas)
+        rate = _weight_rate(settings, searching, step, own)
+        state = weight_step(network, weight_tx, state, batch, choices[rows], rate)
+        # Random search spends what the steps of alphas cost on candidates.
+        if not searching or rule == "uniform":
+            return state
+        # S_val has fewer frames than S_train, so its epochs follow their own count.
+        first = settings.warmup_epochs * own
+        batch = batch_of(validation, step - first, other, fixed_mask_key(seed))
+        return architecture_step(
+            network,
+            alpha_tx,
+            state,
+            batch,
+            gate_key,
+            settings.alpha_learning_rate,
+            settings.paths_per_cell,
+            rule,
+        )
+
+    return jax.lax.fori_loop(0, count, body, state)
+
+
+def _weight_rate(
+    settings: SearchSettings,
+    searching: bool,
+    step: Int[Array, ""],
+    steps_per_epoch: Int[Array, ""],
+) -> Float[Array, ""]:
+    """Return the learning rate of the weights: each phase has a cosine of its own."""
+    warmup = settings.warmup_epochs * steps_per_epoch
+    if searching:
+        fraction = (step - warmup) / (settings.search_epochs * steps_per_epoch)
+    else:
+        fraction = step / warmup
+    return cosine(settings.learning_rate, fraction)
