@@ -1,18 +1,18 @@
-"""One table, written four ways: for a terminal, in Markdown, LaTeX and HTML.
+"""One table, written three ways: for a terminal, in Markdown and in LaTeX.
 
 Texts are plain Unicode; every writer escapes what its language would misread.
 """
 
-import html
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from tabulate import DataRow, Line, TableFormat, tabulate
 
 NO_LIGATURE = "\u200c"  # the zero-width non-joiner
 SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
-_OPTION = re.compile(r"--\S+")  # of a command; a page does not break its line there
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -37,6 +37,19 @@ _LATEX = {
     NO_LIGATURE: "{}",
     "\n": " ",
 }
+
+# Unlike tabulate's own "latex_booktabs", it takes columns of any kind and leaves the
+# escaping, which knows the letters of this package's texts, to `_latex`.
+_BOOKTABS = TableFormat(
+    lineabove=Line(r"\toprule", "", "", ""),
+    linebelowheader=Line(r"\midrule", "", "", ""),
+    linebetweenrows=None,
+    linebelow=Line(r"\bottomrule", "", "", ""),
+    headerrow=DataRow("", " & ", r" \\"),
+    datarow=DataRow("", " & ", r" \\"),
+    padding=0,
+    with_header_hide=None,
+)
 
 
 @dataclass(frozen=True)
@@ -113,15 +126,9 @@ def _aligned(column: list[str], letter: str) -> list[str]:
 
 def to_markdown(table: Table) -> str:
     """Write `table` under a heading, its caption below."""
-    rules = {"l": ":--", "p": ":--", "r": "--:"}
-    rows = [
-        [_markdown(text) for text in table.header],
-        [rules[letter] for letter in table.align],
-    ]
-    for row in table.rows:
-        texts = [(_markdown(cell.text), cell.bold) for cell in row]
-        rows.append([f"**{text}**" if bold else text for text, bold in texts])
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    header = [_markdown(text) for text in table.header]
+    rows = [[_bold(cell, "**", _markdown, "**") for cell in row] for row in table.rows]
+    body = _tabulate(header, rows, table.align, "pipe")
     return f"## {_markdown(table.title)}\n\n{body}\n\n{_markdown(table.caption)}\n"
 
 
@@ -129,55 +136,37 @@ def to_latex(table: Table) -> str:
     """Write `table` as a floating table in the style of booktabs."""
     width = 0.75 / max(table.align.count("p"), 1)
     columns = table.align.replace("p", rf"p{{{width:.2f}\linewidth}}")
+    header = [_latex(text) for text in table.header]
     rows = [
-        _latex_row(
-            rf"\textbf{{{_latex(cell.text)}}}" if cell.bold else _latex(cell.text)
-            for cell in row
-        )
-        for row in table.rows
+        [_bold(cell, r"\textbf{", _latex, "}") for cell in row] for row in table.rows
     ]
-    return "\n".join(
-        [
-            r"\begin{table}[tb]",
-            r"\centering",
-            rf"\caption{{{_latex(table.caption)}}}",
-            rf"\label{{tab:{table.name}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            _latex_row(_latex(text) for text in table.header),
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+    body = _tabulate(header, rows, table.align, _BOOKTABS)
+    return rf"""\begin{{table}}[tb]
+\centering
+\caption{{{_latex(table.caption)}}}
+\label{{tab:{table.name}}}
+\begin{{tabular}}{{{columns}}}
+{body}
+\end{{tabular}}
+\end{{table}}
+"""
+
+
+def _tabulate(
+    header: list[str], rows: list[list[str]], align: str, style: str | TableFormat
+) -> str:
+    sides = {"l": "left", "p": "left", "r": "right"}
+    return tabulate(
+        rows,
+        header,
+        style,
+        colalign=[sides[letter] for letter in align] if rows else None,
+        disable_numparse=True,  # texts are formatted already
     )
 
 
-def to_html(table: Table) -> str:
-    """Write `table` as a figure with a caption; the first column heads the rows."""
-    head = "".join(
-        f'<th scope="col" class="{letter}">{html.escape(text)}</th>'
-        for text, letter in zip(table.header, table.align, strict=True)
-    )
-    rows = []
-    for row in table.rows:
-        cells = []
-        for index, (cell, letter) in enumerate(zip(row, table.align, strict=True)):
-            text = _OPTION.sub(r"<span>\g<0></span>", html.escape(cell.text))
-            text = f"<strong>{text}</strong>" if cell.bold else text
-            tag = 'th scope="row"' if index == 0 else "td"
-            cells.append(f'<{tag} class="{letter}">{text}</{tag[:2]}>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    body = "\n".join(rows)
-    return (
-        f'<figure class="table" id="table-{table.name}">\n'
-        f"<h3>{html.escape(table.title)}</h3>\n"
-        f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>\n"
-        f"<figcaption>{html.escape(table.caption)}</figcaption>\n</figure>"
-    )
+def _bold(cell: Cell, begin: str, escape: Callable[[str], str], end: str) -> str:
+    return f"{begin}{escape(cell.text)}{end}" if cell.bold else escape(cell.text)
 
 
 def _markdown(text: str) -> str:
@@ -188,7 +177,3 @@ def _latex(text: str) -> str:
     # Two hyphens, as in an option, would become one dash.
     text = re.sub("-(?=-)", f"-{NO_LIGATURE}", text)
     return "".join(_LATEX.get(letter, letter) for letter in text)
-
-
-def _latex_row(texts: Iterable[str]) -> str:
-    return " & ".join(texts) + r" \\"

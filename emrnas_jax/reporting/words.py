@@ -42,7 +42,7 @@ def heading(run: Run) -> str:
     return f"{run.results.dataset}: run {run.path.resolve().name}"
 
 
-def labels(run: Run) -> list[str]:
+def warnings(run: Run) -> list[str]:
     """Warnings to show before anything else."""
     return ["Reduced-size run"] if run.config.get("reduced") is True else []
 

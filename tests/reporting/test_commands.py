@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from emrnas_jax.reporting.commands import command_facts, command_table, duration
-from emrnas_jax.reporting.markup import to_html, to_latex
+from emrnas_jax.reporting.html_parts import to_html
+from emrnas_jax.reporting.markup import to_latex
 from emrnas_jax.reporting.words import facts
 from emrnas_jax.runs.provenance import Command
 from emrnas_jax.runs.run import read_run

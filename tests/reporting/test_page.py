@@ -319,6 +319,6 @@ def test_a_damaged_run_leaves_the_earlier_report(run):
 def test_the_tables_are_also_files(reported):
     folder = reported / "report"
     assert re.search(
-        r"\| EMR-NAS \| \*\*\d+\.\d\d ± ", (folder / "tables.md").read_text()
+        r"\| EMR-NAS +\| \*\*\d+\.\d\d ± ", (folder / "tables.md").read_text()
     )
     assert r"\toprule" in (folder / "tables.tex").read_text()

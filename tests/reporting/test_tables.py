@@ -1,19 +1,14 @@
 import csv
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from emrnas_jax.reporting import tables, words
 from emrnas_jax.reporting.markup import (
-    Cell,
-    Table,
-    to_html,
     to_latex,
     to_markdown,
-    to_text,
 )
 from emrnas_jax.reporting.studies import pairs
 from emrnas_jax.reporting.studies.cost import cost_table
@@ -222,39 +217,3 @@ def test_a_run_without_ceilings_has_no_table_of_work(run):
 
     content = edit_results(run, without)
     assert "cost" not in [table.name for table in tables.all_tables(content)]
-
-
-AWKWARD = Table(
-    name="awkward",
-    title="a_b",
-    caption="50 % & more",
-    header=("x_1", "<i>"),
-    align="lr",
-    rows=((Cell("[a] & b|c"), Cell("± 1", bold=True)),),
-)
-
-
-def test_each_language_escapes_what_it_would_misread():
-    latex, text, page = to_latex(AWKWARD), to_markdown(AWKWARD), to_html(AWKWARD)
-    assert r"{[}a{]} \& b\textbar{}c & \textbf{$\pm$ 1} \\" in latex
-    assert r"\caption{50 \% \& more}" in latex
-    assert r"| \[a\] & b\|c | **± 1** |" in text
-    assert '<th scope="row" class="l">[a] &amp; b|c</th>' in page
-    assert "&lt;i&gt;" in page
-    assert "<i>" not in page
-    assert "<strong>± 1</strong>" in page
-
-
-def test_columns_of_a_terminal_are_aligned_and_go_on_below():
-    assert to_text(AWKWARD, 80) == (
-        "a_b\n\nx_1        <i>\n---------  ---\n[a] & b|c  ± 1\n"
-    )
-    narrow = to_text(replace(AWKWARD, align="ll"), 5)  # one column does not fit either
-    assert narrow == to_text(replace(AWKWARD, align="ll"), 80)
-    three = Table("t", "T", "", ("a", "b", "c"), "lrr", ((Cell("1"),) * 3,))
-    assert to_text(three, 4) == ("T\n\na  b\n-  -\n1  1\n\na  c\n-  -\n1  1\n")
-
-
-def test_a_table_with_a_short_row_is_refused():
-    with pytest.raises(ValueError, match="awkward"):
-        Table("awkward", "t", "c", ("a", "b"), "lr", ((Cell("1"),),))
