@@ -35,7 +35,7 @@ from emrnas_jax.data.readers.mask_files import (
 )
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.apply import BATCH
+from emrnas_jax.inference.batches import BATCH
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.summary import repeated_warnings, summary_line

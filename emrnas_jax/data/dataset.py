@@ -1,31 +1,21 @@
-"""The images of an experiment: from a folder, or phantoms, to arrays.
+"""The way in to the images of an experiment: `open_dataset`.
 
-`open_dataset` is the one way in. Images are cut to the middle `height` x `width`,
-may be reduced by averaging blocks of pixels, and are ordered by subject, slice and
-frame.
+It reads a folder of files, or makes phantoms, once, and keeps the images in the cache.
 """
 
 import dataclasses
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, SupportsIndex
 
-import numpy as np
-from jaxtyping import Float32, Int, Int32, Num, UInt8, UInt32
-
+from emrnas_jax.data.image_set import DataSettings, ImageSet
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
-from emrnas_jax.data.readers.kspace_conventions import CONFIG, CONVENTIONS
+from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_scan import kspace_source
 from emrnas_jax.data.readers.recognition import KSPACE, recognise
 from emrnas_jax.data.readers.scan import Reading
-from emrnas_jax.data.readers.source import read_file, require_whole
+from emrnas_jax.data.readers.source import read_file
 from emrnas_jax.data.records import (
     Recipe,
-    Records,
-    StoredImage,
     file_fingerprint,
     hash_of,
     open_records,
@@ -33,82 +23,8 @@ from emrnas_jax.data.records import (
 from emrnas_jax.errors import InputError
 from emrnas_jax.setting_types import section_of
 
-Image = (
-    UInt8[np.ndarray, "height width"]
-    | Float32[np.ndarray, "height width"]
-    | Float32[np.ndarray, "height width 2"]
-)
-Images = (
-    UInt8[np.ndarray, "image height width"]
-    | Float32[np.ndarray, "image height width"]
-    | Float32[np.ndarray, "image height width 2"]
-)
 
-# The least value of each numeric setting.
-LEAST = {
-    "height": 1,
-    "width": 1,
-    "downsample": 1,
-    "frames_per_subject": 0,
-    "subjects": 0,
-}
-
-# Records decoded at a time, to read many without holding them twice.
-CHUNK = 256
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Which images, and at which size; one config section.
-
-    Attributes:
-        path: folder of files (or one file) of a known source, or "phantom".
-        images: magnitude or complex. Complex sources and complete k-space give either.
-        cache: folder of builds; it may be emptied at any time no run uses it.
-        height: rows of the central cut, pixels.
-        width: columns of the central cut, pixels.
-        downsample: then average blocks of this many pixels a side.
-        frames_per_subject: this many, evenly spaced over the subject; 0 for all.
-        subjects: only the first so many by name; 0 for all.
-        kspace_convention: key of `kspace_conventions.CONVENTIONS` for files of k-space;
-            "" for what the files state.
-        fully_sampled: whether k-space with zero lines, such as padding, is complete.
-        phantom: settings of `PhantomSettings`, used with path "phantom".
-    """
-
-    path: str
-    images: str = "magnitude"
-    cache: str = "~/.cache/emrnas_jax"
-    height: int = 256  # section 3
-    width: int = 256
-    downsample: int = 1
-    frames_per_subject: int = 0
-    subjects: int = 0
-    kspace_convention: str = ""
-    fully_sampled: bool = False
-    phantom: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.images not in ("magnitude", "complex"):
-            raise InputError(
-                f"data.images: found {self.images!r}; use magnitude or complex"
-            )
-        if self.kspace_convention not in ("", *CONVENTIONS):
-            raise InputError(
-                f"data.kspace_convention: found {self.kspace_convention!r}; use one of "
-                f"{', '.join(CONVENTIONS)}, or leave it empty for what the files state"
-            )
-        section_of(self.phantom, "data.phantom", PhantomSettings)
-        for name, least in LEAST.items():
-            require_whole(f"data.{name}", getattr(self, name), least)
-        if self.height % self.downsample or self.width % self.downsample:
-            raise InputError(
-                f"data.downsample: {self.downsample} does not divide {self.height} x "
-                f"{self.width}; change downsample, height or width"
-            )
-
-
-def open_dataset(settings: DataSettings) -> "ImageSet":
+def open_dataset(settings: DataSettings) -> ImageSet:
     """Open the images of `settings`; the first time, build their cache.
 
     Raises:
@@ -128,7 +44,13 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
     label = f"{source.name}-{hash_of(str(path.resolve()))}"
     declared = settings.kspace_convention, settings.fully_sampled
     if source is KSPACE:
-        how = Reading("complex", "rows", declared[0], "", declared[1], form=CONFIG)
+        how = Reading(
+            images="complex",
+            phase_encode="rows",  # of no use to complete k-space
+            convention=settings.kspace_convention,
+            fully_sampled=settings.fully_sampled,
+            form=CONFIG,
+        )
         source = kspace_source(how)
         # Declared otherwise, the same files give other images, in a build beside.
         label = f"{source.name}-{hash_of([str(path.resolve()), *declared])}"
@@ -163,149 +85,3 @@ def _phantom_recipe(settings: DataSettings) -> tuple[str, Recipe]:
         parts=range(phantom.subjects),
         read=partial(subject_images, phantom, is_complex),
     )
-
-
-class ImageSet:
-    """Images in the order of subject, slice and frame, read when asked for.
-
-    With `len` and `[]` it is a random-access source for Grain.
-
-    Attributes:
-        name: the source's name.
-        shape: height and width of the images, after cut and reduction.
-        complex_valued: whether images have real and imaginary parts.
-        subjects: name of each image's subject.
-        slices: number of each image's slice.
-        frames: number of each image's time.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    complex_valued: bool
-    subjects: tuple[str, ...]
-    slices: Int32[np.ndarray, " image"]
-    frames: Int32[np.ndarray, " image"]
-
-    def __init__(self, name: str, records: Records, settings: DataSettings) -> None:
-        """Choose the images of `settings` among the records.
-
-        Raises:
-            InputError: there are too few subjects, or an image is too small.
-        """
-        self.name = name
-        self.complex_valued = settings.images == "complex"
-        self._cut = (settings.height, settings.width)
-        self._block = settings.downsample
-        self.shape = (
-            settings.height // settings.downsample,
-            settings.width // settings.downsample,
-        )
-        chosen = _choose(records, settings)
-        self._records, self._numbers = records, chosen
-        self.subjects = tuple(records.subjects[number] for number in chosen)
-        self.slices, self.frames = records.slices[chosen], records.frames[chosen]
-        heights, widths = records.heights[chosen], records.widths[chosen]
-        for i in np.flatnonzero((heights < self._cut[0]) | (widths < self._cut[1])):
-            raise InputError(
-                f"{settings.path}: subject {self.subjects[i]}, slice {self.slices[i]}: "
-                f"found {heights[i]} x {widths[i]} pixels, less than data.height x "
-                f"data.width = {self._cut[0]} x {self._cut[1]}; lower these"
-            )
-
-    @property
-    def frame_ids(self) -> UInt32[np.ndarray, " image"]:
-        """A number for each image that depends on its name alone, for mask keys."""
-        return frame_ids(self.subjects, self.slices, self.frames)
-
-    def summary(self) -> dict[str, str | int]:
-        """Return what tells these images from others: names, size and a few pixels."""
-        some = self.images([0, len(self) // 2, len(self) - 1])
-        return {
-            "source": self.name,
-            "images": len(self),
-            "height": self.shape[0],
-            "width": self.shape[1],
-            "names": zlib.crc32(self.frame_ids.tobytes()),
-            "pixels": zlib.crc32(some.tobytes()),
-        }
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.subjects)
-
-    def __getitem__(self, index: SupportsIndex) -> Image:
-        """Return one image, as `images` gives it."""
-        return self.images([index.__index__()])[0]
-
-    def images(self, indices: Sequence[int] | Int[np.ndarray, " image"]) -> Images:
-        """Return images in the order of `indices`.
-
-        uint8 grey levels where the source has 8 bits and nothing is averaged; float32
-        in [0, 1] otherwise; with a last axis of real and imaginary parts, magnitude at
-        most 1, where images are complex.
-        """
-        numbers = self._numbers[np.asarray(indices, np.int64)]
-        if not len(numbers):
-            return self.images([0])[:0]
-        first = self._prepare(self._records.read(numbers[:1].tolist())[0])
-        images = np.empty((len(numbers), *first.shape), first.dtype)
-        for start in range(0, len(numbers), CHUNK):
-            found = self._records.read(numbers[start : start + CHUNK].tolist())
-            for position, stored in enumerate(found, start):
-                images[position] = self._prepare(stored)
-        return images
-
-    def _prepare(self, image: StoredImage) -> Image:
-        height, width = self._cut
-        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-        image = image[top : top + height, left : left + width]
-        if image.ndim == 3 and not self.complex_valued:
-            image = np.hypot(image[..., 0], image[..., 1])
-        if self._block > 1:
-            scale = 255 if image.dtype == np.uint8 else 1
-            image = block_mean(image, self._block) / np.float32(scale)
-        return image
-
-
-def frame_ids(
-    subjects: Sequence[str],
-    slices: Int32[np.ndarray, " image"],
-    frames: Int32[np.ndarray, " image"],
-) -> UInt32[np.ndarray, " image"]:
-    """Return a number for each image that depends on its name alone."""
-    parts = zip(subjects, slices, frames, strict=True)
-    names = ["/".join(map(str, part)) for part in parts]
-    return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
-
-
-def block_mean(
-    image: Num[np.ndarray, "height width *part"], block: int
-) -> Float32[np.ndarray, "low_height low_width *part"]:
-    """Return the means of blocks of `block` x `block` pixels."""
-    height, width, *part = image.shape
-    blocks = image.reshape(height // block, block, width // block, block, *part)
-    return blocks.mean((1, 3), dtype=np.float32)
-
-
-def _choose(records: Records, settings: DataSettings) -> Int[np.ndarray, " image"]:
-    """Return the records to use, ordered by subject, slice and frame."""
-    subjects = np.array(records.subjects)
-    order = np.lexsort((records.frames, records.slices, subjects))
-    names, starts = np.unique(subjects[order], return_index=True)
-    if settings.subjects > len(names):
-        raise InputError(
-            f"{settings.path}: data.subjects asks for {settings.subjects}, found "
-            f"{len(names)} subjects; lower it or set it to 0"
-        )
-    groups = np.split(order, starts[1:])[: settings.subjects or None]
-    return np.concatenate([_spread(g, settings.frames_per_subject) for g in groups])
-
-
-def _spread(
-    numbers: Int[np.ndarray, " record"], count: int
-) -> Int[np.ndarray, " chosen"]:
-    """Return `count` of `numbers`, evenly spaced; all for 0 or if there are fewer."""
-    if not count or count >= len(numbers):
-        return numbers
-    # The middles of equal parts: the ends of a volume are its emptiest slices.
-    return numbers[(2 * np.arange(count) + 1) * len(numbers) // (2 * count)]

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, Num, UInt32
 
-from emrnas_jax.data.dataset import ImageSet
+from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.fourier import to_channels, to_complex

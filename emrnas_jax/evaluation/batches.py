@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
-from emrnas_jax.data.dataset import Images, ImageSet
+from emrnas_jax.data.image_set import Images, ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
 from emrnas_jax.machine import devices
 from emrnas_jax.machine.progress import counted

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from emrnas_jax.data.dataset import Images, ImageSet
+from emrnas_jax.data.image_set import Images, ImageSet
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 CHUNK = 256  # images looked at together

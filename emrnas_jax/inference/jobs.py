@@ -1,4 +1,4 @@
-"""Many files: read, reconstruct, write, and report each.
+"""Read, reconstruct and write many files, and report each.
 
 A file that cannot be used is reported and the others go on, whatever is wrong with it.
 A result says what it was made from: files that are done already are skipped, and a
@@ -13,21 +13,19 @@ the Fourier transform of the image's own size.
 
 import contextlib
 import json
-import traceback
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
-
-import jax
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import PAPER, in_words
-from emrnas_jax.inference.apply import (
+from emrnas_jax.inference.differences import warnings_for
+from emrnas_jax.inference.failures import attempt, failed
+from emrnas_jax.inference.frames import (
     Reconstructed,
     one_by_one,
     reconstruct_together,
 )
-from emrnas_jax.inference.differences import warnings_for
 from emrnas_jax.inference.overlap import overlapped
 from emrnas_jax.inference.plan import Job, Settings, plan
 from emrnas_jax.inference.scan_files import (
@@ -42,12 +40,9 @@ from emrnas_jax.inference.stopwatch import computing
 from emrnas_jax.inference.summary import Outcome, Summary
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.machine import processes
-from emrnas_jax.machine.files import write_text
 
 WAITING = 4  # batches of frames that wait for more of their kind
 
-
-Result = TypeVar("Result")
 
 # A file's frames to be reconstructed, with others of their kind.
 Group = list[tuple[Job, Scan]]
@@ -80,11 +75,11 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
     def compute(item: Group | Outcome) -> list[_Found | Outcome]:
         if isinstance(item, Outcome):
             return [item]
-        found = _attempt(lambda: reconstruct(item))
+        found = attempt(lambda: reconstruct(item))
         if not isinstance(found, Exception):
             return [found]
         if len(item) == 1:
-            return [_failed(item[0][0], found)]
+            return [failed(item[0][0], found)]
         return [one for member in item for one in compute([member])]
 
     def write(found: list[_Found | Outcome]) -> list[Outcome]:
@@ -104,13 +99,13 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
 
 
 class _Found(NamedTuple):
-    """What the network made of a group.
+    """The reconstruction of a group.
 
     Attributes:
-        group: the files and their scans.
-        together: the frames of all.
+        group: files and their scans.
+        together: reconstructed frames of all scans.
         warnings: warnings about each scan.
-        seconds_per_frame: that the network took, without compilation.
+        seconds_per_frame: time that the network took, without compilation.
     """
 
     group: Group
@@ -119,20 +114,12 @@ class _Found(NamedTuple):
     seconds_per_frame: float
 
 
-def _attempt(work: Callable[[], Result]) -> Result | Exception:
-    """Return what `work` returns, or what it raises: one file never ends a folder."""
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001 - damaged files make libraries raise any
-        return error
-
-
 def _read(jobs: list[Job], settings: Settings) -> Iterator[tuple[Job, Scan] | Outcome]:
     """Read the files that are not done yet; report the others."""
     for job in jobs:
-        found = _attempt(lambda job=job: _read_one(job, settings))
+        found = attempt(lambda job=job: _read_one(job, settings))
         if isinstance(found, Exception):
-            yield _failed(job, found)
+            yield failed(job, found)
         elif isinstance(found, Outcome):
             yield found
         else:
@@ -181,39 +168,11 @@ def _frames(group: Group) -> int:
     return sum(len(scan.slices) for _, scan in group)
 
 
-def _failed(job: Job, error: Exception) -> Outcome:
-    """Return the outcome of a file for which something was raised."""
-    reason = _reason(error)
-    if reason is None:
-        details = job.result.with_suffix(".traceback.txt")
-        text = "".join(traceback.format_exception(error))
-        first = str(error).strip().partition("\n")[0]
-        reason = f"an unexpected {type(error).__name__} ({first})"
-        if not isinstance(_attempt(lambda: write_text(details, text)), Exception):
-            reason += f"; please report it with {details}"
-    return Outcome(job.source, job.result, failure=reason)
-
-
-def _reason(error: Exception) -> str | None:
-    """Return in words what can be expected to fail; None for all else."""
-    first = str(error).strip().partition("\n")[0]
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "is too large for the memory of this machine"
-    if isinstance(error, OSError):
-        reason = error.strerror or first or type(error).__name__
-        return f"{error.filename}: {reason}" if error.filename else reason
-    if isinstance(error, jax.errors.JaxRuntimeError):
-        return f"the device failed ({first}); a lower --batch needs less memory"
-    return None
-
-
 def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
     group = [scan for _, scan in found.group]
-    scans = _attempt(lambda: one_by_one(model, group, found.together))
+    scans = attempt(lambda: one_by_one(model, group, found.together))
     if isinstance(scans, Exception):
-        return [_failed(job, scans) for job, _ in found.group]
+        return [failed(job, scans) for job, _ in found.group]
     outcomes = []
     for (job, scan), done, warnings in zip(
         found.group, scans, found.warnings, strict=True
@@ -242,12 +201,12 @@ def _finish(
         write_preview(job.preview, preview)
         return outcome
 
-    written = _attempt(write)
+    written = attempt(write)
     if isinstance(written, OSError):
         reason = f"{job.result}, or its .png, cannot be written "
         reason += f"({written.strerror or written})"
         return Outcome(job.source, job.result, failure=reason)
-    return _failed(job, written) if isinstance(written, Exception) else written
+    return failed(job, written) if isinstance(written, Exception) else written
 
 
 def _attributes(

@@ -11,7 +11,7 @@ import numpy as np
 
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.apply import BATCH
+from emrnas_jax.inference.batches import BATCH
 from emrnas_jax.inference.scans import find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
 

@@ -1,4 +1,4 @@
-"""A trained network, found in the folder of a run or given by its own folder."""
+"""Trained networks with their weights, ready to be applied."""
 
 import dataclasses
 import logging
@@ -13,6 +13,7 @@ from msgspec import structs
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
+from emrnas_jax.inference.locate import latest_step, locate, training_subjects
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
 from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.record import NetworkRecord
@@ -20,13 +21,8 @@ from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.folder import (
-    FoldFolder,
     NetworkFolder,
-    RunFolder,
-    is_fold,
-    network_at,
 )
-from emrnas_jax.runs.folds import read_folds
 from emrnas_jax.runs.network_files import planned_steps
 from emrnas_jax.training.retrain import load_trained
 
@@ -40,15 +36,15 @@ class TrainedNetwork:
     """A network with its weights.
 
     Attributes:
-        folder: of the network, such as RUN/fold_1/emrnas; None for total variation that
-            nothing was trained for.
-        step: of the checkpoint; 0 without one.
-        record: all that the network is, except its weights.
-        variables: the weights, and statistics of batch norm.
-        subjects: that it was trained on, as far as the run's folder tells.
-        apply: compiled; (variables, zero-filled images, k-space, mask) to images, on as
-            many devices as divide the batch.
-        unfinished: a sentence if the training did not end with this checkpoint.
+        folder: folder of the network, such as RUN/fold_1/emrnas; None for total
+            variation without a training.
+        step: step of the checkpoint; 0 without one.
+        record: everything about the network except its weights.
+        variables: weights, and statistics of batch norm.
+        subjects: subjects that it was trained on; empty outside the folder of its run.
+        apply: compiled function of variables, zero-filled images and measurement that
+            returns images; it runs on as many devices as divide the batch.
+        unfinished: a warning if the training did not end with this checkpoint.
     """
 
     folder: Path | None
@@ -60,7 +56,7 @@ class TrainedNetwork:
     unfinished: str = ""
 
     def __repr__(self) -> str:
-        """Return what it is in a line; the weights are thousands of numbers."""
+        """Return its kind and size; the weights are thousands of numbers."""
         record = self.record
         text = [f"{record.kind} {record.settings.get('architecture', '')}".strip()]
         count = parameter_count(self.variables.get("params", {}))
@@ -73,11 +69,11 @@ class TrainedNetwork:
 
     @property
     def sampling(self) -> Sampling:
-        """The masks that the network was trained for."""
+        """The masks that the network was trained for, read from their file."""
         return self.record.load_sampling()
 
     def origin(self) -> dict[str, str | int | float]:
-        """Return what tells its weights from those of other networks, for JSON."""
+        """Return a description of the weights that no other network has, for JSON."""
         if self.folder is None:
             return {
                 "checkpoint": TOTAL_VARIATION,
@@ -101,23 +97,23 @@ def load_model(
     """Load a trained network.
 
     Args:
-        path: a run's folder, one of its networks' (RUN/fold_1/emrnas), or one of the
-            checkpoints in it (RUN/fold_1/emrnas/checkpoints/1200). Or `tv`, unless a
+        path: folder of a run, of one of its networks (RUN/fold_1/emrnas), or of a
+            checkpoint in it (RUN/fold_1/emrnas/checkpoints/1200). Or `tv`, unless a
             folder has that name: total variation, which needs no training.
-        fold: of a run, whose network to take; 1 unless given.
-        network: of a run or fold, the name of the network; unless given, the first
-            that was trained.
-        precision: a name in `kernels.precision.PRECISIONS`, in place of that in which
-            it was trained; the weights are the same.
-        images: of `tv`, "magnitude" (unless given) or "complex": what it returns, and
-            as what complete complex images are read.
+        fold: fold of a run; 1 unless given.
+        network: name of the network in a run or fold; the first that was trained unless
+            given.
+        precision: name in `kernels.precision.PRECISIONS`, in place of that of the
+            training; the weights are the same.
+        images: "magnitude" (unless given) or "complex", the images that `tv` returns,
+            and as which it reads complete complex images.
 
     Raises:
-        InputError: there is no trained network, it cannot be read, or an argument is
-            not for it.
+        InputError: there is no trained network, it cannot be read, or an argument does
+            not apply to it.
     """
-    place = Path(path).expanduser()
-    if str(path) == TOTAL_VARIATION and not place.exists():
+    where = Path(path).expanduser()
+    if str(path) == TOTAL_VARIATION and not where.exists():
         if fold is not None or network is not None:
             raise InputError(
                 f"--model={path} is not a run; leave out --fold and --network"
@@ -125,11 +121,11 @@ def load_model(
         return _untrained(images or "magnitude", precision or "float32")
     if images is not None:
         raise InputError(
-            f"--images={images} is for --model={TOTAL_VARIATION} alone; {place} gives "
+            f"--images={images} is for --model={TOTAL_VARIATION} alone; {where} gives "
             "the images that it was trained for"
         )
-    folder, step = _locate(place, fold, network)
-    step = _latest_step(folder) if step is None else step
+    folder, step = locate(where, fold, network)
+    step = latest_step(folder) if step is None else step
     record, module, variables = load_trained(folder, step)
     if precision is not None:
         settings = record.settings | {"precision": precision}
@@ -139,14 +135,14 @@ def load_model(
     if unfinished:
         LOG.warning("%s: %s", folder, unfinished)
     variables = replicate(variables, mesh_for(divisible(1)))
-    subjects = _training_subjects(folder)
+    subjects = training_subjects(folder)
     return TrainedNetwork(
         folder, step, record, variables, subjects, _compiled(module), unfinished
     )
 
 
 def _untrained(images: str, precision: str) -> TrainedNetwork:
-    """Return total variation of the strength that was measured once."""
+    """Return total variation with the regularisation weight that was measured once."""
     if images not in ("magnitude", "complex"):
         raise InputError(f"--images: found {images!r}; use magnitude or complex")
     record = NetworkRecord(
@@ -175,83 +171,8 @@ def _compiled(module: nn.Module) -> Callable[..., Float[Array, "batch h w 2"]]:
     return over_batch(apply)
 
 
-def _locate(
-    place: Path, fold: int | None, network: str | None
-) -> tuple[Path, int | None]:
-    """Return a network's folder, and the checkpoint's step if `place` names one."""
-    if not place.is_dir():
-        found = "a file" if place.exists() else "nothing"
-        raise InputError(
-            f"{place}: found {found}; --model is the folder of a run, of one of its "
-            "networks (RUN/fold_1/emrnas) or of a checkpoint; or tv, which needs none"
-        )
-    folder, step = network_at(place)
-    if folder.record.exists():
-        if fold is not None or network is not None:
-            raise InputError(
-                f"{place} is one network; leave out --fold and --network, or give the "
-                "folder of the run"
-            )
-        return folder.path, step
-    return _network_of(_fold_of(place, fold), network), None
-
-
-def _fold_of(place: Path, fold: int | None) -> FoldFolder:
-    run = RunFolder(place)
-    folds = run.fold_folders()
-    if not folds:
-        if is_fold(place) and fold is None:
-            return FoldFolder(place)
-        raise InputError(
-            f"{place}: nothing was trained here yet; let emrnas_jax.main finish its "
-            "stage retrain"
-            if run.config.exists()
-            else f"{place}: not a model: it holds neither network.json nor fold_1; "
-            "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
-        )
-    chosen = run.fold(fold or 1)
-    if chosen not in folds:
-        names = ", ".join(own.path.name for own in folds)
-        raise InputError(f"{place} has no {chosen.path.name}; it has {names}")
-    return chosen
-
-
-def _network_of(fold: FoldFolder, network: str | None) -> Path:
-    trained = fold.trained()
-    if not trained:
-        raise InputError(
-            f"{fold.path}: no network was trained here yet; let emrnas_jax.main finish "
-            "its stage retrain"
-        )
-    if network is not None and network not in trained:
-        raise InputError(
-            f"{fold.path} has no trained network {network!r}; it has "
-            f"{', '.join(trained)}"
-        )
-    first = "emrnas" if "emrnas" in trained else trained[0]
-    return fold.network(network or first).path
-
-
-def _latest_step(folder: Path) -> int:
-    steps = NetworkFolder(folder).steps()
-    if not steps:
-        raise InputError(
-            f"{folder} holds no checkpoint: nothing was trained here yet; let "
-            "emrnas_jax.main go on with its stage retrain"
-        )
-    return steps[-1]
-
-
-def _training_subjects(folder: Path) -> frozenset[str]:
-    fold = NetworkFolder(folder).fold()
-    if fold is None or not fold.run.folds.exists():
-        return frozenset()  # a network's folder that was copied on its own
-    of_run = read_folds(fold.run.folds)[fold.number - 1 : fold.number]
-    return frozenset(s for own in of_run for s in own.train + own.validation)
-
-
 def _unfinished(folder: Path, step: int) -> str:
-    """Return a sentence if the training was not at its end at this step."""
+    """Return a warning if the training was not at its end at this step."""
     files = NetworkFolder(folder)
     if files.fit.exists():
         return ""  # has a checkpoint only when it is finished

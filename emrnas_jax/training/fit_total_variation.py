@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from emrnas_jax.data.dataset import ImageSet
+from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import PAPER, in_words

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emrnas_jax.data.dataset import DataSettings, block_mean, open_dataset
+from emrnas_jax.data.dataset import open_dataset
+from emrnas_jax.data.image_set import DataSettings, block_mean
 from emrnas_jax.data.pipeline import Split, frames_of_step, make_batch
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError

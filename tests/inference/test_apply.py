@@ -11,7 +11,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.inference import load_model, reconstruct_kspace
-from emrnas_jax.inference.apply import reconstruct_scans
+from emrnas_jax.inference.frames import reconstruct_scans
 from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.mri.measurement import Measurement
 

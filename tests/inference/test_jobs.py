@@ -12,7 +12,7 @@ from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
-from emrnas_jax.inference.apply import reconstruct_scans, reconstruct_together
+from emrnas_jax.inference.frames import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.scans import read_scan

@@ -1,0 +1,179 @@
+"""Reconstruct the frames of scans, of one scan or of many joined."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from emrnas_jax.data.image_set import frame_ids
+from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
+from emrnas_jax.data.readers.scan import Scan
+from emrnas_jax.evaluation.batches import prepare_batch
+from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
+from emrnas_jax.inference.batches import Progress, in_batches, silent
+from emrnas_jax.inference.scan_files import Images, ReconstructedScan
+from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.mri.fourier import to_complex
+from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
+from emrnas_jax.mri.sampling import Sampling
+
+# Draws a mask of ones, so that `make_batch` converts images and leaves nothing out.
+EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
+
+
+class Reconstructed(NamedTuple):
+    """Reconstructed frames on the network's scale; one entry per frame.
+
+    Attributes:
+        reconstruction: images [frame, height, width, 2] of the network, real and
+            imaginary channels.
+        zero_filled: images of the network's input, in the same form.
+        mask: True where k-space was measured.
+        target: complete images in the same form; None for measured k-space.
+        scores: scores of every frame, as in `ReconstructedScan`.
+    """
+
+    reconstruction: Array | np.ndarray
+    zero_filled: Array | np.ndarray
+    mask: Array | np.ndarray
+    target: Array | np.ndarray | None
+    scores: dict
+
+
+def reconstruct_scans(
+    model: TrainedNetwork,
+    scans: list[Scan],
+    batch: int,
+    progress: Progress = silent,
+) -> list[ReconstructedScan]:
+    """Reconstruct scans of one kind together, and return the result of each."""
+    return one_by_one(model, scans, reconstruct_together(model, scans, batch, progress))
+
+
+def reconstruct_together(
+    model: TrainedNetwork,
+    scans: list[Scan],
+    batch: int,
+    progress: Progress = silent,
+) -> Reconstructed:
+    """Reconstruct the frames of scans of one kind together.
+
+    Args:
+        model: loaded network. Without given masks, its sampling and seed draw them, so
+            a frame of its test set gets the mask that it had in the test.
+        scans: complete images, which are under-sampled and scored, or measured k-space.
+        batch: number of frames at once.
+        progress: function that gets the number of frames after each batch.
+
+    Raises:
+        InputError: the network's masks cannot be drawn for frames of this size.
+    """
+    values = np.concatenate([scan.values for scan in scans])
+    masks = [scan.mask for scan in scans if scan.mask is not None]
+    arrays = [values, np.concatenate(masks)] if masks else [values]
+    if scans[0].kspace is not None:
+        of_kspace = partial(from_kspace, model)
+        return in_batches(of_kspace, batch, *arrays, progress=progress)
+    key = fixed_mask_key(model.record.seed)
+    undersampled = (
+        partial(_given, key)
+        if masks
+        else partial(prepare_batch, mask_key=key, sampling=model.sampling)
+    )
+    arrays.insert(1, np.concatenate([frame_ids(*scan[:3]) for scan in scans]))
+    of_images = partial(_from_images, model, undersampled)
+    return in_batches(of_images, batch, *arrays, progress=progress)
+
+
+def one_by_one(
+    model: TrainedNetwork, scans: list[Scan], together: Reconstructed
+) -> list[ReconstructedScan]:
+    """Return the reconstruction of each scan, on the scale of its file."""
+    results, end, kind = [], 0, model.record.images
+    for scan in scans:
+        part = slice(end, end := end + len(scan.slices))
+        own: Any = jax.tree.map(lambda leaf, part=part: leaf[part], together)
+        results.append(
+            ReconstructedScan(
+                subjects=scan.subjects,
+                slices=scan.slices,
+                frames=scan.frames,
+                reconstruction=intensities(own.reconstruction, scan.scale, kind),
+                zero_filled=intensities(own.zero_filled, scan.scale, kind),
+                mask=own.mask,
+                scale=scan.scale,
+                target=None
+                if own.target is None
+                else np.abs(intensities(own.target, scan.scale, kind)),
+                scores=own.scores,
+            )
+        )
+    return results
+
+
+def from_kspace(model: TrainedNetwork, kspace: Array, mask: Array) -> Reconstructed:
+    """Reconstruct a batch of measured k-space.
+
+    Args:
+        model: loaded network.
+        kspace: samples [frame, height, width] on the network's scale, zero frequency
+            first, zero where not measured.
+        mask: True where they were measured.
+    """
+    measurement = Measurement(kspace, mask)
+    start = _zero_filled(measurement)
+    image = model.apply(model.variables, start, measurement)
+    return Reconstructed(image, start, mask, None, {})
+
+
+def _from_images(
+    model: TrainedNetwork, undersampled: Callable[..., Batch], *arrays: Array
+) -> Reconstructed:
+    data = undersampled(*arrays)
+    image = model.apply(model.variables, data.zero_filled, data.measurement)
+    scores = {
+        f"{prefix}{name}": value
+        for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
+        for name, value in _scores(found, data).items()
+    }
+    mask = data.measurement.mask
+    return Reconstructed(image, data.zero_filled, mask, data.target, scores)
+
+
+@jax.jit
+def _given(
+    key: RandomKey,
+    images: Array,
+    ids: UInt32[Array, " frame"],
+    mask: Bool[Array, "batch h w"],
+) -> Batch:
+    target = make_batch(images, ids, key, EVERYTHING).target
+    measurement = undersample(to_complex(target), mask)
+    return Batch(zero_filled(measurement), measurement, target)
+
+
+@jax.jit
+def _scores(image: Array, batch: Batch) -> dict[str, Array]:
+    scored = score(image, batch, CONVENTIONS[PAPER])
+    return {"psnr_db": scored.psnr_db, "ssim": scored.ssim}
+
+
+_zero_filled = jax.jit(zero_filled)
+
+
+def intensities(
+    images: Float[np.ndarray, "frame height width 2"], scale: float, kind: str
+) -> Images:
+    """Return a network's images on the scale of a scan.
+
+    Args:
+        images: images of the network, real and imaginary channels.
+        scale: factor from the network's intensities to the scan's.
+        kind: "magnitude" or "complex", the images that the network was trained on.
+    """
+    if kind == "complex":
+        return ((images[..., 0] + 1j * images[..., 1]) * scale).astype(np.complex64)
+    return (np.hypot(images[..., 0], images[..., 1]) * scale).astype(np.float32)
