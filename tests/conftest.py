@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Kept(logging.Handler):
-    """Keeps what is logged as lines."""
+    """Keeps the text of every log record."""
 
     def __init__(self):
         super().__init__()
@@ -66,6 +66,7 @@ class Kept(logging.Handler):
 
 @contextlib.contextmanager
 def listening():
+    """Collect the log lines that a program without progress bars prints."""
     own, kept = logging.getLogger("emrnas_jax"), Kept()
     level = own.level
     own.setLevel(logging.INFO)
@@ -79,25 +80,25 @@ def listening():
 
 @pytest.fixture(scope="session")
 def listen():
-    """Listen, in a `with`, to what the package says where no progress bar is seen."""
+    """Collect log lines in a `with` block, in a fixture of a wider scope too."""
     return listening
 
 
 @pytest.fixture
 def said(listen):
-    """What the package says during a test, line by line."""
+    """Collect the lines that the package logs during a test."""
     with listen() as lines:
         yield lines
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Make every line due at once, without the minute between two."""
+    """Log every progress line at once instead of one a minute."""
     monkeypatch.setattr(progress.Pace, "is_due", lambda *_, **__: True)
 
 
 class Hand:
-    """A clock that stands still until it is moved: its seconds are set by hand."""
+    """A clock that stands still until a test sets its seconds."""
 
     def __init__(self):
         self.seconds = 0.0
@@ -113,7 +114,7 @@ def clock():
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """Folder of the real data; the test is skipped where there is none."""
+    """Return the folder of the real data; skip the test on a machine without them."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("EMRNAS_DATA", beside))
     if not folder.is_dir():
@@ -123,7 +124,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory):
-    """Write the folder of a network of one cell with random weights."""
+    """Write the folder of a trained network: one cell with random weights."""
     made = {}
 
     def make(images="magnitude", consistency="two_step", name="fold_1/emrnas"):

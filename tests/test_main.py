@@ -1,4 +1,4 @@
-"""The program as a user starts it: wrong command lines, kills, SIGTERM."""
+"""The program as a user starts it: wrong command lines, kills and SIGTERM."""
 
 import random
 import re
@@ -127,7 +127,7 @@ def test_a_log_file_gets_its_lines_at_once(tmp_path):
 
 
 def wait_for(condition, process: subprocess.Popen) -> bool:
-    """Wait until the condition holds; False when the process ends before."""
+    """Wait until the condition holds; return False if the process ends first."""
     while not condition():
         if process.poll() is not None:
             return False
@@ -136,13 +136,13 @@ def wait_for(condition, process: subprocess.Popen) -> bool:
 
 
 def checkpoints(run: Path) -> set[Path]:
-    """Finished checkpoints: folders named by their step alone."""
+    """Return the finished checkpoints: their folders are named by the step alone."""
     found = run.glob("fold_*/*/checkpoints/*")
     return {path for path in found if path.name.isdigit()}
 
 
 def unfinished(run: Path) -> list[Path]:
-    """Checkpoints that are being written."""
+    """Return the checkpoints that are being written."""
     found = run.glob("fold_*/*/checkpoints/*")
     return [path for path in found if "orbax-checkpoint-tmp" in path.name]
 

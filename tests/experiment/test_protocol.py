@@ -39,7 +39,7 @@ COMPILED = "a program was compiled"
 
 @pytest.fixture(scope="module")
 def story(config, tmp_path_factory, listen):
-    """The folder of a run, and what it said, with the programs that it compiled."""
+    """Run everything once; return the folder and the log, compilations included."""
     run = tmp_path_factory.mktemp("runs") / "demo"
     with listen() as lines:
 
@@ -223,7 +223,7 @@ def test_changed_settings_are_refused_by_name(config, run):
 
 
 def test_settings_that_decide_no_weight_may_change(config, run, copy):
-    """Another grid of steps, another batch of the evaluation, a new search."""
+    """Covers steps per dispatch, the batch of the evaluation, and a repeated search."""
     shutil.rmtree(copy / "fold_1")
     changed = config.copy_and_resolve_references()
     changed.loop.steps_per_dispatch = 5
@@ -384,7 +384,7 @@ def test_total_variation_is_fitted_scored_and_loaded_like_a_trained_network(
 
 
 def files_of(run: Path) -> dict[str, object]:
-    """What a run wrote, but for times, ceilings, its commands and the report."""
+    """Read what a run wrote, without times, ceilings, commands and the report."""
     found = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
@@ -409,7 +409,7 @@ def without_times(record: dict) -> dict:
     return {k: v for k, v in record.items() if not any(word in k for word in timed)}
 
 
-def place_of(lines: list[str], pattern: str) -> int:
+def line_number(lines: list[str], pattern: str) -> int:
     return next(i for i, line in enumerate(lines) if re.fullmatch(pattern, line))
 
 
@@ -419,16 +419,16 @@ def test_a_fold_is_scored_as_soon_as_it_is_trained(story):
     wanted = [f"fold {k} zero_filled: {score}" for k in (1, 2, 3)]
     for k in (1, 2, 3):
         wanted += [f"fold {k} emrnas: training on .*", f"fold {k} emrnas: {score}"]
-    places = [place_of(lines, pattern) for pattern in wanted]
-    assert places == sorted(places)
+    numbers = [line_number(lines, pattern) for pattern in wanted]
+    assert numbers == sorted(numbers)
 
 
 def test_scoring_between_trainings_compiles_nothing_anew(story):
     _, lines = story
     compiled = []
     for k in (1, 2, 3):
-        first = place_of(lines, f"fold {k} emrnas: scoring .*")
-        last = place_of(lines, rf"fold {k} emrnas: \d.* dB")
+        first = line_number(lines, f"fold {k} emrnas: scoring .*")
+        last = line_number(lines, rf"fold {k} emrnas: \d.* dB")
         compiled.append(lines[first:last].count(COMPILED))
     assert compiled[0] > 0
     assert compiled[1:] == [0, 0]
@@ -438,9 +438,9 @@ def test_scoring_between_trainings_compiles_nothing_anew(story):
 
 def test_a_run_says_what_it_does_before_it_does_it(story):
     run, lines = story
-    told = [line for line in lines if line != COMPILED]
-    assert told[0].startswith("building ")
-    assert told[1] == (
+    said = [line for line in lines if line != COMPILED]
+    assert said[0].startswith("building ")
+    assert said[1] == (
         "data: 24 magnitude images of 6 subjects, 16 x 16 pixels, phantom_heart"
     )
     stages = [
@@ -449,18 +449,18 @@ def test_a_run_says_what_it_does_before_it_does_it(story):
         rf"retrain and evaluate: took .*, the results are in {run}/results\.json",
         rf"report: took .*, the report is {run}/report/index\.html",
     ]
-    places = [place_of(told, pattern) for pattern in stages]
-    assert places == sorted(places)
+    numbers = [line_number(said, pattern) for pattern in stages]
+    assert numbers == sorted(numbers)
     for k in (1, 2, 3):
-        begun = place_of(
-            told, f"fold {k} search: searching with .* 3 epochs of 6 steps"
+        begun = line_number(
+            said, f"fold {k} search: searching with .* 3 epochs of 6 steps"
         )
-        epoch = place_of(told, rf"fold {k} search: epoch 1 of 3 \(warm-up\), .*")
-        later = place_of(told, rf"fold {k} search: epoch 2 of 3 \(search\), .*")
-        found = place_of(told, rf"fold {k} search found \[.*\]")
+        epoch = line_number(said, rf"fold {k} search: epoch 1 of 3 \(warm-up\), .*")
+        later = line_number(said, rf"fold {k} search: epoch 2 of 3 \(search\), .*")
+        found = line_number(said, rf"fold {k} search found \[.*\]")
         assert begun < epoch < later < found
     compiling = "search: compiling the steps of the warm-up, which can take minutes"
-    assert told.count(compiling) == 1
+    assert said.count(compiling) == 1
 
 
 def test_stage_by_stage_a_run_is_the_same(config, run, copy):

@@ -1,4 +1,4 @@
-"""Two processes on this machine, as a user starts them on two hosts."""
+"""Two processes on one machine work together as they would on two hosts."""
 
 import json
 import runpy
@@ -31,7 +31,7 @@ def start_two(run: Path, cache: Path) -> list[subprocess.Popen]:
 
 
 def ends_of(both: list[subprocess.Popen]) -> list[tuple[str, str]]:
-    """Wait for both, and return what they printed; none outlives the test."""
+    """Wait for both and return their outputs; neither outlives the test."""
     try:
         return [process.communicate(timeout=300) for process in both]
     finally:
@@ -40,7 +40,7 @@ def ends_of(both: list[subprocess.Popen]) -> list[tuple[str, str]]:
 
 
 def problems(both: list[subprocess.Popen]) -> list[str]:
-    """What both said on standard error, without the list of loaded modules."""
+    """Return the start of both error outputs; a list of loaded modules follows it."""
     return [err[:2000] for _, err in ends_of(both)]
 
 
@@ -54,7 +54,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(config, tmp_path_factory):
-    """The run of one process."""
+    """Run the same experiment in this process alone."""
     run = tmp_path_factory.mktemp("alone") / "run"
     run_protocol(config, run)
     return run
@@ -62,7 +62,7 @@ def alone(config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stopped(config, tmp_path_factory):
-    """Two processes, of which one gets SIGTERM in the first fold's search."""
+    """Start two processes, and send one SIGTERM in the search of the first fold."""
     run = tmp_path_factory.mktemp("both") / "run"
     both = start_two(run, Path(config.data.cache))
     log = run / "fold_1" / "search" / "metrics.jsonl"
@@ -75,7 +75,7 @@ def stopped(config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def together(config, stopped):
-    """Two processes again, which continue to the end."""
+    """Start both again, and let them continue to the end."""
     run, *_ = stopped
     both = start_two(run, Path(config.data.cache))
     printed = ends_of(both)
@@ -87,7 +87,7 @@ pytestmark = pytest.mark.slow
 
 
 def assert_like(run, expected):
-    """The same paths and architecture, and scores to the rounding of float32."""
+    """Compare paths and architectures exactly, and scores to float32's rounding."""
     folds = [f"fold_{k}/search" for k in (1, 2)]
     for name in (".", *folds):
         found, wanted = (
@@ -152,11 +152,11 @@ def test_what_both_do_is_recorded_once(together):
     run, _ = together
     assert (
         len(read_commands(run / "provenance.json")) == 2
-    )  # that was stopped, and that went on
+    )  # the stopped one and the continued one
 
 
 def test_one_process_continues_what_two_began(together, alone, config, tmp_path):
-    """From their checkpoint in the middle of the search."""
+    """It starts from the checkpoint that they saved in the middle of the search."""
     copy = shutil.copytree(together[0], tmp_path / "copy")
     search = copy / "fold_1" / "search"
     steps = sorted(
@@ -176,7 +176,7 @@ def test_without_the_other_processes_the_way_out_is_named(monkeypatch):
 
 
 def test_a_file_that_another_process_does_not_see_is_an_error(monkeypatch, tmp_path):
-    """As with a folder on the disk of one host."""
+    """This happens when a run's folder is on the disk of one host."""
     monkeypatch.setattr(processes, "several", lambda: True)
     monkeypatch.setattr(processes, "is_first", lambda: False)
     monkeypatch.setattr(processes, "largest", lambda *values: np.array(values))
