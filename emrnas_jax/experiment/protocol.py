@@ -20,8 +20,9 @@ from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.fold_training import search_folds, trainer
 from emrnas_jax.experiment.plan import plan
 from emrnas_jax.experiment.results import collect_results
-from emrnas_jax.experiment.scoring import ZERO_FILLED, scorer
+from emrnas_jax.experiment.scoring import scorer
 from emrnas_jax.machine.progress import duration
+from emrnas_jax.models.catalogue import ZERO_FILLED
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.lock import locked

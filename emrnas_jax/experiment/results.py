@@ -11,7 +11,7 @@ from emrnas_jax.data.pipeline import fixed_mask_key
 from emrnas_jax.evaluation.comparison import fold_statistics, paired_difference
 from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words
 from emrnas_jax.experiment.experiment import Experiment
-from emrnas_jax.experiment.scoring import ZERO_FILLED
+from emrnas_jax.models.catalogue import ZERO_FILLED, named
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
@@ -103,6 +103,7 @@ def network_score(
         means = [float(getattr(s, measure).mean()) for s in scores]
         values[f"{measure}_mean"], values[f"{measure}_std"] = fold_statistics(means)
     system = experiment.systems.get(name)  # None for the zero-filled images
+    shown = named(name)
     return NetworkScore(
         **values,
         parameters=costs[0].parameters,
@@ -116,6 +117,9 @@ def network_score(
         kind=system.kind if system else "",
         settings=experiment.settings(name) if system else {},
         architecture_source=system.source if system else "",
+        title=shown.title,
+        group=shown.group,
+        reference=shown.reference,
     )
 
 

@@ -16,6 +16,7 @@ from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import device_name, over_batch
 from emrnas_jax.machine.progress import say_without_bars
+from emrnas_jax.models.catalogue import ZERO_FILLED
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.folder import NetworkFolder
@@ -27,8 +28,6 @@ from emrnas_jax.training.retrain import has_trained, load_trained
 LOG = logging.getLogger("emrnas_jax")
 
 Program = TypeVar("Program")
-
-ZERO_FILLED = "zero_filled"  # the images that networks start from, scored like one
 
 
 def compiled_network(record: NetworkRecord | None) -> Network:

@@ -138,9 +138,14 @@ CONSISTENCIES = {
     for consistency, title in CONSISTENCY_TITLES.items()
 }
 
+# Every network that a run may have. The images that networks start from are scored like
+# one, but nothing makes them.
+ZERO_FILLED = "zero_filled"
 CATALOGUE = KINDS | MATCHED | ABLATIONS | SEARCH_VARIANTS | CONSISTENCIES
 
 
 def named(name: str) -> NamedNetwork:
     """Return the entry of a name; any other name is its own kind and its own title."""
+    if name == ZERO_FILLED:
+        return NamedNetwork("", "Zero-filled")
     return CATALOGUE.get(name, NamedNetwork(name, name))

@@ -37,9 +37,31 @@ def get_config(name: str, variant: str | None = None):
     return runpy.run_path(str(path))["get_config"](variant)
 
 
+def sections_of(settings, place=""):
+    """All sections of a config by their whole key, those of networks included."""
+    for key, value in settings.items():
+        whole = f"{place}{key}"
+        if isinstance(value, dict) and whole != "networks":
+            yield whole, value
+        if isinstance(value, dict) and whole.partition(".")[0] == "networks":
+            yield from sections_of(value, f"{whole}.")
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_fills_its_constructors(path, tmp_path):
-    Experiment(runpy.run_path(str(path))["get_config"](), tmp_path / "run")
+def test_every_section_of_a_config_goes_whole_into_what_checks_it(path, tmp_path):
+    """A key more is refused wherever it stands, so no section has a key for nothing."""
+    settings = runpy.run_path(str(path))["get_config"]().to_dict()
+    Experiment(ConfigDict(settings), tmp_path / "run")
+    sections = list(sections_of(settings))
+    assert {name for name, _ in sections} >= settings.keys() - {
+        *("seed", "reduced", "networks")
+    }
+    for name, section in sections:
+        section["no_such_key"] = 1
+        with pytest.raises(InputError, match="no_such_key") as raised:
+            Experiment(ConfigDict(settings), tmp_path / "run")
+        assert name.rpartition(".")[2] in str(raised.value)
+        del section["no_such_key"]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +77,25 @@ def test_every_config_fills_its_constructors(path, tmp_path):
         ("demo", "head"),
     ],
 )
-def test_every_variant_fills_its_constructors(name, variant, tmp_path):
-    Experiment(get_config(name, variant), tmp_path / "run")
+def test_every_variant_becomes_the_networks_and_searches_that_it_names(
+    name, variant, tmp_path
+):
+    config = get_config(name, variant)
+    experiment = Experiment(config, tmp_path / "run")
+    assert experiment.systems.keys() == set(config.networks)
+    for own, found in experiment.systems.items():
+        given = config.networks[own].to_dict()
+        assert found.kind == given.pop("kind")
+        changes = {key: given.pop(key, {}) for key in ("retrain", "search")}
+        assert found.settings == given
+        trained = dataclasses.asdict(found.training)
+        assert trained == config.retrain.to_dict() | changes["retrain"]
+        searched = [s for s in experiment.searches if own in s.networks]
+        assert len(searched) == (given.get("architecture") in ("ensemble", "fold"))
+        for search in searched:
+            settings = dataclasses.asdict(search.settings)
+            assert settings == config.search.to_dict() | changes["search"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_network_of_ones_own_needs_one_line(monkeypatch, tmp_path):

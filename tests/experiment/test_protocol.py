@@ -246,6 +246,15 @@ def test_a_network_can_be_added_to_a_finished_run(config, copy):
     assert (copy / "fold_1/emrnas/scores.csv").stat().st_mtime_ns == before
     drawn = results["networks"]["ablation_d"]["settings"]["architecture"]
     assert results["networks"]["ablation_d"]["architecture_source"] == "random"
+    shown = [
+        [own[key] for key in ("title", "group", "reference")]
+        for own in results["networks"].values()
+    ]
+    assert shown == [
+        ["Zero-filled", "", ""],
+        ["EMR-NAS", "", ""],
+        ["D", "ablations", "ablation_a"],
+    ]
     record = json.loads((copy / "fold_3/ablation_d/network.json").read_text())
     assert record["settings"]["architecture"] == drawn
     assert record["kind"] == "emrnas"

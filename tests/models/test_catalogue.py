@@ -71,6 +71,7 @@ def test_there_is_a_network_for_every_consistency():
         ("ablation_g_single", "G, one operation"),
         ("random_2", "Random 2"),
         ("no_decay", "One path, no decay"),
+        ("zero_filled", "Zero-filled"),
         ("mine", "mine"),
     ],
 )
