@@ -32,6 +32,7 @@ from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models import networks
 from emrnas_jax.nas import space
+from emrnas_jax.runs.results import Results
 from emrnas_jax.runs.run import read_run
 from emrnas_jax.training.retrain_steps import initial_state
 from emrnas_jax.training.settings import RetrainSettings
@@ -177,6 +178,13 @@ def test_the_sections_of_a_config_are_all_explained():
     first = re.findall(r"^\| (`[^|]*) \|", table.split("\n\n")[0], re.MULTILINE)
     written = {name for cell in first for name in re.findall(r"\w+", cell)}
     assert written == set(load_config("configs/cardiac.py")) - {"seed", "reduced"}
+
+
+def test_the_fields_of_the_results_are_all_explained():
+    table = text_of(ROOT / "docs" / "runs.md").split("| field | content |")[1]
+    first = re.findall(r"^\| (`[^|]*) \|", table.split("\n\n")[0], re.MULTILINE)
+    written = [name for cell in first for name in re.findall(r"\w+", cell)]
+    assert sorted(written) == sorted(Results.__struct_fields__)
 
 
 def test_the_pictures_are_small():

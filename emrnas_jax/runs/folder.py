@@ -79,17 +79,17 @@ class NetworkFolder(TrainingFolder):
 
     @property
     def plan(self) -> Path:
-        """The number of steps of the training: `runs.training`."""
+        """The number of steps of the training: `runs.network_files`."""
         return self.path / "training.json"
 
     @property
     def fit(self) -> Path:
-        """The regularisation weights that total variation has tried: `runs.fit`."""
+        """The weights that total variation has tried: `runs.network_files`."""
         return self.path / "strength.json"
 
     @property
     def cost(self) -> Path:
-        """The network's parameters, time and work: `runs.cost`."""
+        """The network's parameters, time and work: `runs.network_files`."""
         return self.path / "cost.json"
 
     def scores(self, convention: str) -> Path:
@@ -97,7 +97,7 @@ class NetworkFolder(TrainingFolder):
         return self.path / f"scores{_suffix(convention, PAPER)}.csv"
 
     def examples(self, convention: str) -> Path:
-        """Return the example frames under a convention: `runs.examples`."""
+        """Return the example frames under a convention: `runs.scores`."""
         return self.path / f"examples{_suffix(convention, PAPER)}.npz"
 
     def is_scored(self) -> bool:
