@@ -12,12 +12,12 @@ benchmark() {
 }
 
 # The longest last, so that a stopped run has the most.
-benchmark reconstruct --against torch --size 256 --batch 1 4 --output "$folder/256"
+benchmark reconstruct --against torch --size 256 --batch 1,4 --output "$folder/256"
 benchmark train-step --against torch --size 256 --batch 4 --output "$folder/256"
-benchmark search-step --against torch --size 256 --batch 2 4 --output "$folder/256"
+benchmark search-step --against torch --size 256 --batch 2,4 --output "$folder/256"
 benchmark memory --size 64 --batch 2 --repeats 15 --output "$folder/64"
-benchmark reconstruct --against torch --size 128 --batch 1 4 8 32 --output "$folder/128"
-benchmark train-step --against torch --size 128 --batch 4 8 --output "$folder/128"
+benchmark reconstruct --against torch --size 128 --batch 1,4,8,32 --output "$folder/128"
+benchmark train-step --against torch --size 128 --batch 4,8 --output "$folder/128"
 benchmark pipeline --size 128 --batch 8 --output "$folder/128"
 benchmark growth --repeats 3 --output "$folder/growth"
-benchmark reconstruct --against torch --size 256 --batch 8 32 --output "$folder/256-large"
+benchmark reconstruct --against torch --size 256 --batch 8,32 --output "$folder/256-large"

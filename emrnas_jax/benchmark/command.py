@@ -1,31 +1,38 @@
-"""Speed and memory of the compiled programs, on this machine, in one run.
+"""Measure speed and memory of the compiled programs on this machine, in one run.
 
-    python -m emrnas_jax.benchmark search-step --size 64 --batch 2
-    python -m emrnas_jax.benchmark train-step --against torch
-    python -m emrnas_jax.benchmark reconstruct --batch 1 4 8 --json
-    python -m emrnas_jax.benchmark networks --batch 4
+    python -m emrnas_jax.benchmark COMMAND [--flags]
+    python -m emrnas_jax.benchmark COMMAND --help
+
+    python -m emrnas_jax.benchmark search-step --size=64 --batch=2
+    python -m emrnas_jax.benchmark train-step --against=torch
+    python -m emrnas_jax.benchmark reconstruct --batch=1,4,8 --json
+    python -m emrnas_jax.benchmark networks --batch=4
     python -m emrnas_jax.benchmark memory
     python -m emrnas_jax.benchmark pipeline
-    python -m emrnas_jax.benchmark growth --output FOLDER
-    python -m emrnas_jax.benchmark gpu --output FOLDER
+    python -m emrnas_jax.benchmark growth --output=FOLDER
+    python -m emrnas_jax.benchmark gpu --output=FOLDER
 
 Seconds are medians. Fractions compare with ceilings measured here; arithmetic and
 traffic are counted from the network (`evaluation.roofline`); a training step counts
 three times a reconstruction. The temporary memory is the compiled program's own figure.
 """
 
-import argparse
 import itertools
 import json
 import os
-from collections.abc import Sequence
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from absl import flags
 
 from emrnas_jax.benchmark import gpu, growth, plots, tables
-from emrnas_jax.benchmark.comparison import require_torch
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.against_torch import require_torch
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.memory import memory_rows
-from emrnas_jax.benchmark.networks import system_rows
+from emrnas_jax.benchmark.networks import network_rows
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.benchmark.rows import STEPS, Row
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
@@ -33,57 +40,63 @@ from emrnas_jax.machine import host
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
 
+PROGRAM = "python -m emrnas_jax.benchmark"
+HELP = {"--help", "-help", "-h"}
+Options = Any  # a FlagValues; absl gives its flags no types
 
-def steps(options: argparse.Namespace) -> None:
-    """Measure one of the three programs, at every size and batch."""
-    against_torch = options.against == "torch"
-    if against_torch:
+
+def measure_steps(command: str, options: Options) -> None:
+    """Measure a reconstruction, a training step or the steps of a search."""
+    with_torch = options.against == "torch"
+    if with_torch:
         require_torch()
     rows = [
-        STEPS[options.command](case, options.repeats, against_torch)
-        for case in _cases(options)
+        STEPS[command](case, options.repeats, with_torch) for case in _cases(options)
     ]
-    _answer(rows, options, options.command)
+    _answer(rows, options, command)
     if options.output:
-        folder, name = options.output, options.command
-        plots.write_roofline(folder / f"{name}_roofline.png", rows)
+        folder = Path(options.output)
+        plots.write_roofline(folder / f"{command}_roofline.png", rows)
         if len(options.batch) > 1:
-            plots.write_throughput(folder / f"{name}_frames_per_second.png", rows)
+            plots.write_throughput(folder / f"{command}_frames_per_second.png", rows)
 
 
-def memory(options: argparse.Namespace) -> None:
-    """Measure the memory table."""
+def measure_memory(command: str, options: Options) -> None:
+    """Measure the steps of a search beside the training of one fixed network."""
     rows = [r for case in _cases(options) for r in memory_rows(case, options.repeats)]
-    _answer(rows, options, "memory")
+    _answer(rows, options, command)
 
 
-def networks(options: argparse.Namespace) -> None:
+def measure_networks(command: str, options: Options) -> None:
     """Measure every network, trained and applied, in turn."""
     rows = [
         row
-        for size, batch in itertools.product(options.size, options.batch)
-        for row in system_rows(size, batch, options.repeats)
+        for size, batch in itertools.product(
+            _numbers(options.size), _numbers(options.batch)
+        )
+        for row in network_rows(size, batch, options.repeats)
     ]
-    _answer(rows, options, "networks")
+    _answer(rows, options, command)
 
 
-def pipeline(options: argparse.Namespace) -> None:
-    """Measure what the data cost a training."""
+def measure_pipeline(command: str, options: Options) -> None:
+    """Measure what masks and under-sampling add to the time of a training."""
     rows = [
         row
         for case in _cases(options)
         for row in pipeline_rows(case, options.frames, options.steps, options.repeats)
     ]
-    _answer(rows, options, "pipeline")
+    _answer(rows, options, command)
 
 
-def grow(options: argparse.Namespace) -> None:
-    """Measure and plot growth."""
+def measure_growth(_: str, options: Options) -> None:
+    """Measure and plot how time and memory grow with the size of the network."""
     ranges, base = growth.RANGES, growth.Base()
     if options.quick:
         ranges, base = growth.QUICK, growth.QUICK_BASE
     ranges = {axis: ranges[axis] for axis in options.axes}
-    folder, rows = options.output, growth.growth_rows(ranges, base, options.repeats)
+    folder = Path(options.output)
+    rows = growth.growth_rows(ranges, base, options.repeats)
     for figure, label in (
         ("step_ms", "time, ms"),
         ("temporary_mib", "temporary memory, MiB"),
@@ -104,126 +117,255 @@ def grow(options: argparse.Namespace) -> None:
     _print(tables.markdown("Exponents of growth", caption, summary))
 
 
-def graphics_card(options: argparse.Namespace) -> None:
+def measure_gpu(_: str, options: Options) -> None:
     """Measure everything that benchmarks/GPU.md asks for."""
-    case = Case(
-        architecture_named(options.architecture), options.size, 1, options.width
-    )
-    planned = gpu.plan(case, options.batches, options.repeats)
-    rows = gpu.measure_all(planned, options.output, options.budget)
+    architecture = architecture_named(options.architecture)
+    case = Case(architecture, options.size, 1, options.width)
+    planned = gpu.plan(case, _numbers(options.batches), options.repeats)
+    rows = gpu.measure_all(planned, Path(options.output), options.budget)
     missing = [row["label"] for row in rows if row.keys() & {"error", "skipped"}]
     _print(f"{options.output}/results.md: {len(rows) - len(missing)} rows measured")
     for label in missing:
         _print(f"not measured: {label}")
 
 
+def _define_case(values: flags.FlagValues, batch: int = 4) -> None:
+    _define_table(values, batch)
+    _define_network(values)
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        list(MATRIX_FORMS),
+        "Precision of the convolutions.",
+        flag_values=values,
+    )
+
+
+def _define_step(values: flags.FlagValues) -> None:
+    _define_case(values)
+    flags.DEFINE_enum(
+        "against",
+        None,
+        ["torch"],
+        "Peer that is timed in turn, after its results were compared.",
+        flag_values=values,
+    )
+
+
+def _define_search_step(values: flags.FlagValues) -> None:
+    _define_step(values)
+    flags.DEFINE_enum(
+        "paths",
+        "1",
+        [str(paths) for paths in sorted(GATES)],
+        "Paths per cell in the step of alphas.",
+        flag_values=values,
+    )
+
+
+def _define_pipeline(values: flags.FlagValues) -> None:
+    _define_case(values, batch=8)
+    _define_count("frames", 240, "Frames of the data set.", values)
+    _define_count("steps", 2, "Training steps per call of the program.", values)
+
+
+def _define_growth(values: flags.FlagValues) -> None:
+    _define_output(values, required=True)
+    flags.DEFINE_bool(
+        "quick", False, "Take a minute, with tiny networks.", flag_values=values
+    )
+    _define_list(
+        "axes",
+        list(growth.RANGES),
+        f"Settings that are varied, of {', '.join(growth.RANGES)}.",
+        growth.RANGES.__contains__,
+        values,
+    )
+
+
+def _define_gpu(values: flags.FlagValues) -> None:
+    _define_output(values, required=True)
+    _define_network(values)
+    _define_count("size", 256, "Pixels a side.", values)
+    _define_numbers("batches", gpu.BATCHES, "Frames at once.", values)
+    flags.DEFINE_float(
+        "budget",
+        450.0,
+        "Seconds after which no further row is started.",
+        flag_values=values,
+    )
+
+
+def _define_table(values: flags.FlagValues, batch: int = 4) -> None:
+    _define_numbers("size", [256], "Pixels a side, one number or several.", values)
+    _define_numbers("batch", [batch], "Frames at once, one number or several.", values)
+    flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
+    _define_output(values, required=False)
+
+
+def _define_network(values: flags.FlagValues) -> None:
+    _define_count("width", 16, "Channels of the network.", values)
+    flags.DEFINE_string(
+        "architecture",
+        "cardiac",
+        "Name of a published architecture, or one such as [O5 O8 O8|O1 O1 O2].",
+        flag_values=values,
+    )
+
+
+def _define_output(values: flags.FlagValues, required: bool) -> None:
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Folder for the results: JSON, Markdown and plots."
+        + (" Required." if required else ""),
+        required=required,
+        flag_values=values,
+    )
+
+
+def _define_count(
+    name: str, default: int, meaning: str, values: flags.FlagValues
+) -> None:
+    flags.DEFINE_integer(name, default, meaning, lower_bound=1, flag_values=values)
+
+
+def _define_numbers(
+    name: str, default: Sequence[int], meaning: str, values: flags.FlagValues
+) -> None:
+    """Define a flag of whole numbers above 0, such as `--batch=1,4,8`."""
+    _define_list(name, [str(number) for number in default], meaning, _is_count, values)
+
+
+def _define_list(
+    name: str,
+    default: list[str],
+    meaning: str,
+    is_known: Callable[[str], bool],
+    values: flags.FlagValues,
+) -> None:
+    flags.DEFINE_list(name, default, meaning, flag_values=values)
+    flags.register_validator(
+        name,
+        lambda found: bool(found) and all(is_known(one) for one in found),
+        # absl names the flag and its value before.
+        message=meaning,
+        flag_values=values,
+    )
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
+
+
+def _numbers(texts: Sequence[str]) -> list[int]:
+    return [int(text) for text in texts]
+
+
+class Command(NamedTuple):
+    """A command of this program.
+
+    Attributes:
+        run: function that measures and answers, with the command's name and options.
+        define: function that defines the command's flags, all but `--repeats`.
+    """
+
+    run: Callable[[str, Options], None]
+    define: Callable[[flags.FlagValues], None]
+
+
 COMMANDS = {
-    **dict.fromkeys(STEPS, steps),
-    "networks": networks,
-    "memory": memory,
-    "pipeline": pipeline,
-    "growth": grow,
-    "gpu": graphics_card,
+    "reconstruct": Command(measure_steps, _define_step),
+    "train-step": Command(measure_steps, _define_step),
+    "search-step": Command(measure_steps, _define_search_step),
+    "networks": Command(measure_networks, _define_table),
+    "memory": Command(measure_memory, _define_case),
+    "pipeline": Command(measure_pipeline, _define_pipeline),
+    "growth": Command(measure_growth, _define_growth),
+    "gpu": Command(measure_gpu, _define_gpu),
 }
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m emrnas_jax.benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, function in COMMANDS.items():
-        own = commands.add_parser(name, help=(function.__doc__ or "").split("\n")[0])
-        own.add_argument(
-            "--repeats", type=_positive, default=7, help="medians of so many"
+def parse(arguments: Sequence[str]) -> tuple[str, Options]:
+    """Return the command and its options.
+
+    Args:
+        arguments: words of the command line after the program's name.
+
+    Raises:
+        SystemExit: help was asked for (status 0), or the command line is wrong (2).
+    """
+    if not arguments or arguments[0] not in COMMANDS:
+        if HELP & set(arguments[:1]):
+            _print(_overview())
+            sys.exit(0)
+        _refuse(f"name a command: {', '.join(COMMANDS)}", PROGRAM)
+    command, *rest = arguments
+    # Each command has flags of its own, so they are not absl's global ones.
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # a word that is not understood hides no flag
+    _define_count("repeats", 7, "Number of timings whose median is taken.", values)
+    COMMANDS[command].define(values)
+    if HELP & set(rest):  # before flags that are required are missed
+        _print(_help(command, values))
+        sys.exit(0)
+    try:
+        _, *unknown = values([PROGRAM, *rest])
+    except flags.Error as error:
+        _refuse(str(error), f"{PROGRAM} {command}")
+    if unknown:
+        _refuse(
+            f"not understood: {' '.join(unknown)}; several values of a flag are "
+            "separated by commas, such as --batch=1,4",
+            f"{PROGRAM} {command}",
         )
-        if name == "growth":
-            _growth_options(own)
-            continue
-        if name == "networks":
-            _output_options(own)
-            continue
-        own.add_argument("--width", type=_positive, default=16, help="channels")
-        own.add_argument(
-            "--architecture", default="cardiac", help="a preset or [O5 O8 O8|...]"
+    return command, values
+
+
+def _overview() -> str:
+    lines = [f"  {name:12s} {_summary(name)}" for name in COMMANDS]
+    return "\n".join([__doc__ or "", "Commands:", *lines])
+
+
+def _help(command: str, values: flags.FlagValues) -> str:
+    lines = [f"{PROGRAM} {command} [--flags]", "", _summary(command), ""]
+    for name in values:
+        flag = values[name]
+        default = "" if flag.default is None else f" Default: {flag.default_as_str}."
+        lines += textwrap.wrap(
+            f"{flag.help}{default}",
+            width=88,
+            initial_indent=f"  --{name:13s} ",
+            subsequent_indent=" " * 18,
         )
-        if name == "gpu":
-            _gpu_options(own)
-        else:
-            _case_options(own, name)
-    return parser.parse_args(arguments)
+    return "\n".join(lines)
 
 
-def _output_options(parser: argparse.ArgumentParser, batch: int = 4) -> None:
-    parser.add_argument(
-        "--size", type=_positive, nargs="+", default=[256], help="pixels a side"
-    )
-    parser.add_argument(
-        "--batch", type=_positive, nargs="+", default=[batch], help="frames at once"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--output", type=Path, help="folder for JSON, Markdown, plots")
+def _summary(command: str) -> str:
+    return (COMMANDS[command].run.__doc__ or "").splitlines()[0]
 
 
-def _case_options(parser: argparse.ArgumentParser, command: str) -> None:
-    _output_options(parser, batch=8 if command == "pipeline" else 4)
-    parser.add_argument(
-        "--precision", default="float32", choices=MATRIX_FORMS, help="of convolutions"
-    )
-    if command == "pipeline":
-        parser.add_argument("--frames", type=_positive, default=240, help="data set")
-        parser.add_argument("--steps", type=_positive, default=2, help="per call")
-    elif command != "memory":
-        parser.add_argument("--against", choices=["torch"], help="timed in turn")
-    if command == "search-step":
-        parser.add_argument(
-            "--paths",
-            type=int,
-            default=1,
-            choices=sorted(GATES),
-            help="paths per cell in the step of alphas",
-        )
+def _refuse(message: str, program: str) -> NoReturn:
+    print(f"{message}\nSee {program} --help.", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
 
 
-def _growth_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, required=True, help="folder for results")
-    parser.add_argument("--quick", action="store_true", help="a minute, tiny networks")
-    parser.add_argument(
-        "--axes", nargs="+", default=list(growth.RANGES), choices=growth.RANGES
-    )
-
-
-def _gpu_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, required=True, help="folder for results")
-    parser.add_argument("--size", type=_positive, default=256, help="pixels a side")
-    parser.add_argument("--batches", type=_positive, nargs="+", default=gpu.BATCHES)
-    parser.add_argument("--budget", type=float, default=450.0, help="seconds")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {text}")
-    return value
-
-
-def _cases(options: argparse.Namespace) -> list[Case]:
+def _cases(options: Options) -> list[Case]:
     architecture = architecture_named(options.architecture)
-    paths = getattr(options, "paths", 1)
+    paths = int(options.paths) if "paths" in options else 1
     return [
         Case(architecture, size, batch, options.width, options.precision, paths)
-        for size, batch in itertools.product(options.size, options.batch)
+        for size, batch in itertools.product(
+            _numbers(options.size), _numbers(options.batch)
+        )
     ]
 
 
-def _answer(rows: list[Row], options: argparse.Namespace, name: str) -> None:
+def _answer(rows: list[Row], options: Options, name: str) -> None:
     """Print rows, and write them where a folder is given."""
     caption = tables.measured_on(rows[0])
     if options.output:
-        tables.write_rows(options.output, name, name, caption, rows)
+        tables.write_rows(Path(options.output), name, name, caption, rows)
     if options.json:
         _print(json.dumps(rows[0] if len(rows) == 1 else rows))
     elif len(rows) > 1:
@@ -243,9 +385,9 @@ def _print(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one benchmark and print its figures."""
-    options = parse(arguments)
+    command, options = parse(sys.argv[1:] if arguments is None else arguments)
     # Both sides share the device's memory; by default JAX would take most of it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     host.keep_freed_memory()  # compiled programs are not kept: compiling is measured
     with host.clear_errors():
-        COMMANDS[options.command](options)
+        COMMANDS[command].run(command, options)

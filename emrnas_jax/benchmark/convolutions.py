@@ -1,7 +1,7 @@
-"""The 3x3 convolution alone: every form it is written in, per dilation.
+"""Measure the 3 x 3 convolution alone, in every form and with every dilation.
 
-Seven of the eight operations of Table 1 are dilated, so which form a platform runs is
-decided by these figures.
+Seven of the eight operations of Table 1 are dilated, so these figures decide which form
+a platform runs.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from emrnas_jax.benchmark.comparison import require_equal
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.against_torch import require_equal
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.programs import Program, compiled, median_ms
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.kernels import xla
@@ -27,23 +27,23 @@ def as_in_networks(x: Array, kernel: Array, dilation: int, precision: str) -> Ar
     return convolve((x,), kernel, bias, dilation, precision=precision)
 
 
-# (map, kernel, dilation, precision) -> map.
+# (feature map, kernel, dilation, precision) -> feature map.
 FORMS: dict[str, Callable[[Array, Array, int, str], Array]] = {
     "as in networks": as_in_networks
 } | {name: form.convolution for name, form in xla.FORMS.items()}
 
 
 def convolution_row(
-    form: str, case: Case, dilation: int, repeats: int, against_torch: bool
+    form: str, case: Case, dilation: int, repeats: int, with_torch: bool
 ) -> Row:
     """Measure one form: forward, and forward with both gradients.
 
     Args:
-        form: a key of `FORMS`.
-        case: batch, size and width of the maps, and the precision.
-        dilation: of the kernel.
-        repeats: medians of so many.
-        against_torch: whether PyTorch's convolution is timed in turn.
+        form: key of `FORMS`.
+        case: batch, size and width of the feature maps, and the precision.
+        dilation: dilation of the kernel, pixels.
+        repeats: number of timings whose median is taken.
+        with_torch: whether PyTorch's convolution is timed in turn.
     """
     dtype = jnp.bfloat16 if case.precision == "bf16" else jnp.float32
     keys = jax.random.split(jax.random.key(0))
@@ -52,13 +52,13 @@ def convolution_row(
     kernel = jax.random.normal(keys[1], (3, 3, case.width, case.width))
     forward, both = _programs(form, case.precision, x, kernel, dilation)
     runs = [forward.run, both.run]
-    if against_torch:
+    if with_torch:
         from emrnas_jax.benchmark.pytorch import convolution as torch_convolution
 
         theirs = torch_convolution.runs(x, kernel, dilation, case.precision)
         found = theirs[0]().permute(0, 2, 3, 1).float().cpu().numpy()
         expected = np.asarray(forward.run(), np.float32)
-        # Relative to the largest: these maps are not intensities.
+        # Relative to the largest value, because these maps are no intensities.
         require_equal(
             float(np.abs(found - expected).max() / np.abs(expected).max()),
             case.precision,
@@ -77,7 +77,7 @@ def convolution_row(
         "step_ms": times[0],
         "gradient_ms": times[1],
     }
-    if against_torch:
+    if with_torch:
         row |= {
             "torch_ms": times[2],
             "torch_gradient_ms": times[3],
@@ -93,6 +93,8 @@ def _programs(
 ) -> tuple[Program, Program]:
     convolution = FORMS[form]
 
+    # Squared, so that the gradients depend on the output as in a training: the gradient
+    # of a plain sum is a constant, which a compiler could fold.
     def total(x: Array, kernel: Array) -> Array:
         y = convolution(x, kernel, dilation, precision)
         return (y * y).sum(dtype=jnp.float32)

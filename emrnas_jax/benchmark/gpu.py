@@ -1,9 +1,9 @@
 # pyright: reportMissingImports=false
-"""Everything that is to be measured on a GPU, in order of importance, in minutes.
+"""Measure everything that matters on a GPU, in order of importance, in minutes.
 
-Each figure is written when it is there. A row that fails says its error; rows for
-which the budget has no time are named as skipped, and the same command with the same
-folder measures those. What the figures should be is in benchmarks/GPU.md.
+Every row is written as soon as it is measured. A row that fails is kept with its error.
+Rows that the budget has no time for are marked as skipped, and the same command with
+the same folder measures them. benchmarks/GPU.md states the targets.
 """
 
 import importlib.util
@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import jax
 
 from emrnas_jax.benchmark import plots, tables
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.convolutions import (
     DILATIONS,
     FORMS,
     convolution_row,
 )
-from emrnas_jax.benchmark.jax_steps import Case
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.benchmark.rows import STEPS, Row
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
@@ -30,14 +30,20 @@ from emrnas_jax.machine.json_files import write_json
 
 PRECISIONS = tuple(MATRIX_FORMS)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-# Batches that have a target; they come first.
+# Batches that have a target; they come first, the most important one before all.
 FIRST = (8, 1, 32)
 EPOCH_FRAMES = 2900
 EPOCH_TARGET_S = 31.0
 
 
 class Planned(NamedTuple):
-    """One row to measure."""
+    """A row to measure.
+
+    Attributes:
+        section: heading of the table that the row is part of.
+        label: name of the row, unique in the plan.
+        measure: function that measures the row.
+    """
 
     section: str
     label: str
@@ -49,8 +55,8 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
 
     Args:
         case: size, width and architecture; batch and precision are varied.
-        batches: of the reconstruction; steps take those of `FIRST` above 1.
-        repeats: medians of so many.
+        batches: batch sizes of the reconstruction; steps take those of `FIRST` above 1.
+        repeats: number of timings whose median is taken.
     """
     beside = torch_is_installed()
 
@@ -100,10 +106,15 @@ def case_with(case: Case, batch: int, precision: str) -> Case:
 
 
 def measure_all(rows: Sequence[Planned], folder: Path, budget_s: float) -> list[Row]:
-    """Measure rows until the budget is spent; write after each.
+    """Measure rows until the budget is spent, and write the results after each row.
+
+    Args:
+        rows: rows to measure, the most important first.
+        folder: folder of the results; rows that it has already are not measured again.
+        budget_s: seconds after which no further row is started.
 
     Returns:
-        one row each: its figures, its error, or that it was skipped.
+        The figures of each row, or its error, or a mark that it was skipped.
     """
     start = time.monotonic()
     path = folder / "results.json"
@@ -128,7 +139,7 @@ def _measured(planned: Planned) -> Row:
     jax.clear_caches()  # programs of earlier rows hold memory
     try:
         row = planned.measure()
-    except Exception as error:  # noqa: BLE001 - of any library; the other rows go on
+    except Exception as error:  # noqa: BLE001 - any library may fail; others go on
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         return {"error": text, "note": text}
     notes = [f"PyTorch {k}: {v}" for k, v in row.get("torch_errors", {}).items()]
@@ -142,7 +153,12 @@ def _measured(planned: Planned) -> Row:
 
 
 def target_ms_per_frame(batch: int, precision: str) -> float | None:
-    """Return the target of a reconstruction at 256 x 256, None where there is none."""
+    """Return the target of a reconstruction at 256 x 256 pixels, or None.
+
+    Args:
+        batch: frames at once.
+        precision: precision of the convolutions.
+    """
     if batch == 1:
         return 5.0
     if batch < 8:
@@ -153,6 +169,7 @@ def target_ms_per_frame(batch: int, precision: str) -> float | None:
 def _epoch(case: Case, batch: int) -> Row:
     own = case_with(case, batch, "float32")
     frames = 10 * batch
+    # Ten steps a call and three repeats: an epoch as a training runs it, in seconds.
     constant, resident, streamed = pipeline_rows(own, frames, 10, 3)
     steps = EPOCH_FRAMES // batch
     seconds = resident["step_ms"] * steps / 1e3
@@ -186,7 +203,10 @@ def _versions() -> dict[str, Any]:
 
 
 def _earlier(path: Path) -> list[Row]:
-    """Return what was measured on this device before, with these versions."""
+    """Return the rows that an earlier run measured on this device with this JAX.
+
+    Rows that failed or were skipped are left out, so that they are measured again.
+    """
     if not path.is_file():
         return []
     record, now = json.loads(path.read_text()), _versions()

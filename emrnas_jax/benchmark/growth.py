@@ -1,4 +1,4 @@
-"""How time, memory and compilation grow with N, T, width, image size and batch.
+"""Measure how time, memory and compilation grow with N, T, width, size and batch.
 
 Each is varied alone around a reduced network in which every cell runs O1, so that the
 work per cell is the same. The exponent is the slope of a straight line through the
@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emrnas_jax.benchmark.jax_steps import PROGRAMS, Case
+from emrnas_jax.benchmark.case import Case
+from emrnas_jax.benchmark.jax_steps import PROGRAMS
 from emrnas_jax.benchmark.programs import Program, median_ms
 from emrnas_jax.benchmark.rows import Row, figures
 from emrnas_jax.nas.space import Architecture
 
 O1 = 0
 
-# What is varied, at which values, and the value of each while another is varied.
+# Values of each setting that is varied; `Base` has its value while another is varied.
 RANGES = {
     "components": (1, 2, 5, 10, 20),
     "cells_per_block": (1, 2, 4, 8),
@@ -32,7 +33,8 @@ QUICK = {
     "size": (16, 32, 64),
     "batch": (1, 2, 4),
 }
-COMPILATIONS = 3  # the least of so many counts: the machine does other things
+# The fastest of so many compilations counts: other programs of the machine slow some.
+COMPILATIONS = 3
 
 
 class Base(NamedTuple):
@@ -51,7 +53,13 @@ QUICK_BASE = Base(components=1, cells_per_block=1, width=4, size=16)
 def growth_rows(
     ranges: dict[str, tuple[int, ...]], base: Base, repeats: int
 ) -> list[Row]:
-    """Measure every program at every value of every setting."""
+    """Measure every program at every value of every setting.
+
+    Args:
+        ranges: values of each setting that is varied, a field of `Base`.
+        base: values of the other settings.
+        repeats: number of timings whose median is taken.
+    """
     return [
         row
         for axis, values in ranges.items()
@@ -64,6 +72,7 @@ def _rows_at(axis: str, value: int, base: Base, repeats: int) -> list[Row]:
     setting = base._replace(**{axis: value})
     blocks = ((O1,) * setting.cells_per_block,) * setting.components
     case = Case(Architecture(blocks), setting.size, setting.batch, setting.width)
+    # Only the growth over N is a claim about compilation, which takes most of the time.
     often = COMPILATIONS if axis == "components" else 1
     programs = {name: _built(name, case, often) for name in PROGRAMS}
     times = median_ms([program.run for program in programs.values()], repeats)
@@ -80,7 +89,12 @@ def _built(name: str, case: Case, often: int) -> Program:
 
 
 def exponent(values: Sequence[int | float], figures: Sequence[float]) -> float:
-    """Return the slope of the line through the points on log axes."""
+    """Return the slope of the line through the points on log axes.
+
+    Args:
+        values: values of a setting, above 0.
+        figures: figure at each of them, above 0.
+    """
     return float(np.polyfit(np.log(values), np.log(figures), 1)[0])
 
 
@@ -105,6 +119,6 @@ def summary_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def compile_ratio(rows: Sequence[Row]) -> float:
-    """Return how much longer the slowest compilation of the search is over N."""
+    """Return the longest over the shortest compilation of the search, over N."""
     _, seconds = curve(rows, "search-step", "components", "compile_s")
     return max(seconds) / min(seconds)

@@ -1,14 +1,14 @@
 """The memory table: a search's steps beside the training of one fixed network.
 
-The paper's promise is the memory of a single model; two and eight paths per cell are
-ProxylessNAS's and DARTS's ways, for comparison. A candidate of random search costs a
-forward pass for each batch of S_val.
+The paper promises that a search needs the memory of a single network. Two paths per
+cell, as in ProxylessNAS, and eight, as in DARTS, are measured for comparison. A
+candidate of random search needs a forward pass for each batch of S_val.
 """
 
 import dataclasses
 
 from emrnas_jax.benchmark import jax_steps
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.programs import median_ms
 from emrnas_jax.benchmark.rows import Row, figures
 from emrnas_jax.nas.gates import GATES
@@ -16,7 +16,15 @@ from emrnas_jax.nas.space import OPERATIONS
 
 
 def memory_rows(case: Case, repeats: int) -> list[Row]:
-    """Measure time and temporary memory of every step of a search, in turn."""
+    """Measure time and temporary memory of every step of a search, in turn.
+
+    Args:
+        case: architecture, precision and size of the batch; its paths are varied.
+        repeats: number of timings whose median is taken.
+
+    Returns:
+        A row of each program; its ratios are to the fixed network's training step.
+    """
     programs = {
         "fixed network, training": jax_steps.training_step(case),
         "search, weights, 1 path": jax_steps.search_weight_step(case),
@@ -32,7 +40,7 @@ def memory_rows(case: Case, repeats: int) -> list[Row]:
     fixed = programs["fixed network, training"]
     return [
         {
-            # Work is counted as a training's, but of a pass without gradients.
+            # A candidate's pass has no gradients, so its work is a reconstruction's.
             **figures(
                 "reconstruct" if "candidate" in name else "train-step",
                 case,

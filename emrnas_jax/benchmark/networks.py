@@ -1,4 +1,4 @@
-"""What every network costs: reconstruction and training step, all timed in one run."""
+"""Time and memory of every network: reconstruction and training step, in one run."""
 
 import math
 
@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from emrnas_jax.benchmark.jax_steps import RATE, phantom_batch
+from emrnas_jax.benchmark.case import phantom_batch
+from emrnas_jax.benchmark.jax_steps import RATE
 from emrnas_jax.benchmark.programs import (
     Program,
     compiled,
@@ -28,13 +29,17 @@ from emrnas_jax.training.retrain_steps import TrainState, train_step
 from emrnas_jax.training.settings import RetrainSettings
 
 
-def system_rows(size: int, batch: int, repeats: int) -> list[Row]:
+def network_rows(size: int, batch: int, repeats: int) -> list[Row]:
     """Measure every network of `NETWORKS` with its default settings.
 
     Args:
-        size: pixels a side.
+        size: height and width of the frames, pixels.
         batch: frames at once.
-        repeats: medians of so many; every one runs all networks in turn.
+        repeats: number of timings whose median is taken; each runs all networks in
+            turn.
+
+    Returns:
+        A row per network; those whose one weight is fitted have no training step.
     """
     rows: list[Row] = []
     timed: list[tuple[Row, str, Program]] = []
@@ -63,7 +68,10 @@ def system_rows(size: int, batch: int, repeats: int) -> list[Row]:
 def _programs(
     kind: str, size: int, batch: int
 ) -> tuple[TrainState, Program, Program | None]:
-    """Return a state, and the programs; there is no training where one is fitted."""
+    """Return a state, the reconstruction and the training step, if the network has one.
+
+    The weights are drawn by NumPy: compiling the draws takes longer than measuring.
+    """
     given = {"architecture": "cardiac"} if takes_architecture(kind) else {}
     network, settings = build_network(kind, given), RetrainSettings(batch=batch)
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)

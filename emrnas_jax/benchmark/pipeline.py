@@ -1,7 +1,7 @@
-"""What data, masks and under-sampling cost a training: against a constant batch.
+"""Measure what data, masks and under-sampling add to the time of a training.
 
-The retraining's own program runs in turn with the same steps on one batch that was
-prepared before. Frames are phantoms, once resident on the device, once streamed.
+The retraining's own compiled steps run in turn with the same steps on one batch that
+was prepared before. Frames are phantoms, once resident on the device, once streamed.
 """
 
 import tempfile
@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from emrnas_jax.benchmark import jax_steps
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.case import Case, initial_state, network_of
 from emrnas_jax.benchmark.programs import Program, compiled, median_ms
 from emrnas_jax.benchmark.rows import Row, figures
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
@@ -40,13 +39,16 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
     """Measure a training step with each form of the data, and the data's part alone.
 
     Args:
-        case: what is trained.
-        frames: of the data set.
-        steps: steps per call of the program.
-        repeats: medians of so many.
+        case: network that is trained, and size of the batch.
+        frames: number of frames of the data set.
+        steps: training steps that one call of the compiled program takes.
+        repeats: number of timings whose median is taken.
+
+    Returns:
+        Rows of the constant batch, of frames on the device and of streamed frames.
     """
     settings = RetrainSettings(batch=case.batch)
-    network = jax_steps.network_of(case)
+    network = network_of(case)
     program = retrain_steps.training_program(network, settings, Sampling(), SEED)
     with tempfile.TemporaryDirectory() as cache:
         images = _phantoms(case.size, frames, cache)
@@ -64,7 +66,7 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
     rows = []
     for name, milliseconds in zip(runs, times, strict=True):
         row = figures("train-step", case, prepare, milliseconds / steps)
-        # These two are of the preparation, not of the program.
+        # `figures` took these two from the preparation, and the row is of the steps.
         row = {k: v for k, v in row.items() if k not in ("compile_s", "temporary_mib")}
         percent = 100 * (milliseconds / times[0] - 1)
         alone = 100 * prepare_ms * steps / times[0]
@@ -104,7 +106,7 @@ def _preparation(split: Split, batch: int) -> Program:
 
 
 def _copied(case: Case) -> TrainState:
-    return jax.tree.map(jnp.copy, jax_steps.initial_state(case))
+    return jax.tree.map(jnp.copy, initial_state(case))
 
 
 def _data_run(
@@ -129,7 +131,7 @@ def _constant_run(
     case: Case, batch: Batch, steps: int, count: Int[Array, ""]
 ) -> Callable[[], Any]:
     settings = RetrainSettings(batch=case.batch)
-    network = jax_steps.network_of(case)
+    network = network_of(case)
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
 
     def steps_of(state: TrainState, batch: Batch, many: Int[Array, ""]) -> TrainState:

@@ -41,7 +41,13 @@ def _in_style(draw: Callable[..., Figure]) -> Callable[..., None]:
 
 @_in_style
 def write_growth(rows: Sequence[Row], figure: str, label: str) -> Figure:
-    """Plot a figure of the programs against each setting, the exponents in legends."""
+    """Plot a figure of the programs against each setting, the exponents in legends.
+
+    Args:
+        rows: rows of `growth.growth_rows`.
+        figure: field of the rows, such as "step_ms".
+        label: label of the vertical axis, with its unit.
+    """
     axes_of = list(dict.fromkeys(row["axis"] for row in rows))
     drawing = Figure(figsize=(2.9 * len(axes_of), 3.0), layout="constrained")
     grid = drawing.subplots(1, len(axes_of), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""Compiled programs with their arguments, and how programs are timed: in turn."""
+"""Compile programs with their arguments, and time several programs in turn."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +16,12 @@ class Program(NamedTuple):
     """A compiled program with its arguments.
 
     Attributes:
-        run: runs it and waits; what it is given replaces the last arguments. A step's
-            result is its state, valid until the next run.
+        run: function that runs the program and waits for its result. Arguments that it
+            is given replace the program's last ones. The result of a step is its state,
+            which is valid until the next run.
         compile_s: seconds that tracing and compiling took.
-        temporary_mib: memory of its intermediates, as the compiler tells; NaN where it
-            does not.
+        temporary_mib: memory of its intermediates in MiB, as the compiler reports it;
+            NaN where it reports none.
     """
 
     run: Callable[..., Any]
@@ -29,7 +30,12 @@ class Program(NamedTuple):
 
 
 def compiled(function: Callable, *args: PyTree) -> Program:
-    """Compile `function` for `args`."""
+    """Compile a function for given arguments.
+
+    Args:
+        function: function of trees of arrays.
+        args: arguments that the program is compiled for and run with.
+    """
     start = time.perf_counter()
     program = jit(function).lower(*args).compile()
     seconds = time.perf_counter() - start
@@ -42,10 +48,17 @@ def compiled(function: Callable, *args: PyTree) -> Program:
 
 
 def compiled_step(function: Callable, state: PyTree, *args: PyTree) -> Program:
-    """Compile a step that takes over its state's memory, as a training does."""
+    """Compile a step that takes over its state's memory, as a training does.
+
+    Args:
+        function: step, which takes the state first and returns the next one.
+        state: state that the first run starts from; it stays valid.
+        args: further arguments of every run.
+    """
     start = time.perf_counter()
     program = jit(function, donate_argnums=0).lower(state, *args).compile()
     seconds = time.perf_counter() - start
+    # A copy, because the first run frees the memory of the state it is given.
     current = [jax.tree.map(jnp.copy, state)]
 
     def run(*last: PyTree) -> Any:
@@ -62,7 +75,14 @@ def _temporary_mib(program: jax.stages.Compiled) -> float:
 
 
 def median_ms(runs: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Time runs in turn, so that a busy moment of the machine hits all alike."""
+    """Return the median time of each run, milliseconds.
+
+    All runs take turns, so that a busy moment of the machine hits all of them alike.
+
+    Args:
+        runs: functions to time, which wait for their own results.
+        repeats: number of rounds that count; one more comes before them.
+    """
     seconds: list[list[float]] = [[] for _ in runs]
     for repeat in range(repeats + 1):
         for run, own in zip(runs, seconds, strict=True):
@@ -75,9 +95,9 @@ def median_ms(runs: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
 
 
 def rest() -> None:
-    """Let the threads of the program before fall asleep.
+    """Let the threads of the previous program fall asleep.
 
-    OpenMP's wait for more work for 0.2 s, at full speed: a program of XLA that follows
-    one of PyTorch on the same cores would take 30 % longer, measured.
+    Threads of OpenMP wait for more work for 0.2 s, at full speed. A program of XLA that
+    follows one of PyTorch on the same cores would take 30 % longer, as measured.
     """
     time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""One row of a benchmark: the figures of reconstruction, training or search step.
+"""One row of a benchmark: the figures of a reconstruction, a training or search step.
 
 Seconds are medians. Fractions compare with the ceilings of `evaluation.roofline`.
 """
@@ -8,8 +8,14 @@ from typing import Any
 
 import jax
 
-from emrnas_jax.benchmark import comparison, jax_steps
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark import against_torch, jax_steps
+from emrnas_jax.benchmark.case import (
+    Case,
+    initial_weights,
+    network_of,
+    sampled_paths,
+    search_state,
+)
 from emrnas_jax.benchmark.programs import Program, median_ms, rest
 from emrnas_jax.evaluation.roofline import (
     TRAINING_PASSES,
@@ -23,42 +29,62 @@ from emrnas_jax.models.stacked_weights import padding
 Row = dict[str, Any]
 
 
-def reconstruct_row(case: Case, repeats: int, against_torch: bool) -> Row:
-    """Measure the reconstruction of a batch."""
+def reconstruct_row(case: Case, repeats: int, with_torch: bool) -> Row:
+    """Measure the reconstruction of a batch.
+
+    Args:
+        case: network, precision and size of the batch.
+        repeats: number of timings whose median is taken.
+        with_torch: whether PyTorch's reconstruction is timed in turn.
+    """
     program = jax_steps.reconstruction(case)
-    if against_torch:
-        (step_ms,), theirs = comparison.compare_reconstruction(case, program, repeats)
+    if with_torch:
+        (step_ms,), theirs = against_torch.compare_reconstruction(
+            case, program, repeats
+        )
     else:
         (step_ms,), theirs = median_ms([program.run], repeats), {}
     return figures("reconstruct", case, program, step_ms) | theirs
 
 
-def train_row(case: Case, repeats: int, against_torch: bool) -> Row:
-    """Measure a training step of the fixed network, its optimizer included."""
+def train_row(case: Case, repeats: int, with_torch: bool) -> Row:
+    """Measure a training step of the fixed network, its optimizer included.
+
+    Args:
+        case: network, precision and size of the batch.
+        repeats: number of timings whose median is taken.
+        with_torch: whether PyTorch's step is timed in turn.
+    """
     program = jax_steps.training_step(case)
-    if against_torch:
-        (step_ms,), theirs = comparison.compare_training_step(case, program, repeats)
+    if with_torch:
+        (step_ms,), theirs = against_torch.compare_training_step(case, program, repeats)
     else:
         (step_ms,), theirs = median_ms([program.run], repeats), {}
     return figures("train-step", case, program, step_ms) | theirs
 
 
-def search_row(case: Case, repeats: int, against_torch: bool) -> Row:
+def search_row(case: Case, repeats: int, with_torch: bool) -> Row:
     """Measure both steps of the search beside the fixed network's training step.
 
     Alone, the step of the weights runs the architecture's own path. Beside PyTorch's,
     `step_ms` is over several paths, the same on both sides; `fixed_path_step_ms` is
     always of the architecture's path, and `time_ratio` compares that one.
+
+    Args:
+        case: architecture, precision and size of the batch; paths per cell in the step
+            of alphas.
+        repeats: number of timings whose median is taken.
+        with_torch: whether PyTorch's steps are timed in turn.
     """
     fixed, program = jax_steps.training_step(case), jax_steps.search_weight_step(case)
     alpha = jax_steps.search_alpha_step(case)
     theirs: Row = {}
-    if against_torch:
-        path = jax_steps.sampled_paths(case)[0]
-        (step_ms, path_ms, fixed_ms), theirs = comparison.compare_weight_step(
+    if with_torch:
+        path = sampled_paths(case)[0]
+        (step_ms, path_ms, fixed_ms), theirs = against_torch.compare_weight_step(
             case, program, [lambda: program.run(path), fixed.run], repeats
         )
-        (alpha_ms,), other = comparison.compare_alpha_step(case, alpha, repeats)
+        (alpha_ms,), other = against_torch.compare_alpha_step(case, alpha, repeats)
         theirs |= {
             f"torch_architecture_{name}": other[f"torch_{name}"]
             for name in ("ms", "variant", "ratio", "variants_ms", "errors")
@@ -68,8 +94,10 @@ def search_row(case: Case, repeats: int, against_torch: bool) -> Row:
             [program.run, alpha.run, fixed.run], repeats
         )
         step_ms = path_ms
+    # Stacked weights are padded to the longest operation. Nothing reads the padding, so
+    # it counts as no parameter.
     unused = len(case.architecture.cells) * padding(case.width, batch_norm=False)
-    weights = jax_steps.search_state(case).weights
+    weights = search_state(case).weights
     return (
         figures("search-step", case, program, step_ms)
         | {
@@ -97,10 +125,18 @@ STEPS: dict[str, Callable[[Case, int, bool], Row]] = {
 
 
 def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
-    """Return what is said of every measured program."""
-    weights = jax_steps.initial_weights(case)
+    """Return the figures that every measured program has.
+
+    Args:
+        command: key of `STEPS`; all but reconstructions count as training steps.
+        case: network, precision and size of the batch.
+        program: compiled program.
+        step_ms: median time of one run, milliseconds.
+    """
+    weights = initial_weights(case)
     shape = (case.size, case.size)
-    work = forward_work(jax_steps.network_of(case), shape, case.precision)
+    # A search runs one path, so its work is that of the fixed network.
+    work = forward_work(network_of(case), shape, case.precision)
     rest()
     ceilings = measure_ceilings(case.precision)
     frames_per_second = case.batch / (step_ms / 1e3)

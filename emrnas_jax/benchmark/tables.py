@@ -1,4 +1,4 @@
-"""Rows of benchmarks as Markdown, and as files of a folder."""
+"""Rows of benchmarks as tables of Markdown, and as files of a folder."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 from emrnas_jax.machine.files import write_text
 from emrnas_jax.reporting.markup import Cell, Table, to_markdown
 
-# What a table shows of a row, in this order, under which heading.
+# Fields of a row that a table shows, in this order, each with its heading.
 COLUMNS = {
     "program": "program",
     "label": "row",
@@ -40,7 +40,13 @@ COLUMNS = {
 
 
 def markdown(title: str, caption: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows as a table of Markdown, with the columns that any of them has."""
+    """Return rows as a table of Markdown, with the columns that any of them has.
+
+    Args:
+        title: heading of the table.
+        caption: sentences below the heading.
+        rows: rows; fields that are not in `COLUMNS` are left out.
+    """
     keys = [key for key in COLUMNS if any(key in row for row in rows)]
     numbers = [any(isinstance(row.get(k), int | float) for row in rows) for k in keys]
     table = Table(
@@ -65,7 +71,7 @@ def write_rows(
 
 
 def measured_on(row: dict[str, Any]) -> str:
-    """Return a table's caption: on what, and with what, its rows were measured."""
+    """Return a table's caption, which names the device and the versions of its rows."""
     parts = [f"{row['device']}, JAX {row['jax']}"]
     if "torch" in row:
         threads = row["torch_threads"]
@@ -77,7 +83,12 @@ def measured_on(row: dict[str, Any]) -> str:
 
 
 def shown(key: str, value: Any) -> str:
-    """Return a figure with the digits that it deserves."""
+    """Return a figure in words, with the digits that it deserves.
+
+    Args:
+        key: name of the field; its ending says what kind of figure it is.
+        value: value of the field; a dash stands for None and NaN.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if not isinstance(value, float):

@@ -1,27 +1,51 @@
-"""What is measured on a GPU runs to its end on the CPU, at tiny sizes."""
+"""The plan of a GPU's measurements, with rows that are made by hand."""
 
 import json
 
 import pytest
 
 from emrnas_jax.benchmark import gpu
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.command import main
 from emrnas_jax.benchmark.gpu import Planned, measure_all
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.rows import STEPS
 from emrnas_jax.nas.space import PRESETS
 
 CASE = Case(PRESETS["cardiac"], 256, 1)
 
 
-@pytest.mark.slow
-def test_the_whole_plan_runs_on_the_cpu(tmp_path, monkeypatch, capsys):
-    # PyTorch has tests of its own, and compiling takes it minutes.
+@pytest.fixture
+def measured(monkeypatch, row):
+    """Rows without measuring them: real ones have tests of their own."""
+
+    def step(command):
+        return lambda case, *_: row(
+            command, case.size, case.batch, precision=case.precision
+        )
+
+    def convolution(form, _, dilation, *__):
+        return {"command": "convolution", "form": form, "dilation": dilation}
+
+    def pipeline(*_):
+        return [
+            row("train-step", step_ms=ms, percent=percent)
+            for ms, percent in ((80.0, 0.0), (82.0, 2.5), (84.0, 5.0))
+        ]
+
+    for name in STEPS:
+        monkeypatch.setitem(STEPS, name, step(name))
+    monkeypatch.setattr(gpu, "convolution_row", convolution)
+    monkeypatch.setattr(gpu, "pipeline_rows", pipeline)
     monkeypatch.setattr(gpu, "torch_is_installed", lambda: False)
-    # On a CPU tf32 is float32, whose programs have tests of their own.
+    # The plot is drawn after every row, and there are many.
     monkeypatch.setattr(gpu, "PRECISIONS", ("bf16",))
-    monkeypatch.setattr(gpu, "EPOCH_FRAMES", 16)
-    options = ["--size=16", "--width=4", "--architecture=[O8]", "--repeats=1"]
-    main(["gpu", *options, "--batches", "2", f"--output={tmp_path}"])
+    monkeypatch.setattr(gpu, "DILATIONS", (2,))
+
+
+@pytest.mark.usefixtures("measured")
+def test_the_command_measures_the_whole_plan(tmp_path, capsys):
+    options = ["--size=16", "--width=4", "--architecture=[O8]", "--batches=8"]
+    main(["gpu", *options, f"--output={tmp_path}"])
     record = json.loads((tmp_path / "results.json").read_text())
     assert not [row for row in record["rows"] if row.keys() & {"error", "skipped"}]
     sections = {row["section"] for row in record["rows"]}
@@ -29,7 +53,29 @@ def test_the_whole_plan_runs_on_the_cpu(tmp_path, monkeypatch, capsys):
     assert sections == steps | {"epoch", "convolution"}
     assert record["device"] in (tmp_path / "results.md").read_text()
     assert (tmp_path / "roofline.png").exists()
-    assert "not measured" not in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"{len(record['rows'])} rows measured" in text
+    assert "not measured" not in text
+
+
+@pytest.mark.usefixtures("measured")
+def test_an_epoch_is_compared_with_its_target(monkeypatch):
+    row = gpu._epoch(CASE, 8)
+    assert row["seconds_per_epoch"] == pytest.approx(82e-3 * (2900 // 8))
+    assert row["constant_step_ms"] == 80
+    assert "target 31 s: met; data +2.5 %, streamed +5.0 %" in row["note"]
+    monkeypatch.setattr(gpu, "EPOCH_TARGET_S", 1.0)
+    assert "target 1 s: missed" in gpu._epoch(CASE, 8)["note"]
+
+
+def test_rows_of_another_device_are_measured_again(tmp_path):
+    rows = [Planned("a", "one", figures(4.0))]
+    measure_all(rows, tmp_path, 60.0)
+    path = tmp_path / "results.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"device": "another device"}))
+    rows[0] = Planned("a", "one", figures(5.0))
+    assert measure_all(rows, tmp_path, 60.0)[0]["step_ms"] == 5.0
 
 
 def figures(milliseconds):

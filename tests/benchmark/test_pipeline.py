@@ -1,6 +1,6 @@
 import pytest
 
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.nas.space import Architecture
 

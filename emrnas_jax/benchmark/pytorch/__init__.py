@@ -1,1 +1,1 @@
-"""The same networks and steps in PyTorch, to compare with."""
+"""The peers of `benchmark`: the same networks and steps in PyTorch."""

@@ -18,10 +18,10 @@ def runs(
     """Return the runs: forward (gives its map), and forward with both gradients.
 
     Args:
-        x: `[batch, height, width, in]`.
-        kernel: `[3, 3, in, out]`.
-        dilation: of the kernel.
-        precision: float32, tf32 or bf16.
+        x: feature map, `[batch, height, width, in]`.
+        kernel: kernel, `[3, 3, in, out]`.
+        dilation: dilation of the kernel, pixels.
+        precision: precision of the arithmetic: float32, tf32 or bf16.
     """
     torch_steps.prepare()
     variant = torch_steps.variants(precision)[0]

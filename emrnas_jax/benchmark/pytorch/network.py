@@ -48,7 +48,7 @@ class Component(nn.Module):
         """Make every operation of every cell."""
         super().__init__()
         self.first = nn.Conv2d(2, width, 3, padding=1)
-        # Any: PyTorch's lists of modules do not tell of which.
+        # Any, because PyTorch gives lists of modules no type of their members.
         self.cells: Any = nn.ModuleList(
             nn.ModuleList(CellOperation(operation, width) for operation in cell)
             for cell in cells
@@ -67,10 +67,11 @@ class Component(nn.Module):
 
         Args:
             image: real and imaginary channels.
-            kspace: measured samples.
-            mask: True where measured.
-            choices: the operations that run, a list per cell.
-            gates: their factors, `[cell, path]`; None for one path of factor 1.
+            kspace: measured samples, orthonormal, zero frequency first.
+            mask: True where k-space was measured.
+            choices: numbers of the operations that run, a list per cell.
+            gates: factors of the operations, `[cell, path]`; None for one path of
+                factor 1.
         """
         x = self.first(image.permute(0, 3, 1, 2))
         h = x
@@ -89,7 +90,7 @@ class Network(nn.Module):
     def __init__(
         self, blocks: Sequence[Sequence[Sequence[Operation]]], width: int
     ) -> None:
-        """Make it; `blocks[n][c]` are the operations of a cell."""
+        """Make the network; `blocks[n][c]` are the operations of a cell."""
         super().__init__()
         self.components: Any = nn.ModuleList(
             Component(block, width) for block in blocks
@@ -119,9 +120,9 @@ class Network(nn.Module):
 
 
 def two_step_consistency(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
-    """Put the measured samples back, as a complex, then as a real image.
+    """Put the measured samples back into a complex image, then into its magnitude.
 
-    PyTorch's gradient of the magnitude is 0 where the magnitude is.
+    PyTorch's gradient of the magnitude is 0 where the magnitude is 0.
     """
     first = _replace(torch.view_as_complex(image.contiguous()), kspace, mask)
     return torch.view_as_real(_replace(first.abs(), kspace, mask))
@@ -138,12 +139,14 @@ def convolutions(
     """Yield every convolution of a path with its part of `params`.
 
     Args:
-        network: whose cells have all operations; or one, and `choices` are zeros.
-        params: of our fixed network, or values of that form (moments of Adam).
-        choices: the path, in network order.
+        network: network whose cells have all operations; or one, and then `choices`
+            are zeros.
+        params: parameters of our fixed network, or values of that form (moments of
+            Adam).
+        choices: number of each cell's operation, in network order.
 
     Yields:
-        the convolution, and "weight" and "bias" in PyTorch's layout.
+        The convolution, and its "weight" and "bias" in PyTorch's layout.
     """
     path = iter(choices)
     for n, component in enumerate(network.components, 1):
@@ -163,7 +166,7 @@ def _torch_layout(own: PyTree) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def copy_weights(network: Network, params: PyTree, choices: Sequence[int]) -> None:
-    """Give the path of `choices` the weights of our fixed network."""
+    """Copy the weights of our fixed network into the path of `choices`."""
     for convolution, own in convolutions(network, params, choices):
         for name, value in own.items():
             getattr(convolution, name).copy_(torch.tensor(value))

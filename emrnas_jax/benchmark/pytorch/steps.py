@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""What PyTorch is timed at: reconstruction, training step, steps of a search.
+"""PyTorch's programs that are timed: reconstruction, training step, search steps.
 
 Every variant has a network and an optimizer of its own. The search is written the
 plain ProxylessNAS way: every operation is a module, the sampled ones run, and what did
@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Array, PyTree
 from torch import Tensor
 
-from emrnas_jax.benchmark.jax_steps import RATE, Case
+from emrnas_jax.benchmark.case import Case
+from emrnas_jax.benchmark.jax_steps import RATE
 from emrnas_jax.benchmark.pytorch.network import Network, copy_weights
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import active_weights
@@ -30,7 +31,13 @@ MIXTURE = len(OPERATIONS)
 
 
 class Variant(NamedTuple):
-    """How PyTorch runs the network."""
+    """A way in which PyTorch runs the network.
+
+    Attributes:
+        name: name of the variant in tables.
+        compiled: whether `torch.compile` compiles it.
+        precision: precision of the convolutions.
+    """
 
     name: str
     compiled: bool
@@ -41,10 +48,10 @@ class Timed(NamedTuple):
     """A variant ready to run; `run` waits and returns the image or the loss.
 
     Attributes:
-        run: of a search it takes the path, or the gates.
-        network: with the weights that `run` moves.
-        optimizer: None for a reconstruction.
-        alphas: of a step of alphas, else None.
+        run: function to time; a search's takes the path, or the gates.
+        network: network whose weights `run` moves.
+        optimizer: optimizer of a step, None for a reconstruction.
+        alphas: alphas that a step of alphas moves, else None.
     """
 
     run: Callable[..., Tensor]
@@ -57,6 +64,7 @@ def prepare() -> None:
     """Give PyTorch the cores that our programs use, and room for compiled paths."""
     usable = getattr(os, "sched_getaffinity", None)  # not on every system
     torch.set_num_threads(len(usable(0)) if usable else os.cpu_count() or 1)
+    # By default PyTorch stops compiling after eight forms of an operation.
     torch._dynamo.config.cache_size_limit = 256
 
 
@@ -75,7 +83,7 @@ def device() -> torch.device:
 
 
 def device_name() -> str:
-    """Return what PyTorch calls its device."""
+    """Return PyTorch's name of its device."""
     where = device()
     return torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu"
 
@@ -87,7 +95,7 @@ def release() -> None:
 
 
 def reconstruction(case: Case, params: PyTree, data: Batch, variant: Variant) -> Timed:
-    """The fixed network's forward pass; `params` are ours."""
+    """Return the fixed network's forward pass with our weights, `params`."""
     network = _fixed(case, params).eval()
     apply = _compiled(network) if variant.compiled else network
     inputs, _ = _tensors(data)
@@ -100,7 +108,7 @@ def reconstruction(case: Case, params: PyTree, data: Batch, variant: Variant) ->
 
 
 def training_step(case: Case, params: PyTree, data: Batch, variant: Variant) -> Timed:
-    """Gradient and Adam, with coupled weight decay, of the fixed network."""
+    """Return gradient and Adam, with coupled weight decay, of the fixed network."""
     network = _fixed(case, params)
     apply = _compiled(network) if variant.compiled else network
     settings = RetrainSettings()
@@ -122,7 +130,7 @@ def training_step(case: Case, params: PyTree, data: Batch, variant: Variant) -> 
 def weight_step(
     case: Case, search_params: PyTree, data: Batch, variant: Variant
 ) -> Timed:
-    """The search's step of the weights; `run` takes the path, one choice per cell."""
+    """Return the search's step of the weights; `run` takes one choice per cell."""
     network = _over_complete(case, search_params, variant)
     settings = SearchSettings()
     optimizer = torch.optim.Adam(
@@ -144,7 +152,7 @@ def weight_step(
 def alpha_step(
     case: Case, search_params: PyTree, data: Batch, variant: Variant
 ) -> Timed:
-    """The search's step of alphas; `run` takes the gates, whose choices it uses."""
+    """Return the search's step of alphas; `run` takes gates and uses their choices."""
     network = _over_complete(case, search_params, variant).requires_grad_(False)
     settings = SearchSettings()
     cells = len(case.architecture.cells)
@@ -185,7 +193,7 @@ def _step(
 
 
 def _gate_weights(alphas: Tensor, choices: np.ndarray) -> Tensor:
-    """The weights of `nas.gates`, with their gradient to alphas."""
+    """Return the weights of `nas.gates`, with their gradient to alphas."""
     index = torch.from_numpy(choices.astype(np.int64)).to(alphas.device)
     paths = index.shape[1]
     if paths == 2:  # p renormalised over the pair
@@ -194,6 +202,7 @@ def _gate_weights(alphas: Tensor, choices: np.ndarray) -> Tensor:
         p = alphas.softmax(1).gather(1, index)
     if paths == MIXTURE:
         return p
+    # Straight-through: the value is the hard gate, the gradient is that of p.
     first = torch.zeros(paths, device=alphas.device)
     first[0] = 1
     return first + (p - p.detach())
@@ -249,7 +258,7 @@ def _tensors(data: Batch) -> tuple[list[Tensor], Tensor]:
 
 
 def precise(variant: Variant) -> AbstractContextManager[Any]:
-    """Return the context in which a variant computes as precisely as it should.
+    """Return the context in which a variant computes in its precision.
 
     Convolutions alone differ; Fourier transforms stay in float32.
     """
@@ -262,7 +271,7 @@ def precise(variant: Variant) -> AbstractContextManager[Any]:
 
 
 def waited(result: Tensor) -> Tensor:
-    """Return a result when it is there."""
+    """Return a result once it is computed: kernels of a GPU run asynchronously."""
     if result.is_cuda:
         torch.cuda.synchronize()
     return result

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Our programs and PyTorch's in turn, after both were seen to compute the same.
+"""Our programs and PyTorch's, timed in turn once both were seen to compute the same.
 
 Images must agree within 1e-4 (intensities are about [0, 1]); for a step, the loss
 within 1e-4 and the first moments of Adam, which are the gradients with their decay,
@@ -17,8 +17,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, PyTree
 
-from emrnas_jax.benchmark import jax_steps
-from emrnas_jax.benchmark.jax_steps import Case
+from emrnas_jax.benchmark.case import (
+    PATHS,
+    Case,
+    initial_weights,
+    phantom_batch,
+    sampled_paths,
+    search_state,
+)
 from emrnas_jax.benchmark.programs import Program, median_ms
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import active_weights
@@ -26,23 +32,25 @@ from emrnas_jax.nas.gates import GATES, Gates
 from emrnas_jax.training.retrain_steps import TrainState
 from emrnas_jax.training.search_state import SearchState
 
+# PyTorch is an optional dependency, and slow to import: functions import it, when a
+# comparison is asked for.
 if TYPE_CHECKING:
     from emrnas_jax.benchmark.pytorch.steps import Timed
 
-# Of images, absolute; of losses and gradients ten times that, relative.
+# Largest difference of images, absolute; ten times that holds for gradients, relative.
 BOUNDS = {"float32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
 
 Run = Callable[[], Any]
-# (variant's Timed) -> the largest difference, as a part of what the bound allows.
+# (PyTorch's variant) -> the largest difference, on the scale of `BOUNDS`.
 Check = Callable[["Timed"], float]
 
 
 class Sides(NamedTuple):
-    """Medians of both sides, milliseconds.
+    """Medians of both sides.
 
     Attributes:
-        ours_ms: of our programs, in their order.
-        theirs: what joins a row: times of PyTorch's variants, the best, the ratio.
+        ours_ms: milliseconds of our programs, in their order.
+        theirs: fields for a row: times of PyTorch's variants, the best, the ratio.
     """
 
     ours_ms: list[float]
@@ -65,9 +73,15 @@ def require_torch() -> None:
 def require_equal(difference: float, precision: str, variant: str) -> None:
     """Check that both sides compute the same.
 
+    Args:
+        difference: largest difference between both sides.
+        precision: precision of the arithmetic, a key of `BOUNDS`.
+        variant: name of PyTorch's variant, for the message.
+
     Raises:
-        InputError: they differ by more than `BOUNDS`, or by something not a number.
+        InputError: they differ by more than the bound, or by something not a number.
     """
+    # Negated, because a comparison with NaN is always false.
     if not difference <= BOUNDS[precision]:
         raise InputError(
             f"PyTorch ({variant}) computes something else than our program: a "
@@ -77,13 +91,16 @@ def require_equal(difference: float, precision: str, variant: str) -> None:
 
 
 def compare_reconstruction(case: Case, program: Program, repeats: int) -> Sides:
-    """Time our reconstruction and PyTorch's."""
+    """Time our reconstruction and PyTorch's.
+
+    Args:
+        case: network, precision and size of the batch.
+        program: our reconstruction.
+        repeats: number of timings whose median is taken.
+    """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    params, data = (
-        jax_steps.initial_weights(case),
-        jax_steps.phantom_batch(case.size, case.batch),
-    )
+    params, data = initial_weights(case), phantom_batch(case.size, case.batch)
     image = np.asarray(program.run())
     return _in_turn(
         case,
@@ -96,22 +113,27 @@ def compare_reconstruction(case: Case, program: Program, repeats: int) -> Sides:
 
 
 def compare_training_step(case: Case, program: Program, repeats: int) -> Sides:
-    """Time our training step of the fixed network and PyTorch's."""
+    """Time our training step of the fixed network and PyTorch's.
+
+    Args:
+        case: network, precision and size of the batch.
+        program: our step, at its initial state.
+        repeats: number of timings whose median is taken.
+    """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    params, data = (
-        jax_steps.initial_weights(case),
-        jax_steps.phantom_batch(case.size, case.batch),
-    )
+    params, data = initial_weights(case), phantom_batch(case.size, case.batch)
     state: TrainState = program.run()
     loss = float(state.train_loss)
+    # Taken now: the next run takes over the memory of this state.
     moments = jax.device_get(optax.tree.get(state.optimizer, "mu"))
-    zeros = [0] * len(case.architecture.cells)
+    # A cell of the fixed network has one operation, the first of its list in PyTorch.
+    path = [0] * len(case.architecture.cells)
     return _in_turn(
         case,
         [program.run],
         lambda variant: torch_steps.training_step(case, params, data, variant),
-        lambda timed: _step_difference(timed, timed.run(), loss, moments, zeros),
+        lambda timed: _step_difference(timed, timed.run(), loss, moments, path),
         lambda timed: timed.run,
         repeats,
     )
@@ -123,18 +145,19 @@ def compare_weight_step(
     """Time our search's step of the weights and PyTorch's, on the same paths in turn.
 
     Args:
-        case: what is measured.
+        case: architecture, precision and size of the batch.
         program: our step, at its initial state.
         beside: more of our runs, timed in turn with it.
-        repeats: medians of so many.
+        repeats: number of timings whose median is taken.
     """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    data = jax_steps.phantom_batch(case.size, case.batch)
-    params = jax_steps.search_state(case).weights
-    paths = jax_steps.sampled_paths(case)
+    data = phantom_batch(case.size, case.batch)
+    params = search_state(case).weights
+    paths = sampled_paths(case)
     state: SearchState = program.run(paths[0])
     loss = float(state.train_loss)
+    # The first path is the architecture's, so the active moments are the path's.
     moments = active_weights(_weight_moments(state), case.architecture)
     moments, cells = jax.device_get(moments), case.architecture.cells
     return _in_turn(
@@ -150,14 +173,18 @@ def compare_weight_step(
 
 
 def compare_alpha_step(case: Case, program: Program, repeats: int) -> Sides:
-    """Time our search's step of alphas and PyTorch's, with the same gates in turn."""
+    """Time our search's step of alphas and PyTorch's, with the same gates in turn.
+
+    Args:
+        case: architecture, paths per cell, precision and size of the batch.
+        program: our step, at its initial state.
+        repeats: number of timings whose median is taken.
+    """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    data, start = (
-        jax_steps.phantom_batch(case.size, case.batch),
-        jax_steps.search_state(case),
-    )
-    keys = [jax.random.key(number) for number in range(jax_steps.PATHS)]
+    data, start = phantom_batch(case.size, case.batch), search_state(case)
+    # Gates are random. PyTorch is given those that our step draws from the same keys.
+    keys = [jax.random.key(number) for number in range(PATHS)]
     gates = [_gates(case, key, start.alphas) for key in keys]
     state: SearchState = program.run(keys[0])
     loss = float(state.validation_loss)
@@ -204,24 +231,20 @@ def _in_turn(
         try:
             timed = make(variant)
             difference = check(timed)
-        except Exception as error:  # noqa: BLE001 - of a compiler: it may be anything
+        except Exception as error:  # noqa: BLE001 - a compiler may raise anything
             errors[variant.name] = f"{type(error).__name__}: {error}".splitlines()[0]
             continue
         require_equal(difference, case.precision, variant.name)
         runs[variant.name], differences[variant.name] = run_of(timed), difference
-        for _ in range(jax_steps.PATHS if variant.compiled else 0):
+        for _ in range(PATHS if variant.compiled else 0):
             runs[variant.name]()  # a path with an operation not seen yet compiles it
     medians = median_ms([*own, *runs.values()], repeats)
     times = dict(zip(runs, medians[len(own) :], strict=True))
-    best = min(times, key=lambda name: times[name], default=None)
     torch_steps.release()
     return Sides(
         medians[: len(own)],
-        {
-            "torch_ms": None if best is None else times[best],
-            "torch_variant": best,
-            "torch_ratio": None if best is None else medians[0] / times[best],
-            "torch_variants_ms": times,
+        ratio_fields(medians[0], times)
+        | {
             "torch_errors": errors,
             "torch_difference": max(differences.values(), default=None),
             "torch": torch.__version__,
@@ -231,9 +254,26 @@ def _in_turn(
     )
 
 
+def ratio_fields(own_ms: float, variants_ms: dict[str, float]) -> dict[str, Any]:
+    """Return the fields of a row that compare our program with the fastest variant.
+
+    Args:
+        own_ms: time of our program, milliseconds.
+        variants_ms: time of each variant of PyTorch; empty if all of them failed.
+    """
+    best = min(variants_ms, key=lambda name: variants_ms[name], default=None)
+    return {
+        "torch_ms": None if best is None else variants_ms[best],
+        "torch_variant": best,
+        "torch_ratio": None if best is None else own_ms / variants_ms[best],
+        "torch_variants_ms": variants_ms,
+    }
+
+
 def _step_difference(
     timed: "Timed", loss: Any, expected: float, moments: PyTree, path: list[int]
 ) -> float:
+    """Return the larger of the loss's and the gradients' difference, both relative."""
     from emrnas_jax.benchmark.pytorch.network import convolutions
 
     assert timed.optimizer is not None
@@ -247,7 +287,11 @@ def _step_difference(
 
 
 def _weight_moments(state: SearchState) -> PyTree:
-    """Adam's first moments as one tree of the weights' form."""
+    """Return Adam's first moments as one tree of the weights' form.
+
+    The search's optimizer keeps stacked weights and the others apart: where one part
+    has moments, the other has a masked node.
+    """
     found = optax.tree.get_all_with_path(state.weight_optimizer, "mu")
     return jax.tree.map(
         lambda a, b: b if isinstance(a, optax.MaskedNode) else a,
