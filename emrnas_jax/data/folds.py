@@ -34,14 +34,17 @@ def make_folds(
     """Draw folds in which every subject is tested exactly once.
 
     Args:
-        subjects: their names; repeated ones count once, the order does not matter.
-        count: number of folds.
-        seed: the run's seed.
-        validation: S_val's part of the subjects not tested, at least one of them.
-            S_train : S_val = 9 : 2 in section 3.
+        subjects: names of the subjects; repeated ones count once, in any order.
+        count: number of folds, at least 2.
+        seed: seed of the run.
+        validation: fraction in (0, 1) of the subjects not tested that is S_val, at
+            least one subject. S_train : S_val = 9 : 2 in section 3.
+
+    Returns:
+        Folds whose test parts are disjoint and together all subjects.
 
     Raises:
-        InputError: too few subjects to leave every part of every fold one.
+        InputError: there are too few subjects to give every part of every fold one.
     """
     names = sorted(set(subjects))
     if count < 2:
@@ -54,12 +57,14 @@ def make_folds(
             f"{len(names)} subjects ({', '.join(names[:5])}) cannot be split into "
             f"{count} folds of training, validation and test; use more subjects"
         )
+    # A stream of its own, so that another use of the seed leaves the folds as they are.
     generator = np.random.default_rng([seed, zlib.crc32(b"folds")])
     parts = np.array_split(generator.permutation(names), count)
     folds = []
     for number in range(count):
         others = [p for other, p in enumerate(parts) if other != number]
         rest = generator.permutation(np.concatenate(others)).tolist()
+        # Each part gets a subject, however the fraction rounds.
         held = min(max(round(len(rest) * validation), 1), len(rest) - 1)
         folds.append(
             Fold(
@@ -84,7 +89,7 @@ class FoldSettings:
     validation: float = 2 / 11  # "a ratio around 9:2", section 3
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work.
+        """Check the values.
 
         Raises:
             InputError: a value is outside its range.

@@ -45,17 +45,17 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images, and at which size; one config section.
+    """The images of an experiment and their size; one config section.
 
     Attributes:
         path: folder of files (or one file) of a known source, or "phantom".
         images: magnitude or complex. Complex sources and complete k-space give either.
         cache: folder of builds; it may be emptied at any time no run uses it.
-        height: rows of the central cut, pixels.
-        width: columns of the central cut, pixels.
-        downsample: then average blocks of this many pixels a side.
-        frames_per_subject: this many, evenly spaced over the subject; 0 for all.
-        subjects: only the first so many by name; 0 for all.
+        height: height of the central cut, pixels.
+        width: width of the central cut, pixels.
+        downsample: side of the blocks of pixels that are then averaged; 1 for none.
+        frames_per_subject: number of frames, evenly spaced over the subject; 0 for all.
+        subjects: number of subjects, the first by name; 0 for all.
         kspace_convention: key of `kspace_conventions.CONVENTIONS` for files of k-space;
             "" for what the files state.
         fully_sampled: whether k-space with zero lines, such as padding, is complete.
@@ -75,6 +75,11 @@ class DataSettings:
     phantom: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a value is out of range or unknown.
+        """
         if self.images not in ("magnitude", "complex"):
             raise InputError(
                 f"data.images: found {self.images!r}; use magnitude or complex"
@@ -95,12 +100,12 @@ class DataSettings:
 
 
 class ImageSet:
-    """Images in the order of subject, slice and frame, read when asked for.
+    """Images in the order of subject, slice and frame, read from the cache on demand.
 
     With `len` and `[]` it is a random-access source for Grain.
 
     Attributes:
-        name: the source's name.
+        name: name of the source.
         shape: height and width of the images, after cut and reduction.
         complex_valued: whether images have real and imaginary parts.
         subjects: name of each image's subject.
@@ -147,7 +152,8 @@ class ImageSet:
         return frame_ids(self.subjects, self.slices, self.frames)
 
     def summary(self) -> dict[str, str | int]:
-        """Return what tells these images from others: names, size and a few pixels."""
+        """Return the source, the size, and checksums of names and of three images."""
+        # Three images, because reading all would take minutes at every start.
         some = self.images([0, len(self) // 2, len(self) - 1])
         return {
             "source": self.name,
@@ -169,9 +175,9 @@ class ImageSet:
     def images(self, indices: Sequence[int] | Int[np.ndarray, " image"]) -> Images:
         """Return images in the order of `indices`.
 
-        uint8 grey levels where the source has 8 bits and nothing is averaged; float32
-        in [0, 1] otherwise; with a last axis of real and imaginary parts, magnitude at
-        most 1, where images are complex.
+        They are uint8 grey levels where the source has 8 bits and nothing is averaged,
+        float32 in [0, 1] otherwise. Complex images have a last axis of real and
+        imaginary parts and a magnitude of at most 1.
         """
         numbers = self._numbers[np.asarray(indices, np.int64)]
         if not len(numbers):
@@ -187,10 +193,12 @@ class ImageSet:
     def _prepare(self, image: StoredImage) -> Image:
         height, width = self._cut
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        # The middle: the object lies there, and the border of a frame is air.
         image = image[top : top + height, left : left + width]
         if image.ndim == 3 and not self.complex_valued:
             image = np.hypot(image[..., 0], image[..., 1])
         if self._block > 1:
+            # Means of grey levels are no whole numbers, so they become intensities.
             scale = 255 if image.dtype == np.uint8 else 1
             image = block_mean(image, self._block) / np.float32(scale)
         return image
@@ -201,7 +209,10 @@ def frame_ids(
     slices: Int32[np.ndarray, " image"],
     frames: Int32[np.ndarray, " image"],
 ) -> UInt32[np.ndarray, " image"]:
-    """Return a number for each image that depends on its name alone."""
+    """Return a number for each image that depends on its name alone.
+
+    So an image keeps its masks when other subjects or frames are added or left out.
+    """
     parts = zip(subjects, slices, frames, strict=True)
     names = ["/".join(map(str, part)) for part in parts]
     return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)

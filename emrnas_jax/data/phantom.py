@@ -1,9 +1,10 @@
 """Phantoms made on the fly: hearts that beat and heads that nod, all different.
 
-Not anatomy, but what a reconstruction network lives on: sharp edges between smooth
-regions, texture, structures that change from slice to slice and from frame to frame,
-and, for complex images, a smooth phase. Lengths are in half image sides, x to the
-right and y down. An image is painted from back to front, each tissue over the earlier.
+They are no anatomy, but have all that a reconstruction network learns from: sharp edges
+between smooth regions, texture, structures that change from slice to slice and from
+frame to frame, and, for complex images, a smooth phase. Lengths are in half image
+sides, x to the right and y down. An image is painted from back to front, each tissue
+over the earlier.
 """
 
 from collections.abc import Iterator
@@ -26,15 +27,16 @@ LEAST = {"subjects": 1, "slices": 1, "frames": 1, "size": 16, "seed": 0}
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """What is made; one config section.
+    """The kind, number and size of the phantoms; one config section.
 
     Attributes:
         kind: heart (short-axis slices, beating) or head (axial slices, nodding).
-        subjects: how many subjects.
-        slices: per subject, from base to apex of the heart, from low to high.
-        frames: per slice, spread evenly over one heartbeat or one nod.
-        size: pixels a side.
-        seed: of everything drawn. Subject k is the same however many there are.
+        subjects: number of subjects.
+        slices: number of slices per subject, from base to apex of the heart, or from
+            low to high in the head.
+        frames: number of frames per slice, spread evenly over one heartbeat or nod.
+        size: height and width, pixels.
+        seed: seed of everything drawn. Subject k is the same however many there are.
     """
 
     kind: str = "heart"
@@ -54,13 +56,13 @@ class PhantomSettings:
 
 
 class Canvas(NamedTuple):
-    """What the images of one slice share.
+    """The properties that all images of one slice share.
 
     Attributes:
         x, y: coordinates of the pixels, -1 to 1.
-        texture: of tissue, mean 0, standard deviation 1.
+        texture: texture of tissue, mean 0, standard deviation 1.
         shading: sensitivity of a receiver at the chest or forehead, at most 1.
-        phase: smooth, radians.
+        phase: smooth phase of complex images, radians.
     """
 
     x: Float[np.ndarray, "size size"]
@@ -75,10 +77,11 @@ def subject_images(
 ) -> Iterator[NamedImage]:
     """Yield the images of subject `number`, counted from 0.
 
-    uint8 grey levels; or complex64 of the same magnitudes, but for the rounding.
+    They are uint8 grey levels, or complex64 of the same magnitudes before rounding.
     """
     paint = PAINTERS[settings.kind]
     for slice_ in range(settings.slices):
+        # One canvas per slice: texture and phase stay while the anatomy moves.
         canvas = draw_canvas(
             np.random.default_rng([settings.seed, number, slice_ + 1]), settings.size
         )
@@ -100,6 +103,7 @@ def draw_canvas(random: Generator, size: int) -> Canvas:
     """Draw the texture, shading and phase of one slice."""
     middles = (2 * np.arange(size) + 1) / size - 1
     y, x = np.meshgrid(middles, middles, indexing="ij")
+    # Two scales, because the texture of tissue has no single one.
     coarse, fine = (
         gaussian_filter(random.standard_normal((size, size)), sigma, mode="wrap")
         for sigma in (size / 40, max(size / 170, 0.7))
@@ -117,10 +121,10 @@ def heart(
     """Paint a short-axis slice of the chest.
 
     Args:
-        anatomy: draws the subject.
-        canvas: where to paint.
+        anatomy: random generator of the subject.
+        canvas: pixels to paint on.
         depth: 0 at the base of the heart, 1 near the apex.
-        moment: part of the heartbeat gone by: filled at 0, contracted at 0.4.
+        moment: part of the heartbeat gone by; filled at 0, contracted at 0.4.
     """
     uniform = anatomy.uniform
     fat, muscle, blood, liver = uniform([0.7, 0.25, 0.65, 0.35], [1, 0.4, 0.9, 0.5])
@@ -172,8 +176,8 @@ def head(
     """Paint an axial slice of a head.
 
     Args:
-        anatomy: draws the subject.
-        canvas: where to paint.
+        anatomy: random generator of the subject.
+        canvas: pixels to paint on.
         depth: 0 at the height of the eyes, 1 near the top.
         moment: part of the nod gone by, from 0.
     """
@@ -189,12 +193,13 @@ def head(
     )
     ventricle, spread = uniform([0.05, 0.16], [0.09, 0.24]), uniform(0.1, 0.14)
 
-    # A rocking path: no two moments of a nod have the same place and angle.
+    # A rocking path: no two moments of a nod have the same position and angle.
     angle = tilt + 0.05 * np.sin(2 * np.pi * moment)
     centre = np.array([0, 0.02 * np.cos(2 * np.pi * moment)])
     outline = outline * np.sqrt(1 - 0.55 * depth**2)
     # The folds wander around the brain from slice to slice.
     folds = [(0.025, count, start + depth * turn) for count, start, turn in ripples]
+    # From the skin inwards: a layer of fluid lies between bone and brain.
     cortex = outline - skin - bone - gap
     image = np.zeros_like(canvas.x)
     for inset, level in ((0, scalp), (skin, 0.03), (skin + bone, fluid)):
@@ -206,6 +211,7 @@ def head(
     image = blend(image, blob(canvas, centre, 0.8 * cortex, angle, folds), white)
     fissure = blob(canvas, centre, np.array([0.012, 0.98 * cortex[1]]), angle)
     image = blend(image, fissure * brain, fluid)
+    # Ventricles shrink towards the top, but never to nothing.
     size = ventricle * max(1 - 1.1 * depth, 0.15)
     for side in (-1, 1):
         turn = angle + side * 0.25
@@ -222,13 +228,13 @@ def blob(
     angle: float = 0.0,
     waves: list[tuple[float, int, float]] | None = None,
 ) -> Float[np.ndarray, "size size"]:
-    """Return how much of each pixel an ellipse covers, 0 to 1.
+    """Return the part of each pixel that an ellipse covers, 0 to 1.
 
     Args:
-        canvas: gives the pixels.
-        centre: x and y.
-        radii: along its own axes.
-        angle: of its first axis, from x towards y, radians.
+        canvas: coordinates of the pixels.
+        centre: x and y of its centre.
+        radii: lengths of its half axes.
+        angle: angle of its first axis, from x towards y, radians.
         waves: (amplitude in radii, periods a turn, phase) of ripples on its outline.
     """
     x, y = canvas.x - centre[0], canvas.y - centre[1]

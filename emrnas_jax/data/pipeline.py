@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Resident(NamedTuple):
-    """All frames of a split, on each device; each epoch visits them in a new order."""
+    """The frames of a whole split, on each device; each epoch has its own order."""
 
     images: Stored
     ids: UInt32[Array, " frame"]
@@ -83,12 +83,13 @@ def make_batch(
         images: uint8 grey levels or float32 in [0, 1], or with a last axis of real and
             imaginary parts.
         ids: the frames' numbers; with `mask_key` they decide the masks.
-        mask_key: the same for all frames of an epoch, or of a test.
-        sampling: how masks are drawn.
+        mask_key: key that all frames of an epoch, or of a test, share.
+        sampling: kind and rate of the masks.
     """
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255
     image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
+    # A key per frame, so a frame has the same mask in whichever batch it comes.
     keys = jax.vmap(lambda i: jax.random.fold_in(mask_key, i))(ids)
     shape = (image.shape[1], image.shape[2])
     mask = jax.vmap(lambda key: draw_mask(sampling, key, shape))(keys)
@@ -121,6 +122,7 @@ def frames_of_step(
         start = step % steps_per_epoch * batch + first
         chosen = jax.lax.dynamic_slice_in_dim(order, start, share)
         return frames.images[chosen], frames.ids[chosen]
+    # A chunk is ordered already, by the host that read it.
     position = step - frames.first_step
     return frames.images[position], frames.ids[position]
 
@@ -131,7 +133,7 @@ class Split:
     Attributes:
         batch: frames per step.
         steps_per_epoch: whole batches; the rest of an epoch's order is left out.
-        mesh: of the devices that share each batch.
+        mesh: devices that share each batch.
     """
 
     def __init__(
@@ -147,13 +149,13 @@ class Split:
         """Load the frames, or prepare to stream them.
 
         Args:
-            image_set: where they come from.
-            indices: which of its frames belong to the split.
+            image_set: images of the experiment.
+            indices: frames of the split.
             batch: frames per step.
             order_key: decides the order within each epoch.
             steps_per_call: the most steps that one call of `frames` asks for.
             device_mib: a split larger than this many MiB is streamed.
-            mesh: of the devices; as many as divide a batch unless given.
+            mesh: devices; as many as divide a batch unless given.
 
         Raises:
             InputError: there are fewer frames than a batch.
@@ -173,6 +175,7 @@ class Split:
         self._order = lru_cache(maxsize=2)(self._draw_order)
         self._reader: Iterator[np.ndarray] | None = None
         self._next_step = -1
+        # One image gives the size of all, because a set has one shape and type.
         sample = image_set.images(indices[:1])
         self._resident = None
         if sample.nbytes * len(indices) <= device_mib * 2**20:
@@ -181,7 +184,7 @@ class Split:
             self._resident = Resident(images, ids, order_key)
 
     def frames(self, first_step: int, count: int) -> Resident | Chunk:
-        """Return what `frames_of_step` needs for steps first_step .. + count - 1."""
+        """Return `count` steps from `first_step` on, as `frames_of_step` needs them."""
         if self._resident is not None:
             return self._resident
         if self._reader is None or self._next_step != first_step:

@@ -42,14 +42,14 @@ SPLIT = "train"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a build is made.
+    """Everything that a build is made from.
 
     Attributes:
         label: folder of this data set in the cache.
-        fingerprint: changes when the images may have changed.
-        dtype: of the images: uint8, float32 or complex64.
-        parts: what the images are read from: files, or numbers of phantoms.
-        read: the images of one part.
+        fingerprint: text that changes when the images may have changed.
+        dtype: type of the images: uint8, float32 or complex64.
+        parts: files that hold the images, or numbers of phantoms.
+        read: function that yields the images of one part.
     """
 
     label: str
@@ -66,14 +66,14 @@ def file_fingerprint(files: Sequence[Path]) -> str:
 
 
 def hash_of(value: Any) -> str:
-    """Return 16 hexadecimal digits for what JSON can write."""
+    """Return a hash of 16 hexadecimal digits of any value that JSON can write."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 class FrameRecords(tfds.core.GeneratorBasedBuilder):
     """The TFDS builder of every source: one record per image."""
 
-    # To be raised when the same files read differently.
+    # Raise it when the same files are read differently, so that old builds are left.
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(self, *, recipe: Recipe, data_dir: str) -> None:
@@ -135,13 +135,13 @@ class Records:
     """A complete build, open for reading.
 
     Attributes:
-        folder: where it lies.
+        folder: folder of the build.
         images: TFDS data source of `{"image": array}`, complex as a last axis of 2.
-        subjects: of each record.
-        slices: of each record.
-        frames: of each record.
-        heights: of each record, pixels.
-        widths: of each record, pixels.
+        subjects: subject of each record.
+        slices: slice number of each record.
+        frames: time of each record.
+        heights: height of each record, pixels.
+        widths: width of each record, pixels.
     """
 
     folder: Path
@@ -163,12 +163,12 @@ class Records:
 
 
 def open_records(recipe: Recipe, cache: Path) -> Records:
-    """Open the build of a recipe; make it first where there is none.
+    """Open the build of a recipe, which is made first if it is missing.
 
     Earlier builds with the same label are removed: their files have changed.
 
     Raises:
-        InputError: an image cannot be used, or the cache not be written or read.
+        InputError: an image cannot be used, or the cache cannot be written or read.
     """
     root = cache / recipe.label
     home = root / recipe.fingerprint

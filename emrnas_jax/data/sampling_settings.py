@@ -1,8 +1,8 @@
 """The config section `sampling`, which may name a file of masks.
 
-`mri.sampling.Sampling` is what compiled steps take; it holds the masks themselves. The
-settings are what `config.json` and `network.json` keep, so a network can be read where
-its file of masks is not, as long as no mask is drawn.
+Compiled steps take `mri.sampling.Sampling`, which holds the masks themselves.
+`config.json` and `network.json` keep the settings, so a network can be read without its
+file of masks, as long as no mask is drawn.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class SamplingSettings:
     """The settings of `Sampling`, with a file in place of its masks.
 
     Attributes:
-        kind: as in `Sampling`.
-        rate: as in `Sampling`, a fraction in (0, 1].
-        center_fraction: as in `Sampling`, a fraction in [0, rate].
-        phase_encode: as in `Sampling`, `rows` or `columns`.
+        kind: key of `mri.sampling.KINDS`.
+        rate: fraction of the lines that is measured, in (0, 1].
+        center_fraction: fraction of the lines that is always measured, in [0, rate].
+        phase_encode: axis along which lines are left out, `rows` or `columns`.
         file: path of the masks of kind `file`, otherwise empty; see `read_masks`.
     """
 

@@ -72,14 +72,17 @@ def check_arguments(
         stated(norm, "", "ortho", NORMS, "norm"),
         ARGUMENT,
     )
+    # Before the mask: samples outside it are k-space too, and show the convention.
     plain = to_plain(_complex_frames(kspace), storage, "kspace")
     masks = _masks_of(mask, plain, phase_encode)
     frames = np.where(masks, plain.values, 0)
     if not (filled := frames.any(axis=(1, 2))).any():
         raise InputError("kspace: found only zeros where the mask is True")
+    # A frame of zeros says nothing about its mask.
     warnings = [*plain.warnings, *require_centre(masks[filled], "mask")]
     declared = None if scale is None else _number(scale)
     found = find_scale(frames, plain, "kspace", declared, "scale")
+    # One factor, so that float64 k-space is rounded once.
     scaled = (frames * (plain.largest / found.scale)).astype(np.complex64)
     return GivenKspace(scaled, masks, found.scale, warnings + found.warnings)
 

@@ -1,4 +1,4 @@
-"""What can go wrong with one file of many, and the line that says so."""
+"""Turn anything that goes wrong with one file of many into its outcome."""
 
 import traceback
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def attempt(work: Callable[[], Result]) -> Result | Exception:
-    """Return what `work` returns, or what it raises: one file never ends a folder."""
+    """Return the result of `work`, or its exception: one file never ends a folder."""
     try:
         return work()
     except Exception as error:  # noqa: BLE001 - damaged files make libraries raise any
@@ -23,9 +23,10 @@ def attempt(work: Callable[[], Result]) -> Result | Exception:
 
 
 def failed(job: Job, error: Exception) -> Outcome:
-    """Return the outcome of a file for which something was raised."""
+    """Return the outcome of a file for which an exception was raised."""
     reason = _reason(error)
     if reason is None:
+        # A bug: its traceback goes beside the results, where the user finds it.
         details = job.result.with_suffix(".traceback.txt")
         text = "".join(traceback.format_exception(error))
         first = str(error).strip().partition("\n")[0]
@@ -36,7 +37,7 @@ def failed(job: Job, error: Exception) -> Outcome:
 
 
 def _reason(error: Exception) -> str | None:
-    """Return in words what can be expected to fail; None for all else."""
+    """Return the reason of an expected failure in words, None for a bug."""
     first = str(error).strip().partition("\n")[0]
     if isinstance(error, InputError):
         return str(error)
@@ -45,6 +46,7 @@ def _reason(error: Exception) -> str | None:
     if isinstance(error, OSError):
         reason = error.strerror or first or type(error).__name__
         return f"{error.filename}: {reason}" if error.filename else reason
+    # XLA raises it for memory, and for a device that was lost.
     if isinstance(error, jax.errors.JaxRuntimeError):
         return f"the device failed ({first}); a lower --batch needs less memory"
     return None

@@ -77,12 +77,14 @@ def reconstruct_together(
     if scans[0].kspace is not None:
         of_kspace = partial(from_kspace, model)
         return in_batches(of_kspace, batch, *arrays, progress=progress)
+    # The key of the test, so that a test frame is scored with the mask of its test.
     key = fixed_mask_key(model.record.seed)
     undersampled = (
         partial(_given, key)
         if masks
         else partial(prepare_batch, mask_key=key, sampling=model.sampling)
     )
+    # Masks are drawn by the name of a frame, not by its position among the files.
     arrays.insert(1, np.concatenate([frame_ids(*scan[:3]) for scan in scans]))
     of_images = partial(_from_images, model, undersampled)
     return in_batches(of_images, batch, *arrays, progress=progress)
@@ -150,6 +152,7 @@ def _given(
     ids: UInt32[Array, " frame"],
     mask: Bool[Array, "batch h w"],
 ) -> Batch:
+    # `make_batch` scales and converts images; its own mask leaves nothing out.
     target = make_batch(images, ids, key, EVERYTHING).target
     measurement = undersample(to_complex(target), mask)
     return Batch(zero_filled(measurement), measurement, target)

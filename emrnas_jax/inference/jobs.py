@@ -1,8 +1,8 @@
 """Read, reconstruct and write many files, and report each.
 
 A file that cannot be used is reported and the others go on, whatever is wrong with it.
-A result says what it was made from: files that are done already are skipped, and a
-result of another file or network is never overwritten unasked.
+A result holds the inputs that it was made from: files that are done already are
+skipped, and a result of another file or network is never overwritten unasked.
 
 While files are reconstructed, the next are read and the last written (`overlap`). Files
 of few frames wait for others of their kind, until they fill a batch, so however many
@@ -54,7 +54,7 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
     Raises:
         InputError: there are no files, or the folder for the results cannot be used.
     """
-    jobs = plan(model, settings)
+    jobs = plan(model, settings)  # before the first file: it may refuse the folder
     summary = Summary(total=len(jobs))
     bar = processes.progress_bar(
         total=len(jobs),
@@ -78,6 +78,7 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
         found = attempt(lambda: reconstruct(item))
         if not isinstance(found, Exception):
             return [found]
+        # One at a time: the file that fails is named, and the others are done.
         if len(item) == 1:
             return [failed(item[0][0], found)]
         return [one for member in item for one in compute([member])]
@@ -94,7 +95,7 @@ def reconstruct_files(model: TrainedNetwork, settings: Settings) -> Summary:
         for outcomes in finished:
             for outcome in outcomes:
                 summary.add(outcome)
-                bar.update(outcome.frames == 0)
+                bar.update(outcome.frames == 0)  # the others advanced by batches
     return summary
 
 
@@ -130,7 +131,7 @@ def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
     """Return a file's scan, or its outcome if it is done already.
 
     Raises:
-        InputError: the file cannot be used, or another result is in its place.
+        InputError: the file cannot be used, or another result has its name.
     """
     if not job.result.exists() or settings.overwrite:
         return read_scan(job.source, settings.reading)
@@ -155,7 +156,7 @@ def _groups(
         if isinstance(scan, Outcome):
             yield scan
             continue
-        kind = scan[1].kind
+        kind = scan[1].kind  # joined frames share a compiled program
         waiting.setdefault(kind, []).append(scan)
         if _frames(waiting[kind]) >= batch:
             yield waiting.pop(kind)
@@ -202,6 +203,7 @@ def _finish(
         return outcome
 
     written = attempt(write)
+    # A full disk is the folder's fault, so the message names the result.
     if isinstance(written, OSError):
         reason = f"{job.result}, or its .png, cannot be written "
         reason += f"({written.strerror or written})"

@@ -1,4 +1,4 @@
-"""Three stages at once: while one item is computed, the next is read, the last written.
+"""Read, compute and write at once, three items at most.
 
 Reading and writing have a thread each; computing stays in the caller's, so Ctrl-C ends
 it, and all that is printed is printed there. At most three items are held: the one that
@@ -21,13 +21,13 @@ def overlapped(
 ) -> Generator[Written, None, None]:
     """Yield `write(compute(item))` for every item, in order.
 
-    What a stage raises is raised here. However this ends, a reading or writing that
+    An exception of a stage is raised here. However this ends, a reading or writing that
     has begun is waited for: nothing is left half written.
 
     Args:
-        items: read one ahead, by a thread.
-        compute: called by the caller's thread.
-        write: called by another thread.
+        items: iterator that a thread reads one item ahead.
+        compute: function that the caller's thread calls.
+        write: function that another thread calls.
     """
     with (
         ThreadPoolExecutor(1, "read") as reader,
@@ -37,9 +37,11 @@ def overlapped(
         coming: Future = reader.submit(next, items, end)
         written: Future[Written] | None = None
         while (item := coming.result()) is not end:
+            # Before computing, so that reading and computing overlap.
             coming = reader.submit(next, items, end)
             computed = compute(item)
             if written is not None:
+                # The last item, whose writing had the time of a computation.
                 yield written.result()
             written = writer.submit(write, computed)
         if written is not None:

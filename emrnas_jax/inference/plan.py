@@ -1,4 +1,4 @@
-"""Which files are to be reconstructed, and where the result of each goes."""
+"""Plan which files are reconstructed and the path of each result."""
 
 import collections
 import dataclasses
@@ -18,14 +18,14 @@ from emrnas_jax.inference.trained import TrainedNetwork
 
 @dataclass(frozen=True)
 class Settings:
-    """What the flags say.
+    """The values of the flags of `reconstruct`.
 
     Attributes:
-        input: a file, or a folder of files.
+        input: file, or folder of files.
         output: folder of the results.
-        reading: how files are to be understood.
-        batch: frames at once.
-        overwrite: replace results that are there.
+        reading: declarations about the files.
+        batch: number of frames at once.
+        overwrite: whether results that exist are replaced.
     """
 
     input: Path
@@ -37,7 +37,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """One file, where its results go, and what says that they are its own."""
+    """One file and its results.
+
+    Attributes:
+        source: file to reconstruct.
+        result: path of its HDF5.
+        preview: path of its PNG.
+        made_from: all that decides the result, to recognise one that is done already.
+    """
 
     source: Path
     result: Path
@@ -46,7 +53,7 @@ class Job:
 
 
 def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
-    """Return what is to be done, before anything is.
+    """Return the files and the paths of their results, before anything is computed.
 
     Raises:
         InputError: there are no files, or the folder for the results cannot be used.
@@ -58,13 +65,17 @@ def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
     ):
         raise InputError(f"--output={output} is the folder of the input; give another")
     _require_writable(output)
-    # In lower case, because some file systems do not tell A.h5 from a.h5.
+    # In lower case, because on some file systems A.h5 and a.h5 are one file.
     stems = collections.Counter(_stem(file).lower() for file in files)
     return [_job(model, settings, file, stems) for file in files]
 
 
 def _require_writable(output: Path) -> None:
-    """Make the folder for the results, and see that files can be written there."""
+    """Make the folder for the results, and check that files can be written there.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
@@ -80,10 +91,11 @@ def _require_writable(output: Path) -> None:
 def _job(
     model: TrainedNetwork, settings: Settings, file: Path, stems: collections.Counter
 ) -> Job:
+    # a.npz and a.h5 may stand beside each other, and need results of their own.
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
     try:
         size, changed = (status := file.stat()).st_size, status.st_mtime_ns
-    except OSError:  # reading it will say so
+    except OSError:  # reading it will fail, and be reported with the reason
         size, changed = -1, -1
     reading = dataclasses.asdict(settings.reading)
     del reading["masks"]  # can be large, so a checksum of them is kept
@@ -105,7 +117,7 @@ def _job(
 
 
 def _fingerprint(reading: Reading) -> str | None:
-    """Return the given masks as text, None if none are given."""
+    """Return a checksum of the declared masks, None without masks."""
     if reading.masks is None:
         return None
     values = reading.masks.values

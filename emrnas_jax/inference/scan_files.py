@@ -1,4 +1,4 @@
-"""A reconstructed scan as files: HDF5 for programs, a PNG to look at."""
+"""Write a reconstructed scan as HDF5 for programs and as a PNG to look at."""
 
 import contextlib
 import io
@@ -29,17 +29,18 @@ Images = (
 
 @dataclass(frozen=True)
 class ReconstructedScan:
-    """What is written of one scan.
+    """One scan with its reconstruction.
 
     Attributes:
-        subjects: of every frame.
-        slices: numbers.
-        frames: numbers of the times.
-        reconstruction: on the scale of the scan.
-        zero_filled: likewise.
-        mask: zero frequency first.
-        scale: an intensity is this times the network's.
-        target: magnitudes of complete images, on the scale of the scan; else None.
+        subjects: subject of every frame.
+        slices: slice number of every frame.
+        frames: time of every frame.
+        reconstruction: images of the network on the scale of the scan.
+        zero_filled: zero-filled images on the scale of the scan.
+        mask: True where k-space was measured, zero frequency first.
+        scale: factor from the network's intensities to those of the scan.
+        target: magnitudes of complete images on the scale of the scan; None for
+            measured k-space.
         scores: `psnr_db`, `ssim`, `zero_filled_psnr_db` and `zero_filled_ssim` of every
             frame; empty without a target.
     """
@@ -67,6 +68,7 @@ def write_scan(
     with _whole(path) as partial, h5py.File(partial, "w") as file:
         file["reconstruction"] = scan.reconstruction
         file["zero_filled"] = scan.zero_filled
+        # Users expect the order of fastMRI; the package's own stays inside.
         file["mask"] = np.fft.fftshift(scan.mask, axes=(1, 2))
         # A file's name, the subject's, may hold bytes that are no text.
         names = [name.encode(errors="replace").decode() for name in scan.subjects]
@@ -81,8 +83,9 @@ def write_scan(
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """Give a place to write to; it becomes `path` when all went well."""
+    """Yield a temporary path; its file becomes `path` if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the result, so that renaming never crosses file systems.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
@@ -92,7 +95,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def made_from(path: Path) -> dict | None:
-    """Return what a scan's HDF5 says it was made from; None if it is no such file."""
+    """Return the inputs that a scan's HDF5 was made from; None for another file."""
     try:
         with h5py.File(path) as file:
             return json.loads(str(file.attrs["made_from"]))
@@ -101,7 +104,7 @@ def made_from(path: Path) -> dict | None:
 
 
 def write_preview(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:
-    """Write what `draw_preview` drew as PNG, whole or not at all."""
+    """Write a picture as PNG, whole or not at all."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format="png")
     write_bytes(path, stream.getvalue())
@@ -116,17 +119,21 @@ def draw_preview(
     error's colours go up to the value in its title.
 
     Args:
-        scan: what to draw.
-        network: its label.
+        scan: scan with its reconstruction.
+        network: name of the network.
         source: name of the file, for the line above the panels.
+
+    Returns:
+        RGB levels, 0 to 255.
     """
+    # The middle frame, because the ends of a volume are its emptiest slices.
     middle = len(scan.slices) // 2
     before = np.abs(scan.zero_filled[middle])
     after = np.abs(scan.reconstruction[middle])
     titles = ["zero-filled", network]
     if scan.target is None:
         images = [before, after]
-        white = after.max()
+        white = after.max()  # aliasing makes the zero-filled image less reliable
     else:
         images = [before, after, scan.target[middle]]
         white = images[2].max()
@@ -137,6 +144,7 @@ def draw_preview(
     if scan.target is not None:
         error = np.abs(after - images[2]) / scan.scale
         largest = max(float(np.quantile(error, ERROR_QUANTILE)), 1e-6)
+        # A perceptually uniform map: equal steps of error look equal.
         colours = matplotlib.colormaps["magma"](np.clip(error / largest, 0, 1))
         panels.append((colours[..., :3] * 255).astype(np.uint8))
         titles.append(f"error, 0 to {largest:.2g}")
@@ -159,6 +167,7 @@ def _grey(image: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
 def _titled(
     panel: UInt8[np.ndarray, "h w 3"], title: str
 ) -> UInt8[np.ndarray, "tall wide 3"]:
+    # Whole pixels: an interpolated preview would hide noise.
     factor = max(1, round(SIDE / max(panel.shape[:2])))
     panel = panel.repeat(factor, axis=0).repeat(factor, axis=1)
     return np.concatenate([_strip(panel.shape[1], title), panel], axis=0)
@@ -167,6 +176,7 @@ def _titled(
 def _strip(width: int, text: str) -> UInt8[np.ndarray, "title width 3"]:
     strip = Image.new("RGB", (width, TITLE), "white")
     font = ImageFont.load_default()
+    # Pillow's own font knows Latin-1 alone.
     printable = text.encode("latin-1", "replace").decode("latin-1")
     ImageDraw.Draw(strip).text((2, 1), printable, fill="black", font=font)
     return np.asarray(strip)

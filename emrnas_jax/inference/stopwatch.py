@@ -1,4 +1,4 @@
-"""Seconds that a program computes, without those in which JAX compiles."""
+"""Measure the seconds of a block without those in which JAX compiles."""
 
 import contextlib
 import time
@@ -11,10 +11,10 @@ COMPILING = "/jax/core/compile/"  # begins the names of JAX's events
 
 
 class Stopwatch:
-    """The seconds of a block, known when it has ended.
+    """The seconds of a block, which are set when it ends.
 
     Attributes:
-        seconds: that it took, without compilation.
+        seconds: time of the block without compilation.
     """
 
     seconds: float = 0.0
@@ -30,6 +30,7 @@ def computing() -> Iterator[Stopwatch]:
         if event.startswith(COMPILING):
             spans.append((start_time, end_time))
 
+    # JAX reports tracing, lowering and compiling apart, some inside others.
     jax.monitoring.register_event_time_span_listener(compiled)
     start = time.perf_counter()
     try:
@@ -41,12 +42,13 @@ def computing() -> Iterator[Stopwatch]:
 
 
 def covered(spans: list[tuple[float, float]]) -> float:
-    """Return how much time spans cover together; some lie within others.
+    """Return the seconds that spans cover together; some lie within others.
 
     Args:
-        spans: start and end of each, in seconds.
+        spans: start and end of each, seconds.
     """
     total, last = 0.0, float("-inf")
+    # By start, so only the end of the last span decides which part is new.
     for start, end in sorted(spans):
         total += max(end - max(start, last), 0.0)
         last = max(last, end)

@@ -70,8 +70,10 @@ class Summary:
         A warning is printed for the first file that it is about, and counted at the
         end, because a folder of a thousand scans has the same warning a thousand times.
         """
+        # `tqdm.write` keeps the line out of the progress bar.
         source, result = _printable(outcome.source), _printable(outcome.result)
         for warning in outcome.warnings:
+            # Numbers differ from scan to scan, and the warning is the same.
             kind = re.sub(r"\d+([.]\d+)?(e[+-]\d+)?", "0", warning)
             first, count = self.warnings.get(kind, (warning, 0))
             if not count:
@@ -79,6 +81,7 @@ class Summary:
             self.warnings[kind] = first, count + 1
         if outcome.failure is not None:
             self.failed += 1
+            # Most messages begin with the path, which stands in the line already.
             reason = _printable(outcome.failure).removeprefix(f"{source}: ")
             tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
         elif not outcome.frames:
@@ -114,6 +117,7 @@ def repeated_warnings(summary: Summary) -> list[str]:
 
 def summary_line(summary: Summary) -> str:
     """Return numbers of files and frames, time and mean scores in a line."""
+    # All files may have been done already.
     per_frame = summary.seconds / max(summary.frames, 1)
     counts = [f"{summary.skipped} done already"] * bool(summary.skipped)
     counts += [f"{summary.failed} failed"] * bool(summary.failed)

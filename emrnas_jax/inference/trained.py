@@ -134,6 +134,7 @@ def load_model(
     unfinished = _unfinished(folder, step)
     if unfinished:
         LOG.warning("%s: %s", folder, unfinished)
+    # On every device once, not with each batch.
     variables = replicate(variables, mesh_for(divisible(1)))
     subjects = training_subjects(folder)
     return TrainedNetwork(

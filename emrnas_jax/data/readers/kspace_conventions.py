@@ -1,7 +1,7 @@
 """The ways to store k-space outside the package, and the conversion to the package's.
 
 A convention says where the zero frequency lies and whether the image is rolled; the
-norm says what factor its Fourier transform had. Inside the package k-space is `plain`
+norm gives the factor of its Fourier transform. Inside the package k-space is `plain`
 and `ortho`. Conversion happens once, where k-space enters.
 """
 
@@ -66,7 +66,7 @@ class Storage(NamedTuple):
     form: str = FLAG
 
     def option(self, name: str, value: str) -> str:
-        """Return what a user writes for a value, such as `--kspace_norm=ortho`."""
+        """Return the words that declare a value, such as `--kspace_norm=ortho`."""
         return self.form.format(name=name, value=value)
 
     def convert(self, kspace: Kspace) -> Kspace:

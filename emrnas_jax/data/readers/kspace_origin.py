@@ -7,7 +7,7 @@ rolled by half its size, or multiplied by a checkerboard. Both can be seen in th
 - The object is in the middle of the image, with air in its corners; and an object that
   reaches the border breaks off there, not in the middle (`middle_score`).
 
-What is certain raises InputError, what is uncertain is returned as a sentence. What the
+Certain mistakes raise InputError, uncertain ones give a warning. A convention that the
 user declares is refused only if the zero frequency lies elsewhere. The thresholds were
 chosen on real images; `python scripts/kspace_conventions.py FOLDER` measures how often
 the checks are wrong there.

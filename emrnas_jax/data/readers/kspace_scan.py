@@ -35,7 +35,7 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 class _Measured(NamedTuple):
-    """The frames of a file that hold something, and what was measured of them.
+    """The frames of a file with content, and their measured samples.
 
     Attributes:
         kspace: samples, zero where not measured.
@@ -154,7 +154,7 @@ def _measured(
     filled: Bool[np.ndarray, " stored_frame"],
     how: Reading,
 ) -> _Measured:
-    """Return what was measured of the frames with content."""
+    """Return the measured samples of the frames with content."""
     kspace = stored.plain.values[filled]
     present = nonzero_mask(kspace)
     mask, source = _declared_mask(path, stored, present, filled, how)

@@ -1,4 +1,4 @@
-"""Checks of whether a mask marks what was measured, in the order that it should have.
+"""Checks of whether a mask marks measured samples with 1, in the right order.
 
 Every useful mask measures the zero frequency, and most measure more near it than far
 from it. A mask that does not is inverted, or stored in the other order.

@@ -25,14 +25,14 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 class StoredMask(NamedTuple):
-    """What a file of masks holds.
+    """The masks of a file, as they are stored.
 
     Attributes:
-        values: [line], [mask, line], [row, column] or [frame, row, column]; the zero
-            frequency is in the middle.
+        values: masks [line], [mask, line], [row, column] or [frame, row, column], with
+            the zero frequency in the middle.
         variable: `masks`, `mask` or, in .npy, nothing. Two axes of `masks` are
             [mask, line].
-        where: the file and its variable, for messages.
+        where: file and variable, for messages.
     """
 
     values: Bool[np.ndarray, "..."]
@@ -44,8 +44,8 @@ def read_masks(file: str) -> LineMasks:
     """Read every mask of lines of `file`, zero frequency in the middle.
 
     Raises:
-        InputError: there is no such file, it cannot be read, holds none of the
-            variables, or something else than masks of lines in them.
+        InputError: the file is missing or damaged, has none of the variables, or does
+            not hold masks of lines.
     """
     values, variable, where = read_stored_mask(file)
     if variable == "mask" and 1 in values.shape:
@@ -67,8 +67,8 @@ def read_stored_mask(file: str) -> StoredMask:
     """Read the masks of `file` as they are stored, of one to three axes.
 
     Raises:
-        InputError: there is no such file, it cannot be read, holds none of the
-            variables, or something else than 0 and 1 in them.
+        InputError: the file is missing or damaged, has none of the variables, or holds
+            other values than 0 and 1.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -87,10 +87,10 @@ def read_stored_mask(file: str) -> StoredMask:
 def require_centre_of(stored: StoredMask) -> None:
     """Refuse masks that miss the zero frequency whatever their axes are.
 
-    Which axes a matrix has depends on the scan, [mask, line] or [row, column].
+    A matrix may be [mask, line] or [row, column], which only the scan decides.
 
     Raises:
-        InputError: they do.
+        InputError: the zero frequency is missed with either.
     """
     values = stored.values
     forms = [values] if values.ndim == 3 else [np.atleast_2d(values)[:, :, None]]
@@ -141,7 +141,7 @@ def _checked(where: str, masks: np.ndarray) -> Bool[np.ndarray, "..."]:
     return masks.astype(bool)
 
 
-# How each variable is arranged.
+# Functions that bring each variable into the order [mask, line].
 VARIABLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "masks": np.asarray,
     "mask": np.asarray,
@@ -150,8 +150,8 @@ VARIABLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-# Readers return each variable by name, and None for those that are no masks: a file of
-# raw data may hold gigabytes beside them.
+# Readers return each variable by name, and None for those that are no masks, because a
+# file of raw data may hold gigabytes beside them.
 Variables = dict[str, np.ndarray | None]
 
 

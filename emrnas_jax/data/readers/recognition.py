@@ -24,7 +24,7 @@ from emrnas_jax.errors import InputError
 # K-space with the convention that its files state.
 KSPACE = kspace_scan.kspace_source(Reading("complex", "rows", form=CONFIG))
 
-# The first that takes a file counts, so images beside k-space are what is trained on.
+# The first that takes a file counts, so training prefers images to k-space beside them.
 SOURCES = (
     york.SOURCE,
     cardiac_png.SOURCE,

@@ -1,7 +1,7 @@
 """The frames of one file, as training and reconstruction both get them.
 
 Every reader of k-space gives a `Scan`: complete images, or measured k-space with its
-mask. `Reading` is what the user declares beside the file.
+mask. `Reading` holds the user's declarations about it.
 """
 
 from dataclasses import dataclass

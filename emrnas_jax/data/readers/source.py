@@ -1,9 +1,9 @@
-"""What a source of images is, and the checks that every image passes.
+"""The interface of a source of images, and the checks that every image passes.
 
-A source knows which files are its own and reads one of them. It yields images as they
-should enter the package: 8-bit grey levels, or float32 or complex64 with a magnitude
-in [0, 1]. Everything about the package that depends on a file format is in one module
-per source; `recognition` lists them.
+A source recognises its files and reads one of them. It yields images as they should
+enter the package: 8-bit grey levels, or float32 or complex64 with a magnitude in
+[0, 1]. Everything that depends on a file format is in one module per source;
+`recognition` lists them.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 class NamedImage(NamedTuple):
-    """One image and where it comes from.
+    """One image and its names.
 
     Attributes:
-        subject: who was scanned; folds are drawn by subject.
+        subject: name of the person scanned; folds are drawn by subject.
         slice: number of the slice, from 0 unless the files number it otherwise.
         frame: number of the time, from 0; 0 where there is only one.
-        image: `[height, width]`, uint8, float32 or complex64.
+        image: pixels [height, width], uint8, float32 or complex64.
     """
 
     subject: str
@@ -43,10 +43,10 @@ class Source:
 
     Attributes:
         name: short name, for the cache folder and the results.
-        files: what its files are called or hold, for messages.
-        dtype: of its images: uint8, float32 or complex64.
-        takes: whether a file is of this kind.
-        read: the images of one file; `read_file` adds the checks.
+        files: name or content of its files in words, for messages.
+        dtype: type of its images: uint8, float32 or complex64.
+        takes: function that returns whether a file is of this kind.
+        read: function that yields the images of one file; `read_file` adds the checks.
     """
 
     name: str
@@ -64,7 +64,7 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
     numbers. A file without any other image is refused.
 
     Raises:
-        InputError: the file is damaged or does not hold what the source expects.
+        InputError: the file is damaged, or its content is not that of the source.
     """
     constant, used = 0, 0
     for named in source.read(path):
@@ -89,7 +89,7 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
 
 
 def require_finite(values: np.ndarray, where: str) -> None:
-    """Raise InputError, naming `where`, where a value is NaN or infinite."""
+    """Raise InputError, with `where` in front, if a value is NaN or infinite."""
     bad = int(np.size(values) - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(
@@ -99,7 +99,7 @@ def require_finite(values: np.ndarray, where: str) -> None:
 
 
 def require_whole(setting: str, value: object, least: int) -> None:
-    """Raise InputError where a setting is not a whole number of at least `least`."""
+    """Raise InputError if a setting is not a whole number of at least `least`."""
     if not isinstance(value, int) or value < least:
         raise InputError(
             f"{setting}: expected a whole number of at least {least}, found {value!r}"
@@ -107,12 +107,15 @@ def require_whole(setting: str, value: object, least: int) -> None:
 
 
 def require_axes(shape: tuple[int, ...], axes: str, where: str) -> None:
-    """Raise InputError, naming `where`, where the rank is not that of `axes`.
+    """Check the number of axes of an array.
 
     Args:
-        shape: the shape found.
+        shape: shape of the array.
         axes: names of the expected axes, separated by spaces.
-        where: the file, and the variable in it.
+        where: file and variable, for messages.
+
+    Raises:
+        InputError: there are more or fewer axes.
     """
     if len(shape) != len(axes.split()):
         raise InputError(
@@ -147,7 +150,7 @@ def name_parts(pattern: re.Pattern[str], path: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what a library raises inside into an InputError that names the file."""
+    """Turn any exception of a library inside into an InputError that names the file."""
     try:
         yield
     except InputError:
