@@ -25,6 +25,7 @@ import jax
 import numpy as np
 import pytest
 from absl import flags
+from PIL import Image
 
 from emrnas_jax.data.readers import recognition
 from emrnas_jax.data.readers.source import read_file
@@ -44,7 +45,6 @@ PAGES = [
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
 EXTENDING = ROOT / "docs" / "extending.md"
-MEASURE = ROOT / "scripts" / "measure.py"
 COMMANDS = ("main", "reconstruct", "compare", "import_weights", "benchmark")
 # Folders that commands of the pages write to.
 WRITTEN = {"benchmarks/gpu"}
@@ -143,9 +143,10 @@ def test_the_readme_is_one_page():
     assert len(text_of(ROOT / "README.md").splitlines()) <= 150
 
 
-def measures():
-    """`scripts/measure.py`, which knows the floors and who imports whom."""
-    spec = importlib.util.spec_from_file_location("measure", MEASURE)
+def script(name: str):
+    """A program of scripts/, as a module."""
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -158,7 +159,7 @@ def test_the_floors_are_those_that_the_imports_obey():
     written = {
         int(floor): tuple(re.findall(r"`(\w+)`", names)) for floor, names in rows
     }
-    assert written == dict(enumerate(measures().FLOORS, 1))
+    assert written == dict(enumerate(script("measure").FLOORS, 1))
 
 
 def test_each_file_on_the_way_to_a_convolution_imports_the_next():
@@ -167,7 +168,7 @@ def test_each_file_on_the_way_to_a_convolution_imports_the_next():
     paths = re.findall(r"emrnas_jax/([\w/]+)\.py", way)
     names = [path.replace("/", ".") for path in paths]
     assert len(names) == 7
-    measure = measures()
+    measure = script("measure")
     graph = measure.import_graph(measure.sources("emrnas_jax"))
     for name, following in pairwise(names):
         assert following in graph[name]
@@ -190,6 +191,25 @@ def test_the_fields_of_the_results_are_all_explained():
 def test_the_pictures_are_small():
     for picture in (ROOT / "docs").glob("*.png"):
         assert picture.stat().st_size < 200_000
+
+
+def test_the_picture_of_the_readme_can_be_made_again(run, tmp_path, capsys):
+    path = tmp_path / "picture.png"
+    assert script("readme_picture").main([str(run), str(path)]) == 0
+    assert "zero-filled" in capsys.readouterr().out
+    with Image.open(path) as made, Image.open(ROOT / "docs/reconstruction.png") as kept:
+        assert made.size == kept.size == (900, kept.height)
+
+
+def test_the_frame_of_the_picture_is_the_one_of_median_gain():
+    program = script("readme_picture")
+    nothing = np.zeros((2, 2))
+    gains = {3.0: 9.0, 1.0: 20.0, 2.0: 6.0}  # the zero-filled PSNR of each gain
+    frames = [
+        program.Frame(nothing > 0, nothing, before, nothing, before + gain, nothing)
+        for gain, before in gains.items()
+    ]
+    assert program.median_frame(frames).zero_filled_db == 6.0
 
 
 @each_page
