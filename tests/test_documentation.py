@@ -103,9 +103,11 @@ def parse(monkeypatch):
                 define = partial(getattr(flags, name), flag_values=values)
                 monkeypatch.setattr(flags, name, define)
         program = importlib.import_module(entry(module))
-        if module in ("benchmark", "compare"):
-            parser = getattr(program, "parse", None) or program._parser().parse_args
-            parser(arguments)
+        if module == "benchmark":  # its commands have flags of their own
+            program.parse(arguments)
+            return
+        if hasattr(program, "_parser"):
+            program._parser().parse_args(arguments)
             return
         program.define_flags()
         values([module, *arguments])
