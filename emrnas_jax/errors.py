@@ -4,6 +4,6 @@
 class InputError(ValueError):
     """A file, folder, setting or checkpoint given by the user cannot be used.
 
-    The message names the place, the value found there and the way out. Programs
-    print it without a traceback and exit with a nonzero status.
+    The message names the file or setting, the value found there and the way out.
+    Programs print it without a traceback and exit with a nonzero status.
     """

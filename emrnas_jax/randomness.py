@@ -1,4 +1,4 @@
-"""One key per random decision, derived from the seed and what the key is for.
+"""One key per random decision, derived from the seed and the purpose of the key.
 
 Nothing here depends on the process, the clock or the order of calls, so a run that
 was stopped and continued, or started on other devices, draws the same numbers.
@@ -14,11 +14,12 @@ def key_for(seed: int, *purpose: str | int) -> jax.Array:
 
     Args:
         seed: the run's seed.
-        purpose: what the key is for, for example `"mask", "train", epoch`. Words and
-            numbers; the order counts.
+        purpose: words and numbers that say what is drawn, for example `"mask", "train",
+            epoch`; their order counts.
     """
     key = jax.random.key(seed)
     for word in purpose:
+        # Not `hash`: Python salts it anew in every process.
         number = word if isinstance(word, int) else zlib.crc32(word.encode())
         key = jax.random.fold_in(key, number)
     return key

@@ -1,9 +1,9 @@
 """The devices of a run: one axis, `data`, along which a batch is divided.
 
-Every device runs the plain program on its part of the batch (`shard_map`). What all
-need, weights and data set, lies on each; gradients and losses are averaged in the
-program (`mean_over_devices`). Nothing drawn at random depends on the device: masks
-follow from the frame's number, paths from the step's.
+Every device runs the plain program on its part of the batch (`shard_map`). Weights and
+data set lie on each device; gradients and losses are averaged in the program
+(`mean_over_devices`). Nothing drawn at random depends on the device: masks follow from
+the frame's number, paths from the step's.
 
 With one device it is the same program without its averaging.
 """
@@ -38,8 +38,8 @@ def mesh_for(batch: int, devices: Sequence[Device] | None = None) -> Mesh:
     Every process takes part with the same number of its devices.
 
     Args:
-        batch: frames of a step.
-        devices: to choose from; all of them unless given.
+        batch: number of frames of a step.
+        devices: devices to choose from; all of them unless given.
 
     Raises:
         InputError: there are processes for which no part of the batch is left.
@@ -47,6 +47,7 @@ def mesh_for(batch: int, devices: Sequence[Device] | None = None) -> Mesh:
     own: dict[int, list[Device]] = {}
     for device in jax.devices() if devices is None else devices:
         own.setdefault(device.process_index, []).append(device)
+    # As many as possible: a device that is left out saves nothing.
     for share in range(min(map(len, own.values())), 0, -1):
         if batch % (share * len(own)) == 0:
             chosen = [device for group in own.values() for device in group[:share]]
@@ -63,7 +64,7 @@ def divisible(batch: int) -> int:
 
 
 def device_name() -> str:
-    """Return what the devices are, and how many if there is more than one.
+    """Return the name of the devices, and their number if there is more than one.
 
     A CPU is named by its processor and logical cores, since JAX calls every one "cpu".
     """
@@ -78,6 +79,7 @@ def device_name() -> str:
 def logical_cores() -> int:
     """Return how many logical cores this process may use."""
     if sys.platform == "linux":
+        # A cluster's job or a container may have fewer cores than the machine.
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -86,7 +88,7 @@ def processor_name(information: Path = Path("/proc/cpuinfo")) -> str:
     """Return the processor's name; its architecture where the system names none.
 
     Args:
-        information: the file in which Linux describes its processors.
+        information: file in which Linux describes its processors.
     """
     with contextlib.suppress(OSError):
         for line in information.read_text(errors="replace").splitlines():
@@ -109,8 +111,8 @@ def put(tree: PyTree, sharding: Sharding) -> Any:
 
     Args:
         tree: arrays; with several processes, this process's part of each, which is
-            the whole where the sharding keeps it whole.
-        sharding: of all of them.
+            the whole array where the sharding does not divide it.
+        sharding: sharding of all arrays.
     """
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
@@ -131,11 +133,12 @@ def on_every_device(
     """Return `function` as it runs on each device with its part, for use in `jit`.
 
     Args:
-        function: sees its part of the divided arguments, the whole of the shared.
-        mesh: of the devices.
+        function: function that gets its part of divided arguments and the whole of
+            shared ones.
+        mesh: the devices.
         in_specs: `SHARED` or `DIVIDED` for each argument.
-        out_specs: likewise of what it returns; the shared must come out the same on
-            every device.
+        out_specs: `SHARED` or `DIVIDED` for each output; shared outputs must be
+            identical on every device.
     """
     return jax.shard_map(
         function,
@@ -174,12 +177,13 @@ def over_batch(function: Callable) -> Callable:
     """Compile a function of frames that do not depend on each other.
 
     Args:
-        function: of a tree that all frames share, such as weights, and of trees of
-            arrays with one entry per frame; returns such a tree.
+        function: function of a tree that all frames share, such as weights, and of
+            trees of arrays with one entry per frame; it returns such a tree.
 
     Returns:
-        the same function of whole batches, divided among as many devices as divide
-        them. Arrays may come from the host; with several processes they are `put`.
+        the same function of whole batches, which are divided among as many devices as
+        divide them evenly. Arrays may come from the host; with several processes they
+        are on the devices already (`put`).
     """
 
     @functools.cache

@@ -1,7 +1,7 @@
 """Files that are written whole or not at all, so that a killed run leaves no halves.
 
-With several processes all call these functions, and only the first writes; when they
-return, every process sees the file. `replace_file` alone is for one process.
+With several processes, all of them call these functions and the first one alone writes;
+when they return, every process sees the file. `replace_file` is for one process.
 """
 
 import os
@@ -34,6 +34,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` in this process, whatever the others do meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file: only within one file system is a rename one step. The number
+    # keeps two processes apart that write the same file.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_bytes(content)
     partial.replace(path)

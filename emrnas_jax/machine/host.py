@@ -1,4 +1,4 @@
-"""What a program sets once in its own process, before the first compiled step."""
+"""Settings of a program's own process, made once before the first compiled step."""
 
 import contextlib
 import ctypes
@@ -27,11 +27,12 @@ def prepare(cache: Path) -> None:
     """
     keep_freed_memory()
     keep_compiled_programs(cache / "compiled")
-    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells of every file
+    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax logs every file
     own = logging.getLogger("emrnas_jax")
     own.setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     if not own.handlers:  # a notebook's cell may be run again
         own.addHandler(logging.StreamHandler())
+    # Else absl, whose handler is the root's, prints every line a second time.
     own.propagate = False
 
 
@@ -39,7 +40,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep the memory that a compiled program frees after each call.
 
     By default every call maps its temporary memory anew and faults in each page.
-    Does nothing where the C library is another.
+    Does nothing with another C library, as on macOS, Windows and Alpine Linux.
     """
     if sys.platform != "linux":
         return
@@ -59,15 +60,16 @@ def keep_compiled_programs(folder: Path) -> None:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
+    # Programs that compile faster than this are not worth a file each.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Print what ends a program as one message; the exit status is then 1.
+    """Print an expected error as one line and exit with status 1.
 
-    Of input that cannot be used, a disk or folder that cannot be written, and a device
-    that runs out of memory. Ctrl-C ends it with 130, as shells expect.
+    Covers unusable input, unwritable folders and out-of-memory errors. Any other error
+    keeps its traceback. Ctrl-C exits with 130, as shells expect.
     """
     try:
         yield
@@ -88,10 +90,10 @@ def clear_errors() -> Iterator[None]:
 
 
 def parse_or_exit(argv: Sequence[str]) -> list[str]:
-    """Parse the command line; print what is wrong with it, if so, and exit.
+    """Parse the command line, or print what is wrong with it and exit.
 
     Args:
-        argv: the command line.
+        argv: program name and arguments.
     """
     if any(word.lstrip("-").startswith("help") for word in argv[1:]):
         return app.parse_flags_with_usage(list(argv))

@@ -1,7 +1,8 @@
-"""The processes of a run that several hosts share: one, unless `join` was called.
+"""The processes of a run on several hosts; there is one unless `join` is called.
 
-All run the same program on the same data. The first one writes the files; where a
-decision could differ between them (the clock, a signal, a file's presence) they agree.
+All run the same program on the same data. The first one writes the files. Where a
+decision could differ between them (a clock, a signal, whether a file exists), they
+agree on one, because a process that decides alone would wait for ever for the others.
 """
 
 import os
@@ -20,8 +21,8 @@ from emrnas_jax.errors import InputError
 def join() -> None:
     """Join the other processes of this job, before the first use of a device.
 
-    Under SLURM, on Cloud TPU and with Open MPI they find each other; elsewhere each is
-    told by `JAX_COORDINATOR_ADDRESS` (host:port of the first process),
+    Under SLURM, on Cloud TPU and with Open MPI they find each other. Elsewhere each one
+    reads `JAX_COORDINATOR_ADDRESS` (host:port of the first process),
     `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID` (from 0).
 
     Raises:
@@ -62,31 +63,35 @@ def wait() -> None:
 
 def largest(*values: int) -> Int[np.ndarray, " value"]:
     """Return the largest of each value among all processes."""
-    own = np.array(values, np.int32)
+    own = np.array(values, np.int32)  # JAX has no 64-bit integers by default
     if not several():
         return own
     return multihost_utils.process_allgather(own).max(0)
 
 
 def everywhere(holds: bool) -> bool:
-    """Return whether it holds in all processes."""
+    """Return whether a condition holds in all processes."""
     return not largest(not holds)[0]
 
 
 def as_first_sees(holds: bool) -> bool:
-    """Return what the first process says, of a file that others may see later."""
+    """Return whether a condition holds in the first process.
+
+    For example whether a file exists, which a network file system may show to the
+    other processes later.
+    """
     return bool(largest(holds and is_first())[0])
 
 
 def gathered(tree: PyTree) -> Any:
-    """Return arrays whose parts lie on devices of all processes, whole, on the host."""
+    """Return arrays on the host, whole, whose parts lie on devices of all processes."""
     if several():
         return multihost_utils.process_allgather(tree, tiled=True)
     return jax.tree.map(np.asarray, tree)
 
 
 def progress_bar(*arguments: Any, **options: Any) -> tqdm:
-    """Return a progress bar; there is none where nobody would see it."""
+    """Return a progress bar of tqdm, disabled where nobody would see it."""
     return tqdm(*arguments, disable=not (bars_are_seen() and is_first()), **options)
 
 

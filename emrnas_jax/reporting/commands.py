@@ -6,6 +6,7 @@ Times are UTC. A run that was begun before they were recorded has none.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from emrnas_jax.machine.progress import duration
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.runs.provenance import Command
 from emrnas_jax.runs.run import Run
@@ -19,7 +20,7 @@ def command_facts(run: Run) -> dict[str, str]:
     days = [_began(line).strftime("%Y-%m-%d") for line in commands]
     return {
         "Date": " to ".join(dict.fromkeys((min(days), max(days)))),
-        "Total time": duration(sum(line.seconds for line in commands)),
+        "Total time": _time(sum(line.seconds for line in commands)),
         "Device": _each(line.device for line in commands),
         "Versions": _each(versions(line) for line in commands),
     }
@@ -52,7 +53,7 @@ def _texts(group: list[Command]) -> tuple[str, ...]:
     return (
         _began(first).strftime("%Y-%m-%d %H:%M"),
         str(len(group)),
-        duration(sum(line.seconds for line in group)),
+        _time(sum(line.seconds for line in group)),
         first.command,
         versions(first),
         first.device,
@@ -81,15 +82,6 @@ def versions(line: Command) -> str:
     return ", ".join(f"{name}\u00a0{version}" for name, version in named)
 
 
-def duration(seconds: float) -> str:
-    """A time in its two largest units, such as `2 min 5 s` and `1 d 3 h`."""
-    whole = round(seconds)
-    for size, unit, smaller, name in (
-        (86_400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            large, rest = divmod(whole, size)
-            return f"{large}\u00a0{unit} {rest // smaller}\u00a0{name}"
-    return f"{whole}\u00a0s"
+def _time(seconds: float) -> str:
+    """A time whose numbers keep their units beside them where a line is broken."""
+    return duration(seconds).replace(" ", "\u00a0")

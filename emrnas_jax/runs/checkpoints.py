@@ -1,4 +1,4 @@
-"""Checkpoints of a training, through Orbax: save, restore, and refuse the wrong ones.
+"""Checkpoints of a training: save, restore, and refuse those of another network.
 
 Orbax writes a checkpoint into a temporary folder and renames it when it is whole, so a
 run killed while saving continues from the checkpoint before. The two newest are kept.
@@ -20,17 +20,20 @@ from emrnas_jax.runs.begun_with import with_earlier_values
 class Checkpoints:
     """The checkpoints of one training.
 
-    What is saved belongs to an identity, a JSON object that says which network and
-    settings it is of; a checkpoint of another identity is refused.
+    Every checkpoint has an identity, a JSON object with its network and settings; a
+    checkpoint of another identity is refused.
     """
 
     def __init__(
         self, folder: Path, identity: dict, *, read_only: bool = False
     ) -> None:
-        """Open a folder of checkpoints; it is made when it is not there.
+        """Open a folder of checkpoints; it is made if it is missing.
 
-        Opened read-only it is left as it is: a training may be saving there, whose
-        unfinished folders would otherwise be removed.
+        Args:
+            folder: the folder.
+            identity: network and settings of the training, which JSON can hold.
+            read_only: whether to leave the folder as it is. A training may be saving
+                there, whose unfinished folders would otherwise be removed.
         """
         self._folder = folder.resolve()
         # As it comes back from JSON, where tuples are lists.
@@ -38,16 +41,18 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
+                # Two, so that one is left where the newest is damaged.
                 preservation_policy=ocp.checkpoint_managers.LatestN(2),
                 cleanup_tmp_directories=not read_only,
                 create=not read_only,
+                # Saved means on disk: a run may be killed as soon as `save` returns.
                 enable_async_checkpointing=False,
             ),
             item_names=("state", "identity"),
         )
 
     def latest(self) -> int | None:
-        """Return the step of the newest checkpoint, None when there is none."""
+        """Return the step of the newest checkpoint; None without a checkpoint."""
         return self._manager.latest_step()
 
     def save(self, step: int, state: Any) -> None:
@@ -63,20 +68,20 @@ class Checkpoints:
         )
 
     def restore(self, like: Any, step: int | None = None) -> Any | None:
-        """Return the newest state, or None when nothing was saved.
+        """Return the newest state, or None if nothing was saved.
 
         Args:
-            like: a tree of arrays, or of their shapes, of the same structure.
-            step: return the state of this step instead.
+            like: tree of arrays, or of their shapes, of the same structure.
+            step: step of the checkpoint to read instead of the newest.
 
         Raises:
-            InputError: the checkpoint is of another network or damaged.
+            InputError: the checkpoint belongs to another network, or is damaged.
         """
         step = self.latest() if step is None else step
         if step is None:
             return None
-        place = self._folder / str(step)
-        found = self._read(place, step, identity=ocp.args.JsonRestore())["identity"]
+        path = self._folder / str(step)
+        found = self._read(path, step, identity=ocp.args.JsonRestore())["identity"]
         found = with_earlier_values(found, self._identity)
         differing = sorted(
             key
@@ -90,32 +95,32 @@ class Checkpoints:
                 for key in differing
             )
             raise InputError(
-                f"{place} is a checkpoint of another network: {changes}; use its "
+                f"{path} is a checkpoint of another network: {changes}; use its "
                 "settings, or another work folder"
             )
         # Read to the host: Orbax would put every array on the device it was saved from,
         # which this machine may not have, and bind it there, so that a step would be
         # compiled once for restored and once for fresh arrays.
         on_host = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
-        restored = self._read(place, step, state=ocp.args.StandardRestore(on_host))
+        restored = self._read(path, step, state=ocp.args.StandardRestore(on_host))
         for found, expected in zip(
             jax.tree.leaves(restored["state"]), jax.tree.leaves(like), strict=True
         ):
             if found.shape != expected.shape:
                 raise InputError(
-                    f"{place} is a checkpoint of another network: an array of shape "
+                    f"{path} is a checkpoint of another network: an array of shape "
                     f"{found.shape} there has {expected.shape} here; use its "
                     "settings, or another work folder"
                 )
         return jax.tree.map(jnp.asarray, restored["state"])
 
-    def _read(self, place: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:
+    def _read(self, path: Path, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # Orbax has no type of its own for damage
             reason = str(error).strip().splitlines()
             raise InputError(
-                f"{place}: the checkpoint cannot be read "
+                f"{path}: the checkpoint cannot be read "
                 f"({type(error).__name__}: {reason[0] if reason else ''}); delete this "
                 "folder to continue from the checkpoint before"
             ) from error
@@ -133,8 +138,14 @@ def restore_latest(
 ) -> Any:
     """Return the newest state in a folder of checkpoints, or that of `step`.
 
+    Args:
+        folder: the folder.
+        identity: network and settings that the checkpoint must have.
+        like: tree of arrays, or of their shapes, of the same structure.
+        step: step of the checkpoint; None for the newest.
+
     Raises:
-        InputError: there is none, or it is of another network, or damaged.
+        InputError: nothing was saved, or for another network, or it is damaged.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is missing: nothing was trained here yet")

@@ -1,6 +1,6 @@
-"""Training curves of a run, from the rows of its `metrics.jsonl` files.
+"""Training curves of a run, from its `metrics.jsonl` files.
 
-One value per epoch, in the order of the lines. What a row does not have is NaN.
+One value per epoch, in the order of the lines; NaN where a line has no such value.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,13 @@ from emrnas_jax.runs import metrics_log
 class Search:
     """The search of one fold; warm-up epochs have no validation loss and no p.
 
-    `entropy` is the mean over cells of the entropy of p, in nats. The last two arrays
-    hold the epochs of the search phase only, and p [epoch, cell, operation] of each.
+    Attributes:
+        epoch: number of each epoch.
+        train_loss: mean loss of the weights' steps.
+        validation_loss: mean loss of the alphas' steps.
+        entropy: entropy of p in nats, the mean over cells.
+        search_epoch: number of each epoch of the search phase.
+        probabilities: p of those epochs, in [0, 1] with sum 1 in each cell.
     """
 
     epoch: Int[np.ndarray, " epoch"]
@@ -33,7 +38,13 @@ class Search:
 
 @dataclass(frozen=True)
 class Retraining:
-    """The training of one network in one fold; PSNR is on training batches, in dB."""
+    """The training of one network in one fold.
+
+    Attributes:
+        epoch: number of each epoch.
+        train_loss: mean loss of the steps.
+        train_psnr_db: mean PSNR of the training batches, dB.
+    """
 
     epoch: Int[np.ndarray, " epoch"]
     train_loss: Float[np.ndarray, " epoch"]
@@ -41,7 +52,7 @@ class Retraining:
 
 
 class _Epoch(Struct, frozen=True):
-    """What a row of a log says of an epoch; a row has what its phase has."""
+    """One line of a log; which values it has depends on the phase."""
 
     epoch: int
     train_loss: float | None = None

@@ -1,7 +1,8 @@
-"""One `metrics.jsonl` per training: a JSON object per line, also as TensorBoard files.
+"""`metrics.jsonl`: the log of a training, one JSON object per line.
 
-A run that is continued first drops the rows after its checkpoint (`truncate`), so the
-file reads as if the run had never been stopped. Of several processes the first writes.
+Its numbers go to TensorBoard too. A run that is continued first drops the records after
+its checkpoint (`truncate`), so the file reads as if the run had never been stopped. Of
+several processes, the first one writes.
 """
 
 import json
@@ -16,13 +17,14 @@ from emrnas_jax.runs.folder import TrainingFolder
 
 
 def append(path: Path, row: dict) -> None:
-    """Append one row."""
-    with path.open("a") as file:
+    """Append one record."""
+    # In one write of one line: a kill cuts the last line at most.
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def read(path: Path) -> list[dict]:
-    """Return all rows, oldest first; an empty list when the file is not there.
+    """Return all records, oldest first; an empty list if the file is missing.
 
     Raises:
         InputError: a line is not a JSON object.
@@ -44,7 +46,12 @@ def read(path: Path) -> list[dict]:
 
 
 def truncate(path: Path, step: int) -> None:
-    """Keep the rows up to and including `step`; a line cut by a kill goes too."""
+    """Keep the records up to and including `step`; drop a line that a kill cut.
+
+    Args:
+        path: the log.
+        step: the last step to keep.
+    """
     if not path.exists():
         return
     kept = []
@@ -52,6 +59,7 @@ def truncate(path: Path, step: int) -> None:
         try:
             is_kept = json.loads(line)["step"] <= step
         except (json.JSONDecodeError, KeyError, TypeError):
+            # What follows a line that cannot be read may repeat what was before it.
             break
         if not is_kept:
             break
@@ -60,25 +68,25 @@ def truncate(path: Path, step: int) -> None:
 
 
 class RunLog:
-    """Writes rows to the log of a training and their numbers to TensorBoard.
+    """Writes records to the log of a training and their numbers to TensorBoard.
 
-    To be closed, for example by `contextlib.closing`.
+    It must be closed, for example by `contextlib.closing`.
     """
 
     def __init__(self, folder: TrainingFolder, resume_step: int) -> None:
-        """Open the log; rows after `resume_step` are dropped."""
+        """Open the log, and drop the records after `resume_step`."""
         folder.path.mkdir(parents=True, exist_ok=True)
         self._path = folder.metrics
         truncate(self._path, resume_step)
         self._board = None
         if processes.is_first():
-            # TensorBoard cannot drop lines; it is told from which step on they are new.
+            # TensorBoard's files only grow: it hides the old values from this step on.
             self._board = SummaryWriter(
                 str(folder.tensorboard), purge_step=resume_step + 1
             )
 
     def write(self, row: dict) -> None:
-        """Write one row, which has at least "step"."""
+        """Write one record, which has at least "step"."""
         if self._board is None:
             return
         append(self._path, row)

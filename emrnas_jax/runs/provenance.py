@@ -1,8 +1,8 @@
-"""`provenance.json` of a run: which commands worked on it, when, for how long, on what.
+"""`provenance.json`: the commands that worked on a run, with time, versions and device.
 
 A record is kept up to date while its command works, so a command that was killed loses
-its last seconds only. A run that was begun without the file gets none: its times would
-be too short.
+its last seconds only. A run that was begun without the file gets none, because its
+total time would be too short.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ class Command(Struct, frozen=True):
 
     Attributes:
         command: the command line, or the function that was called.
-        began: when it started: date and time with the offset from UTC, ISO 8601.
-        seconds: how long it worked, by the clock on the wall.
+        began: date and time of its start with the offset from UTC, ISO 8601.
+        seconds: elapsed time.
         emrnas_jax: version of this package.
         jax: version of JAX.
         python: version of Python.
-        device: what it worked on, as `devices.device_name` says it.
+        device: name of the devices, from `machine.devices.device_name`.
     """
 
     command: str
@@ -53,7 +53,7 @@ class Command(Struct, frozen=True):
     device: str
 
     def __post_init__(self) -> None:
-        """Refuse what no clock shows.
+        """Refuse times that no clock shows.
 
         Raises:
             ValueError: the time is infinite, or the start is no date with an offset.

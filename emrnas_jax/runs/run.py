@@ -1,8 +1,8 @@
-"""A finished run, read from its folder: all that the tables and figures are made of.
+"""A finished run, read from its folder: everything that tables and figures show.
 
-Only `results.json` must be there. Parts that a run does not have (a search, a
-baseline's examples) are read as empty, and the report leaves them out. A file that is
-there but damaged is an `InputError` naming the file and, where it has one, the line.
+Only `results.json` is needed. Parts that a run lacks (a search, a baseline's examples)
+are read as empty, and the report leaves them out. A damaged file is an `InputError`
+that names the file and, where it has one, the line.
 
 Folds are numbered from 1, PSNR is in dB, SSIM has no unit.
 """
@@ -31,7 +31,12 @@ from emrnas_jax.runs.scores import Examples, Scores, read_examples, read_scores
 
 @dataclass(frozen=True)
 class Searched:
-    """An architecture and, when a search found it, the p of its cells."""
+    """An architecture and, if a search found it, the p of its cells.
+
+    Attributes:
+        architecture: the choice of every cell.
+        probabilities: p of every candidate, in [0, 1] with sum 1 in each cell.
+    """
 
     architecture: Architecture
     probabilities: Float[np.ndarray, "cell operation"] | None
@@ -39,7 +44,12 @@ class Searched:
 
 @dataclass(frozen=True)
 class FoldSearch:
-    """A search of one fold: its curves and what it found, as far as they are there."""
+    """A search of one fold; None for what is not there (yet).
+
+    Attributes:
+        curves: losses and p of each epoch.
+        searched: the architecture that was found.
+    """
 
     curves: Search | None
     searched: Searched | None
@@ -47,9 +57,16 @@ class FoldSearch:
 
 @dataclass(frozen=True)
 class FoldRun:
-    """The files of one fold; the dictionaries go from a network's name to its part.
+    """The files of one fold.
 
-    `search` and `searched` are of the run's first search, `other_searches` the rest.
+    Attributes:
+        number: the fold, from 1.
+        search: curves of the run's first search.
+        searched: the architecture that the run's first search found in this fold.
+        scores: scores of each network, by its name.
+        retraining: training curves of each network, by its name.
+        examples: example frames of each network, by its name.
+        other_searches: the other searches, by their names.
     """
 
     number: int
@@ -63,10 +80,17 @@ class FoldRun:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder as read; `splits` are the subjects of each fold, in order.
+    """A run as its folder holds it.
 
-    `searched` is what the run's first search found, `other_searched` by name the rest.
-    `commands` are those that worked on it, oldest first.
+    Attributes:
+        path: folder of the run.
+        config: its settings; empty where the file is missing.
+        results: its scores and comparisons.
+        searched: the ensemble of the run's first search, or a given architecture.
+        splits: subjects of each fold, in order; empty where the file is missing.
+        folds: files of each fold, in order.
+        other_searched: the ensembles of the other searches, by their names.
+        commands: commands that worked on the run, oldest first.
     """
 
     path: Path
@@ -79,7 +103,7 @@ class Run:
     commands: tuple[Command, ...] = ()
 
     def of_search(self, name: str) -> "Run":
-        """The run as if its search `name`, not the first one, were its only search."""
+        """Return the run as if its search `name` were its first and only search."""
         none = FoldSearch(None, None)
         own = [(fold, fold.other_searches.get(name, none)) for fold in self.folds]
         return replace(
@@ -100,6 +124,7 @@ def read_run(path: Path) -> Run:
         InputError: there is no `results.json` yet, or a file of the run is damaged.
     """
     run = RunFolder(path)
+    # Asked first: whoever reports too early needs the next command, not a file's name.
     if not run.results.is_file():
         raise InputError(
             f"{path}: no results.json, so nothing to report; run --stage=evaluate first"
@@ -138,6 +163,7 @@ def _read_fold(
         network = folder.network(name)
         scores = network.scores(results.convention)
         examples = network.examples(results.convention)
+        # Copies of a run often leave out what is large: each file is there or not.
         if scores.is_file():
             fold.scores[name] = read_scores(scores)
         if network.metrics.is_file():

@@ -1,4 +1,4 @@
-"""The scores of finished runs that are to be compared, and runs that do not fit.
+"""The scores of several finished runs, and refusals of runs that cannot be compared.
 
 Networks named alike but for a number at the end (`random_1`, `random_2`) are one group:
 the mean of its members' scores stands for it. PSNR is in dB, SSIM has no unit.
@@ -27,9 +27,9 @@ class RunScores(NamedTuple):
     """The scores of one run's networks on the same test frames.
 
     Attributes:
-        subjects: of each frame, in the order of folds.
-        folds: of each frame.
-        values: of each network and measure, in that order of frames.
+        subjects: subject of each frame, in the order of folds.
+        folds: number of each frame's fold.
+        values: by network and measure, the score of each frame in that order.
         metrics: the convention of the scores, by its name and in words.
         unit: what one score covers, "frame" or "volume".
     """
@@ -62,6 +62,7 @@ def read_run_scores(run: Path) -> RunScores:
         ]
         for name in results.networks
     }
+    # Differences are paired, so every network needs the same frames in one order.
     first = next(iter(tables.values()))
     for name, own in tables.items():
         if [_frames(part) for part in own] != [_frames(part) for part in first]:
@@ -91,7 +92,10 @@ def _frames(scores: Scores) -> list[tuple]:
 def grouped(values: dict[str, dict]) -> dict[str, dict]:
     """Replace `NAME_1`, `NAME_2` ... by `NAME`, the mean of each frame's scores.
 
-    A single one, or one whose stem is a network itself, stays what it is.
+    A single one, or one whose stem is itself a network, keeps its name.
+
+    Args:
+        values: by network and measure, the score of each frame.
     """
     stems = {name: re.sub(r"_\d+$", "", name) for name in values}
     groups: dict[str, list[str]] = {}
@@ -112,7 +116,7 @@ def refuse_repeated_paths(runs: Sequence[Path]) -> None:
     Raises:
         InputError: two paths lead to the same folder.
     """
-    given: dict[Path, Path] = {}
+    given: dict[Path, Path] = {}  # from where a path leads to the path as it was given
     for run in runs:
         other = given.setdefault(run.resolve(), run)
         if other is not run:
@@ -126,8 +130,8 @@ def refuse_repeated_scores(runs: Sequence[Path], scores: Sequence[RunScores]) ->
     frame.
 
     Args:
-        runs: the folders.
-        scores: what each of them holds.
+        runs: folders of the runs.
+        scores: scores of each run.
 
     Raises:
         InputError: two runs agree in every score of every network that both have.
@@ -155,7 +159,7 @@ def _same_scores(first: RunScores, second: RunScores) -> bool:
 
 
 def refuse_other_conventions(runs: Sequence[Path]) -> None:
-    """Check that runs differ in their seeds and networks, and not in what is scored.
+    """Refuse runs that differ in more than their seeds and networks.
 
     Raises:
         InputError: data, masks or metrics differ, or a file is missing or damaged.

@@ -1,6 +1,6 @@
-"""The files of a network's scores: one row per frame or volume, and a few examples.
+"""The scores of a network, one table row per frame or volume, and a few examples.
 
-Each convention has its own, beside those of the others.
+Each convention has files of its own, beside those of the others.
 """
 
 import csv
@@ -19,7 +19,7 @@ from emrnas_jax.machine.files import write_bytes, write_text
 WAY_OUT = "delete it and run --stage=evaluate again"
 
 COLUMNS = ("subject", "slice", "frame", "psnr_db", "ssim", "nmse")
-ALL_SLICES = -1  # the slice of a row that is of a volume
+ALL_SLICES = -1  # in place of the slice, in the row of a volume
 
 
 class Scores(NamedTuple):
@@ -59,11 +59,12 @@ class Examples(NamedTuple):
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Write one row per frame or volume; with the file an evaluation is finished."""
+    """Write one row per frame or volume; with the file, an evaluation is finished."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in zip(*scores, strict=True):
+        # A millionth of a decibel is far below what float32 images determine.
         writer.writerow([*row[:3], *(f"{value:.6f}" for value in row[3:])])
     write_text(path, text.getvalue())
 
@@ -103,6 +104,7 @@ def _parse_row(line: dict) -> tuple[str | int | float, ...]:
     if None in line:
         raise ValueError("longer than the header")
     scores = [float(line[name]) for name in COLUMNS[3:]]
+    # A mean over frames would be NaN without saying which frame it was.
     if np.isnan(scores).any():
         raise ValueError("not a number")
     return (line["subject"], int(line["slice"]), int(line["frame"]), *scores)

@@ -24,7 +24,7 @@ class Whole(Struct, frozen=True, kw_only=True):
 WHOLE = Whole(name="é", parts={"a b": Part(1), "c": Part(2, 0.1)}, more=(Part(3),))
 
 
-def refusal(path, kind=Whole):
+def refusal(path, kind: type = Whole):
     with pytest.raises(InputError) as raised:
         read_json(path, kind, "write it again")
     message = str(raised.value)

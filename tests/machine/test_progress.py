@@ -46,6 +46,9 @@ def test_an_urgent_line_does_not_wait_and_the_next_waits_for_it(clock):
         (59.4 * 60, "59 min"),
         (59.6 * 60, "1 h 0 min"),
         (2 * 3600.0 + 300, "2 h 5 min"),
+        (86_340.0, "23 h 59 min"),
+        (86_399.0, "1 d 0 h"),
+        (200_000.0, "2 d 8 h"),
     ],
 )
 def test_a_duration_is_said_in_the_units_that_suit_it(seconds, expected):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from emrnas_jax.reporting.commands import command_facts, command_table, duration
+from emrnas_jax.reporting.commands import command_facts, command_table
 from emrnas_jax.reporting.html_parts import to_html
 from emrnas_jax.reporting.markup import to_latex
 from emrnas_jax.reporting.words import facts
@@ -86,19 +86,3 @@ def test_options_keep_their_two_hyphens_in_latex(content):
     text = to_latex(command_table(content))
     assert "-{}-stage=search" in text
     assert "--stage" not in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (3599.0, "59 min 59 s"),
-        (3600.0, "1 h 0 min"),
-        (86_399.0, "23 h 59 min"),
-        (200_000.0, "2 d 7 h"),
-    ],
-)
-def test_times_have_two_units(seconds, text):
-    assert duration(seconds).replace("\u00a0", " ") == text

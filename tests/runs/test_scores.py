@@ -19,13 +19,16 @@ SCORES = Scores(
     ("heart, 1", 'heart "2"', "é"),
     np.array([0, ALL_SLICES, 7]),
     np.array([0, 3, 19]),
-    *RANDOM.uniform(0.1, 40, (3, 3)).round(6),
+    RANDOM.uniform(20, 40, 3).round(6),
+    RANDOM.uniform(0.5, 1, 3).round(6),
+    RANDOM.uniform(0, 0.1, 3).round(6),
 )
 EXAMPLES = Examples(
     ("a", "b"),
     np.array([1, 2], np.int32),
     np.array([0, 5], np.int32),
-    *RANDOM.random((2, 2, 4, 6)).astype(np.float32),
+    RANDOM.random((2, 4, 6)).astype(np.float32),
+    RANDOM.random((2, 4, 6)).astype(np.float32),
     RANDOM.random((2, 4, 6)) < 0.5,
     np.array([30.5, 31.25], np.float32),
 )
