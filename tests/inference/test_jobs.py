@@ -17,8 +17,6 @@ from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.inference.summary import (
-    Outcome,
-    Summary,
     repeated_warnings,
     summary_line,
 )
@@ -469,18 +467,6 @@ def test_masks_that_do_not_fit_fail_their_file_alone(
         f"error: {scans / 'wide.npz'}: --mask=m.npy: found 16 masks"
     )
     assert len(error.splitlines()) == 1
-
-
-def test_warnings_that_differ_in_numbers_are_counted_together():
-    summary = Summary(total=3)
-    for number in (1, 2.5, 3e-6):
-        summary.add(
-            Outcome(
-                Path("a"), Path("b"), frames=1, warnings=(f"scale {number} is odd",)
-            )
-        )
-    [sentence] = repeated_warnings(summary)
-    assert sentence.startswith("3 of 3 files")
 
 
 def test_files_that_cannot_be_opened_are_reported(scans, kspace, reconstruct, capsys):
