@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.experiment.experiment import Experiment
-from emrnas_jax.experiment.networks import Search
+from emrnas_jax.experiment.networks import RunSearch
 from emrnas_jax.experiment.scoring import once_for_like_folds
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
@@ -37,10 +37,10 @@ COMPILING = "%s: compiling %s, which can take minutes"
 Result = TypeVar("Result")
 
 
-def search_folds(experiment: Experiment, search: Search) -> bool:
+def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     """Search the folds that were not searched before; return whether there were any."""
     settings = search.settings
-    count = experiment.folds_settings.count
+    count = experiment.sections.folds.count
     if settings.folds_in_parallel:
         meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
     else:
@@ -64,7 +64,7 @@ def search_folds(experiment: Experiment, search: Search) -> bool:
     return bool(tasks)
 
 
-def _programs(experiment: Experiment, search: Search, mesh: Mesh) -> SearchPrograms:
+def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPrograms:
     network, settings = SearchNetwork(**search.network), search.settings
     programs = search_programs(
         network, settings, experiment.sampling, experiment.seed, mesh
@@ -83,14 +83,14 @@ def _compiled(
     return said_at_first_call(COMPILING % (stage, what), program)
 
 
-def _name_of(search: Search, k: int) -> str:
+def _name_of(search: RunSearch, k: int) -> str:
     name = f"fold {k} search"
     return name if search.is_first else f"{name} {search.name}"
 
 
 def _search_fold(
     experiment: Experiment,
-    search: Search,
+    search: RunSearch,
     programs: SearchPrograms,
     k: int,
     fold: Fold,
@@ -118,7 +118,7 @@ def _search_fold(
         experiment.split("validation", k, batch, fold.validation, mesh=mesh),
         experiment.seed,
         k,
-        experiment.loop,
+        experiment.sections.loop,
         termination,
     )
     LOG.info("%s found %s", name, architecture)
@@ -140,15 +140,15 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
 
     It returns whether it trained.
     """
-    system = experiment.systems[name]
-    batch = system.training.batch
+    settings = experiment.networks[name].training
+    batch = settings.batch
     _tell_devices(f"retrain {name}", batch, mesh_for(batch))
 
     @once_for_like_folds
     def program_of(record: NetworkRecord) -> Program:
         say_without_bars(COMPILING, f"retrain {name}", "the training")
         return training_program(
-            record.build(), system.training, experiment.sampling, experiment.seed
+            record.build(), settings, experiment.sampling, experiment.seed
         )
 
     def train(k: int, fold: Fold) -> bool:
@@ -165,7 +165,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
             images, frames = experiment.image_set, experiment.evaluation.batch
             fit_strength(label, folder, record, last, images, validation, frames)
         else:
-            epochs, both = system.training.epochs, (fold.train, fold.validation)
+            epochs, both = settings.epochs, (fold.train, fold.validation)
             say_without_bars(
                 "%s: training on %d frames, %d epochs of %d steps",
                 label,
@@ -180,10 +180,10 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
                 record,
                 network,
                 program_of(record),
-                system.training,
+                settings,
                 split,
                 k,
-                experiment.loop,
+                experiment.sections.loop,
             )
             seconds = time.monotonic() - start
             say_without_bars("%s: trained in %s", label, duration(seconds))

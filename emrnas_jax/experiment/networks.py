@@ -1,8 +1,8 @@
-"""The networks of a run: what each is, and the searches that find architectures.
+"""The networks of a run, and the searches that find their architectures.
 
-A run compares networks by label. Two of one kind differ in their settings: `emrnas` and
-`ablation_b`, `dccnn` and `dccnn_real`. Networks whose searches would be the same share
-one.
+A run compares networks by name. Two networks of one kind differ in their settings:
+`emrnas` and `ablation_b`, `dccnn` and `dccnn_real`. Networks whose searches would be
+the same share one.
 """
 
 import re
@@ -35,20 +35,20 @@ from emrnas_jax.training.settings import RetrainSettings, SearchSettings, requir
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
 FOLD = "fold"  # each fold's own search: Table 3, E
-RANDOM = "random"  # drawn from the seed and the network's label: Table 3, D
+RANDOM = "random"  # drawn from the seed and the network's name: Table 3, D
 SEARCHED = (ENSEMBLE, FOLD)
 
 
 @dataclass(frozen=True)
-class System:
+class RunNetwork:
     """One network of a run.
 
     Attributes:
-        name: its label.
+        name: name in the run, which is also its folder's.
         kind: key of `models.networks.NETWORKS`.
         settings: all arguments of its constructor; `architecture` as the config says.
-        training: how it is trained.
-        search: how its architecture is searched; None where it is not.
+        training: settings of its training.
+        search: settings of the search for its architecture; None without one.
     """
 
     name: str
@@ -59,7 +59,7 @@ class System:
 
     @property
     def source(self) -> str:
-        """Where its architecture comes from: "given", or one of the above; or ""."""
+        """Origin of the architecture: ensemble, fold, random or given; "" without."""
         given = self.settings.get("architecture")
         if given is None:
             return ""
@@ -67,14 +67,14 @@ class System:
 
 
 @dataclass(frozen=True)
-class Search:
-    """One search of every fold.
+class RunSearch:
+    """One search, which every fold makes.
 
     Attributes:
-        network: settings of the `SearchNetwork`.
-        settings: how it is searched.
-        networks: labels of those that take their architecture from it.
-        is_first: whether it is the first of the run, whose files have no suffix.
+        network: arguments of the `SearchNetwork`.
+        settings: settings of the search.
+        networks: names of the networks that take their architecture from it.
+        is_first: True for the first search of the run, whose files have no suffix.
     """
 
     network: dict[str, Any]
@@ -84,37 +84,37 @@ class Search:
 
     @property
     def name(self) -> str:
-        """The label of the first network that takes its architecture from it."""
+        """Name of the first network that takes its architecture from the search."""
         return self.networks[0]
 
     @property
     def own_name(self) -> str:
-        """Its name in the paths of the run: `runs.folder.search_folder_name`."""
+        """Name in the paths of the run, for `runs.folder.search_folder_name`."""
         return FIRST if self.is_first else self.name
 
     @property
     def folder_name(self) -> str:
-        """The name of its folder in each fold."""
+        """Name of the search's folder in each fold."""
         return search_folder_name(self.own_name)
 
 
-def read_systems(
+def read_networks(
     networks: dict[str, Any],
     training: dict,
     search: dict,
     operations: tuple[Operation, ...] = OPERATIONS,
-) -> dict[str, System]:
+) -> dict[str, RunNetwork]:
     """Check the config's section `networks`.
 
     Args:
-        networks: settings by label; `retrain` and `search` within them change those of
+        networks: settings by name; `retrain` and `search` within them change those of
             the run for one network.
         training: the config's section `retrain`.
         search: the config's section `search`.
-        operations: those that the run was begun with, if it was.
+        operations: candidates that the run was begun with; those of now unless given.
 
     Raises:
-        InputError: a label, kind, setting or architecture cannot be used.
+        InputError: a name, kind, setting or architecture cannot be used.
     """
     return {
         name: _read(name, own, training, search, operations)
@@ -128,10 +128,10 @@ def _read(
     training: dict,
     search: dict,
     operations: tuple[Operation, ...],
-) -> System:
+) -> RunNetwork:
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
         raise InputError(
-            f"networks.{name}: not a network's label, which names its folder; use "
+            f"networks.{name}: not a network's name, which names its folder; use "
             "letters, digits and _, but neither search nor zero_filled"
         )
     require_types("networks", {name: Mapping}, {name: given})
@@ -141,22 +141,23 @@ def _read(
     trained = _changed(f"{name}.retrain", RetrainSettings, training, own)
     if not takes_architecture(kind, name):
         build_network(kind, own, name)
-        return System(name, kind, own, trained)
+        return RunNetwork(name, kind, own, trained)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
     require_paths(searched, len(operations))
-    system = System(name, kind, own, trained)
-    if system.source == "given":
+    network = RunNetwork(name, kind, own, trained)
+    if network.source == "given":
+        # Built once now, so that a wrong architecture is found before a training.
         text, known = own["architecture"], with_newer(operations)
         named = {"architecture": architecture_named(text, known)}
         build_network(kind, own | named, name)
-    return replace(system, search=searched) if system.source in SEARCHED else system
+    return replace(network, search=searched) if network.source in SEARCHED else network
 
 
 def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a network's section of the config with all that it may hold.
 
     Args:
-        name: the network's name in the run.
+        name: name of the network in the run.
         given: settings that differ from the defaults; `kind` is the name unless given.
 
     Returns:
@@ -178,44 +179,49 @@ def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:
-    """Take a network's changes out of `own`, and return its section of settings."""
+    """Take a network's changes of a section out of `own` and return the section."""
     name = place.rpartition(".")[2]
     changes = own.pop(name, {})
     require_types("networks", {place: Mapping}, {place: changes})
     return section_of(common | changes, f"networks.{place}", kind)
 
 
-def searches_of(systems: dict[str, System]) -> list[Search]:
-    """Return the searches that these networks need, each once."""
-    found: list[Search] = []
-    for system in systems.values():
-        if system.search is None:
+def searches_of(networks: dict[str, RunNetwork]) -> list[RunSearch]:
+    """Return the searches that these networks need, each once, in the networks' order.
+
+    Two networks share a search where all settings of the searched network and of the
+    search are equal: Table 3's A and E differ only in what they make of it.
+    """
+    found: list[RunSearch] = []
+    for name, network in networks.items():
+        if network.search is None:
             continue
-        network = {k: v for k, v in system.settings.items() if k != "architecture"}
+        own = {k: v for k, v in network.settings.items() if k != "architecture"}
         for i, other in enumerate(found):
-            if (other.network, other.settings) == (network, system.search):
-                found[i] = replace(other, networks=(*other.networks, system.name))
+            if (other.network, other.settings) == (own, network.search):
+                found[i] = replace(other, networks=(*other.networks, name))
                 break
         else:
-            found.append(Search(network, system.search, (system.name,), not found))
+            found.append(RunSearch(own, network.search, (name,), not found))
     return found
 
 
 def random_architecture(
-    system: System, seed: int, operations: tuple[Operation, ...]
+    network: RunNetwork, seed: int, operations: tuple[Operation, ...]
 ) -> Architecture:
     """Draw every choice uniformly; the same for all folds (Table 3, D).
 
     Args:
-        system: the network; its label is part of the draw.
-        seed: of the run.
-        operations: the candidates. Another number of them draws other ones.
+        network: network whose architecture is drawn; its name is part of the draw.
+        seed: the run's seed.
+        operations: candidates of every cell; another number of them draws others.
     """
-    cells = system.settings["cells_per_block"]
+    cells = network.settings["cells_per_block"]
+    # Cells that share a choice draw it once.
     rows = choosing_rows(
-        system.settings["components"], cells, system.settings["shared"]
+        network.settings["components"], cells, network.settings["shared"]
     )
-    key = key_for(seed, "architecture", system.name)
+    key = key_for(seed, "architecture", network.name)
     undecided = jnp.zeros((max(rows) + 1, len(operations)))
     drawn = uniform_choices(key, undecided).tolist()
     return Architecture.from_cells([drawn[row] for row in rows], cells, operations)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from emrnas_jax.experiment.experiment import Experiment
-from emrnas_jax.experiment.networks import Search, System
+from emrnas_jax.experiment.networks import RunNetwork, RunSearch
 from emrnas_jax.models.networks import build_network
 from emrnas_jax.training.fit_total_variation import is_fitted
 
@@ -14,11 +14,11 @@ def plan(experiment: Experiment) -> list[str]:
     Args:
         experiment: the run; its data are opened, which may build their cache.
     """
-    images, path = experiment.image_set, experiment.data.path
+    images, path = experiment.image_set, experiment.sections.data.path
     where = "" if path == "phantom" else f" of {path}"
     count = len(experiment.folds)
     lines = [
-        f"data: {len(images)} {experiment.data.images} images of "
+        f"data: {len(images)} {experiment.sections.data.images} images of "
         f"{len(set(images.subjects))} subjects, {images.shape[0]} x {images.shape[1]} "
         f"pixels, {images.name}{where}"
     ]
@@ -28,26 +28,26 @@ def plan(experiment: Experiment) -> list[str]:
             f"search for {_listed(search.networks)} in each of {count} folds: "
             f"{_epochs(warmup)} of warm-up and {_epochs(own)} of search"
         )
-    lines.append(f"training in each of {count} folds: {_networks(experiment.systems)}")
+    lines.append(f"training in each of {count} folds: {_networks(experiment.networks)}")
     finished = _finished(experiment)
     return [*lines, f"finished before: {finished}"] if finished else lines
 
 
-def _networks(systems: dict[str, System]) -> str:
+def _networks(networks: dict[str, RunNetwork]) -> str:
     """Return the networks of each length of training together."""
     by_length: dict[str, list[str]] = {}
-    for name, system in systems.items():
-        by_length.setdefault(_length(system), []).append(name)
+    for name, network in networks.items():
+        by_length.setdefault(_length(network), []).append(name)
     return "; ".join(
         f"{_listed(names)}, {length}" for length, names in by_length.items()
     )
 
 
-def _length(system: System) -> str:
+def _length(network: RunNetwork) -> str:
     # One with an architecture may not be built yet: it is searched first.
-    if not system.source and is_fitted(build_network(system.kind, system.settings)):
+    if not network.source and is_fitted(build_network(network.kind, network.settings)):
         return "whose strength is fitted"
-    return _epochs(system.training.epochs)
+    return _epochs(network.training.epochs)
 
 
 def _epochs(count: int) -> str:
@@ -63,7 +63,7 @@ def _finished(experiment: Experiment) -> str:
         for s in experiment.searches
     } | {
         name: [experiment.network_folder(k, name).scores(convention) for k in folds]
-        for name in experiment.systems
+        for name in experiment.networks
     }
     by_folds: dict[str, list[str]] = {}
     for part, paths in last_files.items():
@@ -75,7 +75,7 @@ def _finished(experiment: Experiment) -> str:
     )
 
 
-def _search(search: Search) -> str:
+def _search(search: RunSearch) -> str:
     return "search" if search.is_first else f"search for {search.name}"
 
 

@@ -74,7 +74,7 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
 def retrain_stage(experiment: Experiment) -> Outcome:
     """Train every network on S_train and S_val of every fold."""
     worked = False
-    for name in experiment.systems:
+    for name in experiment.networks:
         train = trainer(experiment, name)
         for k, fold in enumerate(experiment.folds, 1):
             if train(k, fold):
@@ -87,7 +87,7 @@ def retrain_stage(experiment: Experiment) -> Outcome:
 def evaluate_stage(experiment: Experiment) -> Outcome:
     """Score every network and the zero-filled images; write `results.json`."""
     worked = []
-    for name in (ZERO_FILLED, *experiment.systems):
+    for name in (ZERO_FILLED, *experiment.networks):
         score = scorer(experiment, name)
         worked += [score(k, fold) for k, fold in enumerate(experiment.folds, 1)]
     return _results(experiment, any(worked))
@@ -101,7 +101,7 @@ def retrain_and_evaluate(experiment: Experiment) -> Outcome:
     folds = list(enumerate(experiment.folds, 1))
     score = scorer(experiment, ZERO_FILLED)
     worked = [score(k, fold) for k, fold in folds]
-    for name in experiment.systems:
+    for name in experiment.networks:
         train, score = trainer(experiment, name), scorer(experiment, name)
         for k, fold in folds:
             worked += [train(k, fold), score(k, fold)]
@@ -117,7 +117,7 @@ def _results(experiment: Experiment, worked: bool) -> Outcome:
 def report_stage(experiment: Experiment) -> Outcome:
     """Write the report from the files of the run."""
     LOG.info("writing the report")
-    page = write_report(experiment.run.path, asdict(experiment.report))
+    page = write_report(experiment.run.path, asdict(experiment.sections.report))
     return Outcome(True, f"the report is {page}")
 
 

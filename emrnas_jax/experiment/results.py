@@ -37,7 +37,7 @@ def collect_results(experiment: Experiment) -> Results:
     convention = experiment.evaluation.convention
     folders = {
         name: [experiment.network_folder(k, name) for k in folds]
-        for name in (ZERO_FILLED, *experiment.systems)
+        for name in (ZERO_FILLED, *experiment.networks)
     }
     scores = {
         name: [read_scores(folder.scores(convention)) for folder in own]
@@ -64,8 +64,8 @@ def collect_results(experiment: Experiment) -> Results:
 
 
 def _first_architecture(experiment: Experiment) -> str | None:
-    for name, system in experiment.systems.items():
-        if system.source:
+    for name, network in experiment.networks.items():
+        if network.source:
             return str(experiment.architecture(name, 1))
     return None
 
@@ -76,7 +76,7 @@ def _searches(experiment: Experiment) -> dict[str, SearchLine]:
         path = experiment.run.architecture(search.own_name)
         architecture, _ = read_architecture(path)
         # A network that was given up may have asked for the search.
-        networks = tuple(n for n in search.networks if n in experiment.systems)
+        networks = tuple(n for n in search.networks if n in experiment.networks)
         found[search.name] = SearchLine(
             architecture=str(architecture), networks=networks
         )
@@ -102,7 +102,7 @@ def network_score(
     for measure in ("psnr_db", "ssim", "nmse"):
         means = [float(getattr(s, measure).mean()) for s in scores]
         values[f"{measure}_mean"], values[f"{measure}_std"] = fold_statistics(means)
-    system = experiment.systems.get(name)  # None for the zero-filled images
+    network = experiment.networks.get(name)  # None for the zero-filled images
     shown = named(name)
     return NetworkScore(
         **values,
@@ -114,9 +114,9 @@ def network_score(
         device=costs[0].device,
         frames=sum(len(s.subject) for s in scores),
         **{field: getattr(costs[0], field) for field in ROOFLINE},
-        kind=system.kind if system else "",
-        settings=experiment.settings(name) if system else {},
-        architecture_source=system.source if system else "",
+        kind=network.kind if network else "",
+        settings=experiment.settings(name) if network else {},
+        architecture_source=network.source if network else "",
         title=shown.title,
         group=shown.group,
         reference=shown.reference,

@@ -82,8 +82,8 @@ def test_every_variant_becomes_the_networks_and_searches_that_it_names(
 ):
     config = get_config(name, variant)
     experiment = Experiment(config, tmp_path / "run")
-    assert experiment.systems.keys() == set(config.networks)
-    for own, found in experiment.systems.items():
+    assert experiment.networks.keys() == set(config.networks)
+    for own, found in experiment.networks.items():
         given = config.networks[own].to_dict()
         assert found.kind == given.pop("kind")
         changes = {key: given.pop(key, {}) for key in ("retrain", "search")}
@@ -105,7 +105,7 @@ def test_a_network_of_ones_own_needs_one_line(monkeypatch, tmp_path):
     monkeypatch.setitem(NETWORKS, "plain", plain)
     experiment = Experiment(get_config("cardiac", "plain"), tmp_path / "run")
     settings = {"width": 4, "consistency": "two_step"}
-    assert experiment.systems["plain"].settings == settings
+    assert experiment.networks["plain"].settings == settings
     assert not experiment.searches
 
 
@@ -198,7 +198,9 @@ def test_any_value_of_the_wrong_type_is_told_with_its_key(name, tmp_path):
                 inside = inside[section]
             inside[last] = wrong
             with pytest.raises(InputError) as raised:
-                open_dataset(Experiment(ConfigDict(settings), tmp_path / "run").data)
+                open_dataset(
+                    Experiment(ConfigDict(settings), tmp_path / "run").sections.data
+                )
             message = str(raised.value)
             assert message.startswith(f"{key}: expected "), (key, wrong)
             assert repr(wrong) in message
@@ -296,7 +298,7 @@ def test_a_search_keeps_its_place_when_the_network_before_it_is_given_up(tmp_pat
     (tmp_path / "config.json").write_text(config.to_json())  # begun, never tested
     paper.use(config, ["ablation_b"])
     experiment = Experiment(config, tmp_path)
-    assert list(experiment.systems) == ["ablation_b"]
+    assert list(experiment.networks) == ["ablation_b"]
     # `search` holds what was searched for emrnas.
     assert [search.folder_name for search in experiment.searches] == [
         "search_ablation_b"

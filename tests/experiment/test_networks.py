@@ -1,4 +1,4 @@
-"""Labels, kinds, shared searches and drawn architectures of a run's networks."""
+"""Names, kinds, shared searches and drawn architectures of a run's networks."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment.networks import (
     random_architecture,
-    read_systems,
+    read_networks,
     searches_of,
 )
 from emrnas_jax.models.catalogue import ABLATIONS
@@ -18,12 +18,12 @@ TRAINING = dataclasses.asdict(RetrainSettings())
 SEARCH = dataclasses.asdict(SearchSettings())
 
 
-def systems(**networks):
-    return read_systems(networks, TRAINING, SEARCH)
+def networks_of(**networks):
+    return read_networks(networks, TRAINING, SEARCH)
 
 
-def test_a_label_is_its_kind_unless_it_says_otherwise():
-    found = systems(emrnas={}, deep={"kind": "emrnas", "cells_per_block": 4})
+def test_a_name_is_its_kind_unless_it_says_otherwise():
+    found = networks_of(emrnas={}, deep={"kind": "emrnas", "cells_per_block": 4})
     assert [s.kind for s in found.values()] == ["emrnas", "emrnas"]
     assert found["deep"].settings["cells_per_block"] == 4
     assert found["emrnas"].settings["cells_per_block"] == 3
@@ -33,7 +33,7 @@ def test_networks_with_equal_searches_share_one():
     table = {
         name: {"kind": "emrnas", **own.settings} for name, own in ABLATIONS.items()
     }
-    found = searches_of(systems(**table))
+    found = searches_of(networks_of(**table))
     assert [search.networks for search in found] == [
         ("ablation_a", "ablation_e"),
         ("ablation_b",),
@@ -48,7 +48,7 @@ def test_networks_with_equal_searches_share_one():
 
 
 def test_a_network_may_search_in_its_own_way():
-    found = systems(
+    found = networks_of(
         emrnas={}, darts={"kind": "emrnas", "search": {"paths_per_cell": 8}}
     )
     paths = [search.settings.paths_per_cell for search in searches_of(found)]
@@ -56,18 +56,18 @@ def test_a_network_may_search_in_its_own_way():
 
 
 def test_a_network_may_be_trained_in_its_own_way():
-    found = systems(emrnas={}, slow={"kind": "emrnas", "retrain": {"epochs": 7}})
+    found = networks_of(emrnas={}, slow={"kind": "emrnas", "retrain": {"epochs": 7}})
     assert [s.training.epochs for s in found.values()] == [100, 7]
     assert found["slow"].training.learning_rate == 1e-3
 
 
 @pytest.mark.parametrize("given", ["random", "cardiac"])
 def test_a_drawn_or_given_architecture_needs_no_search(given):
-    assert not searches_of(systems(emrnas={"architecture": given}))
+    assert not searches_of(networks_of(emrnas={"architecture": given}))
 
 
-def test_a_drawn_architecture_follows_seed_and_label():
-    found = systems(
+def test_a_drawn_architecture_follows_seed_and_name():
+    found = networks_of(
         one={"kind": "emrnas", "architecture": "random"},
         other={"kind": "emrnas", "architecture": "random"},
     )
@@ -79,7 +79,7 @@ def test_a_drawn_architecture_follows_seed_and_label():
 
 
 def test_cells_that_share_a_choice_are_drawn_alike():
-    found = systems(emrnas={"architecture": "random", "shared": "block"})
+    found = networks_of(emrnas={"architecture": "random", "shared": "block"})
     blocks = random_architecture(found["emrnas"], 0, OPERATIONS).blocks
     assert len(set(blocks)) == 1
     assert len(set(blocks[0])) > 1
@@ -88,7 +88,7 @@ def test_cells_that_share_a_choice_are_drawn_alike():
 @pytest.mark.parametrize(
     ("name", "own", "message"),
     [
-        ("../out", {"kind": "emrnas"}, "not a network's label"),
+        ("../out", {"kind": "emrnas"}, "not a network's name"),
         ("search_2", {"kind": "emrnas"}, "neither search nor zero_filled"),
         ("zero_filled", {"kind": "emrnas"}, "neither search nor zero_filled"),
         ("mine", {}, "no network 'mine'; there are emrnas"),
@@ -111,4 +111,4 @@ def test_cells_that_share_a_choice_are_drawn_alike():
 )
 def test_what_cannot_be_a_network_is_named(name, own, message):
     with pytest.raises(InputError, match=message):
-        systems(**{name: own})
+        networks_of(**{name: own})

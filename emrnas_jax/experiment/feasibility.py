@@ -1,0 +1,86 @@
+"""Checks that a run can come to its end, before it writes or computes anything."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import jax
+
+from emrnas_jax.data.folds import Fold
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.metrics import WINDOW
+from emrnas_jax.experiment.networks import RunNetwork, RunSearch
+from emrnas_jax.machine.devices import mesh_for
+from emrnas_jax.mri.sampling import Sampling, draw_mask
+from emrnas_jax.training.side_by_side import meshes_apart
+
+Subjects = tuple[str, ...]
+
+
+def require_images(path: str, sampling: Sampling, shape: tuple[int, int]) -> None:
+    """Check that images can be measured and scored.
+
+    Args:
+        path: config value `data.path`, for the message.
+        sampling: how masks are drawn.
+        shape: height and width of the images, pixels.
+
+    Raises:
+        InputError: the images are smaller than the window of SSIM, or no mask of their
+            size can be drawn.
+    """
+    height, width = shape
+    if min(height, width) < WINDOW:
+        raise InputError(
+            f"{path}: images of {height} x {width} are smaller than the "
+            f"{WINDOW} x {WINDOW} window of SSIM; raise data.height and data.width "
+            "or lower data.downsample"
+        )
+    # Traced and not run: a mask that cannot be drawn is found by its shape alone.
+    jax.eval_shape(lambda: draw_mask(sampling, jax.random.key(0), shape))
+
+
+def require_batches(
+    networks: Mapping[str, RunNetwork],
+    searches: Sequence[RunSearch],
+    folds: Sequence[Fold],
+    frames_of: Callable[[Subjects], int],
+) -> None:
+    """Check that every search and training has devices and frames for its batches.
+
+    Args:
+        networks: networks of the run by name.
+        searches: searches of the run.
+        folds: folds of the run.
+        frames_of: number of frames of some subjects.
+
+    Raises:
+        InputError: a batch is larger than its split or cannot be divided among the
+            processes, or there are too few devices for folds side by side.
+    """
+    for search in searches:
+        if search.settings.folds_in_parallel:
+            meshes_apart(len(folds), search.settings.batch, "search.folds_in_parallel")
+    for k, fold in enumerate(folds, 1):
+        for section, batch, subjects in _batches(networks, searches, fold):
+            try:
+                mesh_for(batch)
+            except InputError as error:
+                raise InputError(f"{section}.batch: {error}") from error
+            found = frames_of(subjects)
+            if found < batch:
+                raise InputError(
+                    f"{section}.batch: a batch of {batch} frames was asked of the "
+                    f"{found} frames that fold {k} has for it; lower it or use "
+                    "more subjects"
+                )
+
+
+def _batches(
+    networks: Mapping[str, RunNetwork], searches: Sequence[RunSearch], fold: Fold
+) -> Iterator[tuple[str, int, Subjects]]:
+    """Yield each section with its batch and the subjects whose frames fill it."""
+    for network in networks.values():
+        yield "retrain", network.training.batch, (*fold.train, *fold.validation)
+    for search in searches:
+        # A step of the weights and one of alphas have a batch of one size.
+        yield "search", search.settings.batch, fold.train
+        yield "search", search.settings.batch, fold.validation

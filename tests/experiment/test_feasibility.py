@@ -1,0 +1,74 @@
+"""What would end a run after hours is found before it begins."""
+
+import pytest
+
+from emrnas_jax.data.folds import Fold
+from emrnas_jax.errors import InputError
+from emrnas_jax.experiment.feasibility import require_batches, require_images
+from emrnas_jax.experiment.networks import RunNetwork, RunSearch
+from emrnas_jax.mri.sampling import Sampling
+from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+
+FOLDS = [
+    Fold(("a", "b"), ("c",), ("d",)),
+    Fold(("c", "d"), ("a",), ("b",)),
+]
+
+
+def networks_with(batch):
+    training = RetrainSettings(batch=batch)
+    return {"dccnn": RunNetwork("dccnn", "dccnn", {}, training)}
+
+
+def search_with(batch, **changes):
+    return RunSearch({}, SearchSettings(batch=batch, **changes), ("emrnas",), True)
+
+
+def four_frames_each(subjects):
+    return 4 * len(subjects)
+
+
+def test_batches_as_large_as_their_splits_are_enough():
+    require_batches(networks_with(12), [search_with(4)], FOLDS, four_frames_each)
+
+
+@pytest.mark.parametrize(
+    ("trained", "searched", "message"),
+    [
+        (13, 4, r"^retrain\.batch: a batch of 13 .* 12 frames that fold 1 has"),
+        # S_val has half the frames of S_train.
+        (12, 5, r"^search\.batch: a batch of 5 .* 4 frames that fold 1 has"),
+    ],
+)
+def test_a_batch_larger_than_its_smallest_split_is_named(trained, searched, message):
+    with pytest.raises(InputError, match=message):
+        require_batches(
+            networks_with(trained), [search_with(searched)], FOLDS, four_frames_each
+        )
+
+
+def test_the_fold_that_has_too_few_frames_is_named():
+    def fewer_of_d(subjects):
+        return sum(1 if subject == "d" else 4 for subject in subjects)
+
+    with pytest.raises(InputError, match=r"the 9 frames that fold 2 has"):
+        require_batches(networks_with(10), [], FOLDS, fewer_of_d)
+
+
+def test_folds_side_by_side_need_a_device_each():
+    search = search_with(1, folds_in_parallel=True)
+    with pytest.raises(InputError, match=r"search\.folds_in_parallel needs a device"):
+        require_batches({}, [search], FOLDS * 10, four_frames_each)
+
+
+def test_images_smaller_than_the_window_of_ssim_cannot_be_scored():
+    require_images("x", Sampling(), (7, 16))
+    for shape in ((6, 16), (16, 6)):
+        with pytest.raises(InputError, match="smaller than the 7 x 7 window of SSIM"):
+            require_images("x", Sampling(), shape)
+
+
+def test_a_mask_without_a_line_is_found_by_the_shape():
+    sampling = Sampling(rate=0.01)
+    with pytest.raises(InputError, match="rate"):
+        require_images("x", sampling, (16, 16))
