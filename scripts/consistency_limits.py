@@ -1,10 +1,11 @@
-"""What each data consistency makes of zero-filled images, and of the true ones.
+"""Measure the best PSNR that a network can reach with each data consistency.
 
     python scripts/consistency_limits.py FOLDER [--images=complex]
 
-The two-step and the real consistency use that images are real-valued. Where they are
-not, these spoil even the true image: what is left of it is the most that any network
-can reach that ends in them. Errors are of the complex image, data range 1.
+Each consistency is applied to zero-filled and to true images. The two-step and the real
+consistency assume real-valued images. Where images are complex, they change even the
+true image, and the PSNR that is left is the most that a network can reach that ends in
+them. PSNR compares complex images, with data range 1.
 """
 
 import argparse
@@ -27,7 +28,7 @@ BATCH = 15
 
 @jax.jit
 def psnr_db_of(batch: Batch) -> dict[str, jax.Array]:
-    """Return the PSNR of every image, by what was made of which image."""
+    """Return the PSNR of every image in dB, by start image and consistency."""
     found = {
         f"{start} {name}": consistency(image, batch.measurement)
         for start, image in (("zero-filled", batch.zero_filled), ("true", batch.target))
@@ -40,7 +41,13 @@ def psnr_db_of(batch: Batch) -> dict[str, jax.Array]:
 
 
 def limits(images: ImageSet) -> dict[str, float]:
-    """Return the mean PSNR in dB of each, with 15 % of the lines measured."""
+    """Return the mean PSNR in dB, by start image and consistency.
+
+    Masks measure 15 % of the lines.
+
+    Args:
+        images: data set; all its frames are measured.
+    """
     found: dict[str, list] = {}
     for first in range(0, len(images.subjects), BATCH):
         chosen = np.arange(first, min(first + BATCH, len(images.subjects)))
@@ -54,7 +61,7 @@ def limits(images: ImageSet) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for every start and consistency."""
+    """Print a line for every start image and consistency."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -42,7 +42,7 @@ SAMPLINGS = {
     "1/4 of columns": Sampling("equispaced", 1 / 4, 0.08, "columns"),
     "1/8 of columns": Sampling("equispaced", 1 / 8, 0.04, "columns"),
 }
-# What a file is wrong in, and of how many files.
+# Mistakes of the flags, each with its part of the files.
 FLAGS = {"right": 0.5, "wrong convention": 0.35, "wrong norm": 0.15}
 READING = Reading("complex", "rows")
 
@@ -51,11 +51,11 @@ class Case(NamedTuple):
     """One file: how it is made, and how it is read.
 
     Attributes:
-        source: folder of the images.
-        sampling: a key of SAMPLINGS.
+        source: name of the folder of the images.
+        sampling: sampling of the file, a key of SAMPLINGS.
         stored: convention and norm of the file.
-        given: convention and norm that the user gives; empty if none.
-        flags: a key of FLAGS, what these are.
+        given: convention and norm that the user gives; empty where he gives none.
+        flags: mistake of the given ones, a key of FLAGS.
     """
 
     source: str
@@ -102,7 +102,7 @@ def draw_case(random: np.random.Generator, sources: list[str], flags: str) -> Ca
         given[0] = str(random.choice([c for c in CONVENTIONS if c != convention]))
     if flags == "wrong norm":
         given[1] = next(n for n in NORMS if n != norm)
-    # What is assumed anyhow is said by half of the users.
+    # Half of the users leave out a flag whose value is assumed anyway.
     for i, assumed in enumerate(("centred", "ortho")):
         if given[i] == assumed and random.random() < 0.5:
             given[i] = ""
@@ -154,7 +154,7 @@ def _mask(
 
 
 def outcome_of(path: Path, case: Case) -> str:
-    """Return what becomes of a file: refused, warned of or silent."""
+    """Return the outcome of reading a file: refused, warned or silent."""
     convention, norm = case.given
     how = Reading("complex", "rows", convention=convention, norm=norm)
     try:
@@ -167,10 +167,10 @@ def outcome_of(path: Path, case: Case) -> str:
 def table(
     folder: Path, files: int, seed: int
 ) -> tuple[collections.Counter[tuple[Case, str]], dict[str, int]]:
-    """Make and read files, and count what becomes of each case.
+    """Make and read files, and count the outcomes of each case.
 
     Returns:
-        how often each case came to each outcome, and the number of scans by folder.
+        Counts of each case and outcome, and the number of scans by folder.
     """
     random = np.random.default_rng(seed)
     scans = scans_below(folder)
@@ -193,7 +193,7 @@ def print_table(
     title: str,
     key: Callable[[Case], str],
 ) -> None:
-    """Print how often the files of each row came to each outcome."""
+    """Print a table of the outcomes, with a row for each group of files."""
     print(f"\n{title:46s} {'files':>6s} {'refused':>8s} {'warned':>7s} {'silent':>7s}")
     rows: dict[str, collections.Counter[str]] = {}
     for (case, outcome), count in counts.items():

@@ -57,6 +57,7 @@ def network_of(case: Case) -> nn.Module:
 
 def search_network(case: Case) -> SearchNetwork:
     """Return the search network with the cells of the architecture."""
+    # A search knows only the number of cells; which operations run is the path.
     blocks = case.architecture.blocks
     return SearchNetwork(
         components=len(blocks),
@@ -68,6 +69,7 @@ def search_network(case: Case) -> SearchNetwork:
 
 def phantom_batch(size: int, batch: int) -> Batch:
     """Return under-sampled phantoms of `size` x `size` pixels, `batch` of them."""
+    # Phantoms need no download, and their masks are those of a real test.
     settings = PhantomSettings(subjects=1, slices=1, frames=batch, size=size)
     images = [named.image for named in subject_images(settings, False, 0)]
     ids = jnp.arange(batch, dtype=jnp.uint32)
@@ -75,6 +77,7 @@ def phantom_batch(size: int, batch: int) -> Batch:
     return prepare_batch(stacked, ids, jax.random.key(0), Sampling())
 
 
+# Kept, because each row of a table asks for them several times.
 @functools.cache
 def initial_weights(case: Case) -> PyTree:
     """Return weights of the fixed network.
@@ -86,6 +89,7 @@ def initial_weights(case: Case) -> PyTree:
     random = np.random.default_rng(0)
 
     def draw(leaf: jax.ShapeDtypeStruct) -> Array:
+        # Kernels of the scale that keeps activations finite; biases that matter.
         bound = 1 / math.sqrt(math.prod(leaf.shape[:-1])) if leaf.ndim == 4 else 0.1
         return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
 
@@ -94,6 +98,7 @@ def initial_weights(case: Case) -> PyTree:
 
 def initial_state(case: Case) -> TrainState:
     """Return the state of the fixed network's training at step 0."""
+    # Moments and counts of Adam are zero at step 0, whatever the weights.
     state = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _empty_state(case)
     )
@@ -109,6 +114,7 @@ def _empty_state(case: Case) -> TrainState:
 
 def search_state(case: Case) -> SearchState:
     """Return the state of the search at step 0."""
+    # A fixed key, so that PyTorch gets the weights that our program has.
     settings = SearchSettings(batch=case.batch)
     return searches.initial_state(search_network(case), settings, jax.random.key(0))
 

@@ -54,6 +54,7 @@ def measure_steps(command: str, options: Options) -> None:
         STEPS[command](case, options.repeats, with_torch) for case in _cases(options)
     ]
     _answer(rows, options, command)
+    # A plot of one point says nothing, so throughput needs several batches.
     if options.output:
         folder = Path(options.output)
         plots.write_roofline(folder / f"{command}_roofline.png", rows)
@@ -91,6 +92,7 @@ def measure_pipeline(command: str, options: Options) -> None:
 
 def measure_growth(_: str, options: Options) -> None:
     """Measure and plot how time and memory grow with the size of the network."""
+    # Small networks show the shape of the plots; their exponents mean little.
     ranges, base = growth.RANGES, growth.Base()
     if options.quick:
         ranges, base = growth.QUICK, growth.QUICK_BASE
@@ -123,6 +125,8 @@ def measure_gpu(_: str, options: Options) -> None:
     case = Case(architecture, options.size, 1, options.width)
     planned = gpu.plan(case, _numbers(options.batches), options.repeats)
     rows = gpu.measure_all(planned, Path(options.output), options.budget)
+    # Rows that failed for lack of memory are no error of the command: large batches
+    # are meant to find the limit.
     missing = [row["label"] for row in rows if row.keys() & {"error", "skipped"}]
     _print(f"{options.output}/results.md: {len(rows) - len(missing)} rows measured")
     for label in missing:

@@ -45,6 +45,7 @@ def convolution_row(
         repeats: number of timings whose median is taken.
         with_torch: whether PyTorch's convolution is timed in turn.
     """
+    # As in the networks: bf16 concerns the feature maps, kernels are kept in float32.
     dtype = jnp.bfloat16 if case.precision == "bf16" else jnp.float32
     keys = jax.random.split(jax.random.key(0))
     shape = (case.batch, case.size, case.size, case.width)
@@ -55,6 +56,7 @@ def convolution_row(
     if with_torch:
         from emrnas_jax.benchmark.pytorch import convolution as torch_convolution
 
+        # Eager alone: `torch.compile` calls the same library for one convolution.
         theirs = torch_convolution.runs(x, kernel, dilation, case.precision)
         found = theirs[0]().permute(0, 2, 3, 1).float().cpu().numpy()
         expected = np.asarray(forward.run(), np.float32)

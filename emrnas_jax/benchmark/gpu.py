@@ -58,6 +58,7 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
         batches: batch sizes of the reconstruction; steps take those of `FIRST` above 1.
         repeats: number of timings whose median is taken.
     """
+    # Asked once: without PyTorch its columns are missing, and the rest is measured.
     beside = torch_is_installed()
 
     def step(command: str, batch: int, precision: str) -> Planned:
@@ -66,6 +67,7 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
         return Planned(command, label, lambda: STEPS[command](own, repeats, beside))
 
     def convolution(form: str, dilation: int, precision: str) -> Planned:
+        # Batch 8 has the targets, and the forms of a convolution are compared at one.
         own = case_with(case, min(8, max(batches)), precision)
         label = f"{form}, dilation {dilation}, {precision}"
         return Planned(
@@ -74,7 +76,9 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
             lambda: convolution_row(form, own, dilation, repeats, beside),
         )
 
+    # A session on a GPU may end early, so what has a target is measured first.
     ordered = [batch for batch in FIRST if batch in batches]
+    # A training of one frame a step is no use, so steps have no batch of 1.
     trained = [batch for batch in ordered if batch > 1] or [max(batches)]
     rest = [batch for batch in batches if batch not in ordered]
     rows = [step("reconstruct", b, p) for b in ordered for p in PRECISIONS]
@@ -85,6 +89,7 @@ def plan(case: Case, batches: Sequence[int], repeats: int) -> list[Planned]:
     ]
     rows.append(Planned("epoch", "training epoch", lambda: _epoch(case, trained[0])))
     rows += [convolution(f, d, p) for p in PRECISIONS for f in FORMS for d in DILATIONS]
+    # The largest of the other batches first: throughput saturates there.
     rows += [step("reconstruct", b, p) for b in reversed(rest) for p in PRECISIONS]
     rows += [
         step(command, batch, p)
@@ -102,6 +107,7 @@ def torch_is_installed() -> bool:
 
 def case_with(case: Case, batch: int, precision: str) -> Case:
     """Return the case with another batch and precision."""
+    # Not `dataclasses.replace`: a step of alphas here is always that of one path.
     return Case(case.architecture, case.size, batch, case.width, precision)
 
 
@@ -116,6 +122,7 @@ def measure_all(rows: Sequence[Planned], folder: Path, budget_s: float) -> list[
     Returns:
         The figures of each row, or its error, or a mark that it was skipped.
     """
+    # Unlike the wall clock, this one is never set back.
     start = time.monotonic()
     path = folder / "results.json"
     known = {row["label"]: row for row in _earlier(path)}
@@ -131,6 +138,7 @@ def measure_all(rows: Sequence[Planned], folder: Path, budget_s: float) -> list[
         else:
             found[label] = _measured(planned)
         found[label] |= {"section": planned.section, "label": label}
+        # After every row, so that a run that is stopped keeps what it measured.
         _write(path, list(found.values()))
     return list(found.values())
 
@@ -142,6 +150,7 @@ def _measured(planned: Planned) -> Row:
     except Exception as error:  # noqa: BLE001 - any library may fail; others go on
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         return {"error": text, "note": text}
+    # A variant that failed to compile is a note of the row; the other one is timed.
     notes = [f"PyTorch {k}: {v}" for k, v in row.get("torch_errors", {}).items()]
     if row["command"] == "reconstruct":
         row["ms_per_frame"] = row["step_ms"] / row["batch"]
@@ -159,6 +168,7 @@ def target_ms_per_frame(batch: int, precision: str) -> float | None:
         batch: frames at once.
         precision: precision of the convolutions.
     """
+    # The targets of benchmarks/GPU.md, which states no others.
     if batch == 1:
         return 5.0
     if batch < 8:
@@ -171,6 +181,7 @@ def _epoch(case: Case, batch: int) -> Row:
     frames = 10 * batch
     # Ten steps a call and three repeats: an epoch as a training runs it, in seconds.
     constant, resident, streamed = pipeline_rows(own, frames, 10, 3)
+    # A training drops the frames that fill no batch.
     steps = EPOCH_FRAMES // batch
     seconds = resident["step_ms"] * steps / 1e3
     word = "met" if seconds <= EPOCH_TARGET_S else "missed"
@@ -196,6 +207,7 @@ def _versions() -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
     }
     if torch_is_installed():
+        # Imported here, because it is optional and takes seconds.
         import torch
 
         found |= {"torch": torch.__version__, "torch_cuda": torch.version.cuda}
@@ -210,6 +222,7 @@ def _earlier(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     record, now = json.loads(path.read_text()), _versions()
+    # Figures of another card or another JAX do not belong in one table.
     if any(record[key] != now[key] for key in ("device", "jax")):
         return []
     return [row for row in record["rows"] if not row.keys() & {"error", "skipped"}]

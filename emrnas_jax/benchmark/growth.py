@@ -70,11 +70,14 @@ def growth_rows(
 
 def _rows_at(axis: str, value: int, base: Base, repeats: int) -> list[Row]:
     setting = base._replace(**{axis: value})
+    # Every cell runs the same operation, or the work per cell would differ with N.
     blocks = ((O1,) * setting.cells_per_block,) * setting.components
     case = Case(Architecture(blocks), setting.size, setting.batch, setting.width)
     # Only the growth over N is a claim about compilation, which takes most of the time.
     often = COMPILATIONS if axis == "components" else 1
     programs = {name: _built(name, case, often) for name in PROGRAMS}
+    # All programs of a setting in turn; settings follow each other, since only the
+    # slope over them is reported.
     times = median_ms([program.run for program in programs.values()], repeats)
     return [
         figures(name, case, program, step_ms)

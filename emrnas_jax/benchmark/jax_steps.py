@@ -58,6 +58,7 @@ def search_weight_step(case: Case) -> Program:
         search_state(case),
         phantom_batch(case.size, case.batch),
         jnp.array(RATE),
+        # An argument of the program, so that another path needs no compilation.
         jnp.array(case.architecture.cells),
     )
 
@@ -87,6 +88,7 @@ def candidate_pass(case: Case) -> Program:
     )
 
 
+# Programs by the name of the command that measures them.
 PROGRAMS: dict[str, Callable[[Case], Program]] = {
     "reconstruct": reconstruction,
     "train-step": training_step,

@@ -30,12 +30,14 @@ def memory_rows(case: Case, repeats: int) -> list[Row]:
         "search, weights, 1 path": jax_steps.search_weight_step(case),
     }
     for paths in GATES:
+        # Eight paths are all operations of Table 1: DARTS's weighted sum.
         name = "1 path" if paths == 1 else f"{paths} paths"
         name += " (mixture)" if paths == len(OPERATIONS) else ""
         programs[f"search, alphas, {name}"] = jax_steps.search_alpha_step(
             dataclasses.replace(case, paths=paths)
         )
     programs["search, a candidate's pass"] = jax_steps.candidate_pass(case)
+    # One after the other, so that a ratio compares two programs of the same minute.
     times = median_ms([program.run for program in programs.values()], repeats)
     fixed = programs["fixed network, training"]
     return [

@@ -52,6 +52,8 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
     program = retrain_steps.training_program(network, settings, Sampling(), SEED)
     with tempfile.TemporaryDirectory() as cache:
         images = _phantoms(case.size, frames, cache)
+        # 4 GiB hold every frame, 0 MiB none: the first split is resident, the second
+        # is read while the device computes.
         resident = _split(images, case.batch, steps, 4096.0)
         streamed = _split(images, case.batch, steps, 0.0)
         count = jnp.array(resident.steps_per_epoch)
@@ -68,6 +70,8 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
         row = figures("train-step", case, prepare, milliseconds / steps)
         # `figures` took these two from the preparation, and the row is of the steps.
         row = {k: v for k, v in row.items() if k not in ("compile_s", "temporary_mib")}
+        # Near the noise of two timings, so the time of the preparation alone stands
+        # beside it.
         percent = 100 * (milliseconds / times[0] - 1)
         alone = 100 * prepare_ms * steps / times[0]
         rows.append(
@@ -81,6 +85,7 @@ def pipeline_rows(case: Case, frames: int, steps: int, repeats: int) -> list[Row
 
 
 def _phantoms(size: int, frames: int, cache: str) -> ImageSet:
+    # Rounded up, so that the data set has at least as many frames as were asked for.
     each = -(-frames // SUBJECTS)
     phantom = {"subjects": SUBJECTS, "slices": 1, "frames": each, "size": size}
     settings = DataSettings(
@@ -97,6 +102,8 @@ def _split(images: ImageSet, batch: int, steps: int, device_mib: float) -> Split
 def _preparation(split: Split, batch: int) -> Program:
     count = jnp.array(split.steps_per_epoch)
 
+    # What a training step does before its network: the frames of a step, their masks
+    # of this epoch, and two Fourier transforms.
     def prepare(frames: Any, step: Int[Array, ""]) -> Batch:
         images, ids = frames_of_step(frames, step, count, batch)
         key = training_mask_key(SEED, step // count)
@@ -106,6 +113,7 @@ def _preparation(split: Split, batch: int) -> Program:
 
 
 def _copied(case: Case) -> TrainState:
+    # A training takes over the memory of its state, and weights are kept for all rows.
     return jax.tree.map(jnp.copy, initial_state(case))
 
 
@@ -116,6 +124,7 @@ def _data_run(
     steps: int,
     count: Int[Array, ""],
 ) -> Callable[[], Any]:
+    # Lists, because a run replaces its state and its step, and a closure cannot.
     current, taken = [_copied(case)], [0]
 
     def run() -> None:
@@ -134,6 +143,7 @@ def _constant_run(
     network = network_of(case)
     optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
 
+    # The loop of the retraining, with its learning rate, but without its data.
     def steps_of(state: TrainState, batch: Batch, many: Int[Array, ""]) -> TrainState:
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             fraction = state.step / (settings.epochs * count)

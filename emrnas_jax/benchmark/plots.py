@@ -18,6 +18,7 @@ from emrnas_jax.machine.files import write_bytes
 from emrnas_jax.reporting.figures.picture import INK, STYLE, render
 from emrnas_jax.reporting.names import series_colour
 
+# Markers tell lines apart in a grey print and for readers who see few colours.
 MARKERS = "os^DvPX*"
 AXES = {
     "components": "components N",
@@ -33,6 +34,7 @@ def _in_style(draw: Callable[..., Figure]) -> Callable[..., None]:
 
     @wraps(draw)
     def write(path: Path, *args: Any) -> None:
+        # "default" first, so that a user's own matplotlibrc changes no plot.
         with style.context(["default", STYLE]):
             write_bytes(path, render(draw(*args)))
 
@@ -48,6 +50,7 @@ def write_growth(rows: Sequence[Row], figure: str, label: str) -> Figure:
         figure: field of the rows, such as "step_ms".
         label: label of the vertical axis, with its unit.
     """
+    # A dict keeps the order in which the settings were varied; a set would not.
     axes_of = list(dict.fromkeys(row["axis"] for row in rows))
     drawing = Figure(figsize=(2.9 * len(axes_of), 3.0), layout="constrained")
     grid = drawing.subplots(1, len(axes_of), squeeze=False)[0]
@@ -73,6 +76,7 @@ def write_throughput(rows: Sequence[Row]) -> Figure:
         where = f"{row['size']} × {row['size']}"
         point = (row["batch"], row["frames_per_second"])
         lines.setdefault(f"ours, {where}", []).append(point)
+        # A variant that failed has no time, and so no point on its line.
         for variant, milliseconds in row.get("torch_variants_ms", {}).items():
             point = (row["batch"], row["batch"] / (milliseconds / 1e3))
             lines.setdefault(f"PyTorch {variant}, {where}", []).append(point)
@@ -90,8 +94,10 @@ def write_roofline(rows: Sequence[Row]) -> Figure:
     """Plot every program's arithmetic against its intensity, below the ceilings."""
     drawing = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = drawing.subplots()
+    # Wide enough to show where memory and where arithmetic bounds a program.
     intensities = np.geomspace(1, 1000, 200)
     for precision in dict.fromkeys(row["precision"] for row in rows):
+        # Ceilings are measured once for each precision, so any row of it has them.
         row = next(row for row in rows if row["precision"] == precision)
         roof = np.minimum(
             row["gflops_ceiling"], row["gbytes_per_second_ceiling"] * intensities
@@ -104,6 +110,7 @@ def write_roofline(rows: Sequence[Row]) -> Figure:
     for index, (name, own) in enumerate(lines.items()):
         axes.scatter(
             [row["operations_per_byte"] for row in own],
+            # The fraction of the ceiling is what was measured; the rate follows.
             [row["arithmetic_fraction"] * row["gflops_ceiling"] for row in own],
             marker=MARKERS[index % len(MARKERS)],
             color=series_colour(index),
@@ -137,11 +144,14 @@ def _line(
 
 
 def _log(axes: Axes, label: str, values: Sequence[int | float]) -> None:
+    # Base 2, because most values double from one measurement to the next.
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    # Ticks at the measured values alone, written as numbers instead of powers.
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.xaxis.minorticks_off()
     axes.set_xlabel(label)
     axes.yaxis.set_major_formatter("{x:g}")
+    # Within little more than a decade the powers of ten alone would be one tick or two.
     low, high = axes.get_ylim()
     axes.yaxis.set_minor_formatter("{x:g}" if high < 20 * low else NullFormatter())

@@ -117,6 +117,7 @@ def search_row(case: Case, repeats: int, with_torch: bool) -> Row:
     )
 
 
+# (case, repeats, whether PyTorch is timed) -> row, by the name of the command.
 STEPS: dict[str, Callable[[Case, int, bool], Row]] = {
     "search-step": search_row,
     "train-step": train_row,
@@ -137,6 +138,7 @@ def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
     shape = (case.size, case.size)
     # A search runs one path, so its work is that of the fixed network.
     work = forward_work(network_of(case), shape, case.precision)
+    # The ceilings are measured with all cores idle, as the programs were.
     rest()
     ceilings = measure_ceilings(case.precision)
     frames_per_second = case.batch / (step_ms / 1e3)

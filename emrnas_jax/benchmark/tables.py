@@ -47,7 +47,9 @@ def markdown(title: str, caption: str, rows: Sequence[dict[str, Any]]) -> str:
         caption: sentences below the heading.
         rows: rows; fields that are not in `COLUMNS` are left out.
     """
+    # A column that no row has would be empty, and rows differ by command.
     keys = [key for key in COLUMNS if any(key in row for row in rows)]
+    # Numbers stand right, so that their digits line up; words stand left.
     numbers = [any(isinstance(row.get(k), int | float) for row in rows) for k in keys]
     table = Table(
         name="benchmark",

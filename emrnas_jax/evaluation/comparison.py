@@ -1,4 +1,4 @@
-"""Which of two networks is better, and how sure that is.
+"""Compare two networks, and say how certain the difference is.
 
 Test subjects differ by several decibels, networks by tenths. So networks are compared
 by the differences of their scores on the same frames with the same masks.
@@ -49,9 +49,9 @@ def paired_difference(
     Args:
         first: scores of one network, one per frame.
         second: scores of the other on the same frames, in the same order.
-        seed: of the bootstrap.
-        subjects: each frame's subject. None, or one subject alone: frames are
-            resampled, as if they were independent.
+        seed: seed of the bootstrap.
+        subjects: subject of each frame. With None, or with one subject alone, frames
+            are resampled as if they were independent.
 
     Returns:
         The difference over the frames where both scores are finite (the PSNR of a frame
@@ -74,9 +74,11 @@ def paired_difference(
     units = np.arange(frames)
     if subjects is not None and len(set(np.asarray(subjects)[usable])) > 1:
         units = np.unique(np.asarray(subjects)[usable], return_inverse=True)[1]
+    # A resample's mean follows from sums and sizes of its subjects, without its frames.
     sums = np.bincount(units, weights=differences)
     sizes = np.bincount(units)
     mean = float(np.mean(differences))
+    # The bootstrap of one unit, or of equal ones, would draw the same mean every time.
     if len(sums) == 1 or np.ptp(sums / sizes) == 0:
         return Difference(mean, mean, mean, frames)
     drawn = _draws(len(sums), seed)
@@ -87,9 +89,10 @@ def paired_difference(
     return Difference(mean, float(low), float(high), frames)
 
 
+# Kept, because all comparisons of a run resample the same subjects.
 @lru_cache(maxsize=1)
 def _draws(units: int, seed: int) -> Float[np.ndarray, "resample unit"]:
-    """Return how often each unit is in each resample, the same for all comparisons.
+    """Return the count of each unit in each resample, the same for all comparisons.
 
     The draws are those of `scipy.stats.bootstrap` in batches of 256.
     """
@@ -98,6 +101,7 @@ def _draws(units: int, seed: int) -> Float[np.ndarray, "resample unit"]:
     for first in range(0, RESAMPLES, 256):
         rows = min(256, RESAMPLES - first)
         chosen = generator.integers(0, units, (rows, units))
+        # Offsets tell the resamples apart, so that one count serves all of them.
         places = chosen + units * np.arange(rows)[:, None]
         counts.append(np.bincount(places.ravel(), minlength=rows * units))
     return np.concatenate(counts).reshape(RESAMPLES, units).astype(float)
@@ -117,6 +121,6 @@ def fold_statistics(
     means = np.asarray(per_fold_means, float)
     if means.size == 0:
         raise InputError("folds: no scores to average; evaluate at least one fold")
-    # An infinite PSNR has no deviation.
+    # The deviation of an infinite PSNR is not defined.
     std = float(np.std(means)) if np.isfinite(means).all() else np.nan
     return float(np.mean(means)), std

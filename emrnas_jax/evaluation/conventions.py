@@ -119,6 +119,7 @@ def fastmri_images(
 
     Source: facebookresearch/fastMRI, `fastmri/evaluate.py`.
     """
+    # Not of the frame: a dark slice of a bright volume has the volume's range.
     assert volume_peak is not None
     return found, target, volume_peak
 
@@ -135,6 +136,7 @@ def calgary_images(
     `evaluation-system/extract_challenge_metrics*.ipynb`, which compute the challenge's
     tables.
     """
+    # The range of each pair of images, which differs from one network to the next.
     largest = jnp.maximum(found.max((1, 2)), target.max((1, 2)))
     smallest = jnp.minimum(found.min((1, 2)), target.min((1, 2)))
     data_range = largest - smallest

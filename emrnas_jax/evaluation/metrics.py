@@ -1,9 +1,9 @@
-"""Image quality: PSNR, SSIM and NMSE of a batch of magnitude images.
+"""Compute PSNR, SSIM and NMSE of a batch of magnitude images.
 
 Images are `(batch, height, width)`, real; every metric returns one number per image.
 No metric guesses its data range: it is an argument, the width of the interval the
-target's values may take, for all images or for each. Which one it is says the
-convention (`conventions`). PSNR and SSIM agree with scikit-image's.
+target's values may take, for all images or for each. The convention of the scores
+(`conventions`) gives it. PSNR and SSIM agree with scikit-image's.
 """
 
 import functools
@@ -30,8 +30,8 @@ def psnr_db(
     """Return the peak signal-to-noise ratio in decibels.
 
     Args:
-        image: reconstruction.
-        target: what it should be.
+        image: magnitude of the reconstruction.
+        target: magnitude of the fully sampled image.
         data_range: largest minus smallest value the target may take.
 
     Returns:
@@ -39,6 +39,7 @@ def psnr_db(
         target.
     """
     error = jnp.mean((image - target) ** 2, axis=(1, 2))
+    # Two logarithms, because the square of a large data range could overflow float32.
     return 20 * jnp.log10(data_range) - 10 * jnp.log10(error)
 
 
@@ -54,8 +55,8 @@ def ssim(
     scikit-image's `structural_similarity`.
 
     Args:
-        image: reconstruction, at least 7 pixels a side.
-        target: what it should be.
+        image: magnitude of the reconstruction, at least 7 pixels a side.
+        target: magnitude of the fully sampled image.
         data_range: largest minus smallest value the target may take.
 
     Raises:
@@ -94,6 +95,7 @@ def nmse(
     """
     error = jnp.sum((image - target) ** 2, axis=(1, 2))
     energy = jnp.sum(target**2, axis=(1, 2))
+    # 0 / 0 where both images are black, which is a perfect reconstruction.
     return jnp.where(error == 0, 0, error / energy)
 
 
@@ -119,6 +121,7 @@ def _window_moments(
     image is bright and smooth. Deviations from means do not: first the pixels' from
     the mean of their row of the window, then the rows' from the window's.
     """
+    # One axis at a time: a window then has 7 + 7 terms instead of 49.
     row_mean, in_row = _mean_and_spread(image, axis=2)
     mean, of_rows = _mean_and_spread(row_mean, axis=1)
     within = _add(_neighbours(in_row, axis=1))

@@ -1,13 +1,15 @@
-"""The work of a network, and what the device could do: the two sides of a roofline.
+"""Count a network's work and measure the device's ceilings: both sides of a roofline.
 
-Work is counted from the layers that run, as often and at the resolution they run at:
-two operations per kernel value and pixel; every feature map that a convolution reads or
-writes passes through memory once. It leaves out Fourier transforms (under 1 % of the
-published network's arithmetic), batch norm and activations. Networks without kernels
-have none of it. It is that of plain convolutions: Winograd's form,
-which the CPU's kernels use, needs 16 products for 36, so more than the ceiling can be
-reached. Ceilings are measured here: arithmetic by a large matrix product, memory by a
-large copy.
+Work is counted from the layers that run, as often and at the resolution they run at.
+Each kernel value takes two operations per pixel, and every feature map that a
+convolution reads or writes passes through memory once. Fourier transforms (under 1 % of
+the published network's arithmetic), batch norm and activations are left out, so a
+network without kernels has no work.
+
+The count is that of plain convolutions. Winograd's form, which the CPU's kernels use,
+needs 16 products where they need 36, so a fraction of the ceiling can exceed 1.
+Ceilings are measured here: arithmetic by a large matrix product, memory by a large
+copy.
 """
 
 import functools
@@ -25,16 +27,17 @@ from jaxtyping import Array
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.runs.results import ROOFLINE
 
-# Of a training step, in reconstructions: forward, gradient of maps, of kernels.
+# A training step works as much as three reconstructions: its forward pass, the
+# gradients of the feature maps and those of the kernels.
 TRAINING_PASSES = 3
 
 
 class Work(NamedTuple):
-    """What one frame's reconstruction takes.
+    """The work of reconstructing one frame.
 
     Attributes:
-        operations: additions and multiplications.
-        traffic: bytes of feature maps through memory.
+        operations: number of additions and multiplications.
+        traffic: bytes of feature maps that pass through memory.
     """
 
     operations: float
@@ -42,12 +45,17 @@ class Work(NamedTuple):
 
     @property
     def intensity(self) -> float:
-        """Operations per byte."""
+        """Return the operations per byte."""
         return self.operations / self.traffic
 
 
 class Ceilings(NamedTuple):
-    """What the device does per second at best."""
+    """The most that the device does per second.
+
+    Attributes:
+        operations: additions and multiplications per second.
+        traffic: bytes per second through memory.
+    """
 
     operations: float
     traffic: float
@@ -59,16 +67,19 @@ def forward_work(
     """Count the work of one frame's reconstruction; nothing is computed.
 
     Args:
-        network: whose kernels are parameters named `kernel`.
+        network: network whose kernels are parameters named `kernel`.
         shape: height and width of the frame, pixels.
-        precision: of the feature maps, a key of `MATRIX_FORMS`.
+        precision: precision of the feature maps, a key of `MATRIX_FORMS`.
     """
-    runs: list[tuple[int, tuple[int, ...]]] = []  # pixels and the kernel's shape
-    sizes = [math.prod(shape)]  # of the map that each module around this one reads
+    # Pixels and kernel's shape of each convolution that runs.
+    runs: list[tuple[int, tuple[int, ...]]] = []
+    # Pixels of the feature map that each module around the running one reads.
+    sizes = [math.prod(shape)]
 
     def note(
         call: Callable, arguments: tuple, named: dict, context: InterceptorContext
     ) -> Any:
+        # A module that is given no feature map works on that of the module around it.
         maps = [a.shape for a in arguments if getattr(a, "ndim", 0) == 4]
         sizes.append(math.prod(maps[0][:3]) if maps else sizes[-1])
         result, module = call(*arguments, **named), context.module
@@ -80,7 +91,7 @@ def forward_work(
         return result
 
     with nn.intercept_methods(note):
-        # A function of its own: JAX would not trace one again that it knows.
+        # A new function each time, because JAX does not trace one again that it knows.
         jax.eval_shape(lambda: network.init(jax.random.key(0), *blank_inputs(*shape)))
     value_bytes = 2.0 if precision == "bf16" else 4.0
     operations = sum(2.0 * math.prod(kernel) * pixels for pixels, kernel in runs)
@@ -94,15 +105,15 @@ def roofline_figures(
     """Return a frame's work and the ceilings of all devices, named as in `ROOFLINE`.
 
     Args:
-        network: as for `forward_work`.
+        network: network whose kernels are parameters named `kernel`.
         shape: height and width of the frame, pixels.
-        precision: of its convolutions, a key of `MATRIX_FORMS`.
+        precision: precision of its convolutions, a key of `MATRIX_FORMS`.
     """
     values = (
         *forward_work(network, shape, precision),
         *measure_ceilings(precision),
     )
-    # The devices of a CPU are parts of it, and its ceilings are those of the whole.
+    # JAX can divide a CPU into several devices, which share the ceilings of the CPU.
     devices = 1 if jax.default_backend() == "cpu" else jax.device_count()
     scales = (1e9, 1e6, 1e9 / devices, 1e9 / devices)
     return {n: v / s for n, v, s in zip(ROOFLINE, values, scales, strict=True)}
@@ -111,12 +122,12 @@ def roofline_figures(
 def fractions(
     work: Work, frames_per_second: float, ceilings: Ceilings, passes: int = 1
 ) -> tuple[float, float]:
-    """Return the achieved parts of both ceilings, arithmetic and memory, in [0, 1].
+    """Return the fractions of both ceilings that are reached, arithmetic and memory.
 
     Args:
-        work: of one frame's reconstruction.
-        frames_per_second: that were reconstructed, or trained on.
-        ceilings: of the device.
+        work: work of one frame's reconstruction.
+        frames_per_second: measured rate of the reconstruction or training.
+        ceilings: ceilings of the device.
         passes: 1 for a reconstruction, `TRAINING_PASSES` for a training step.
     """
     rate = passes * frames_per_second
@@ -130,7 +141,8 @@ def _product(precision: str | None) -> Callable[[Array], Array]:
     return lambda a: jnp.matmul(a, a, precision=precision)
 
 
-# How each precision multiplies matrices; the CPU knows float32 alone.
+# Type and product of the matrices that measure a precision's arithmetic. A CPU has no
+# tf32, and is fast in float32 alone.
 MATRIX_FORMS: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "float32": ("float32", _product("highest")),
     "tf32": ("float32", _product("default")),
@@ -143,13 +155,15 @@ def measure_ceilings(precision: str) -> Ceilings:
     """Measure the first device's arithmetic and memory, in about a second.
 
     Args:
-        precision: of the arithmetic, a key of `MATRIX_FORMS`.
+        precision: precision of the arithmetic, a key of `MATRIX_FORMS`.
     """
     cpu = jax.default_backend() == "cpu"
     dtype, product = MATRIX_FORMS[precision]
+    # Large enough that a product takes longer than its start, and small enough to last
+    # less than a second.
     rows = 2048 if cpu else 8192
     matrix = jax.random.normal(jax.random.key(0), (rows, rows), jnp.dtype(dtype))
-    # Larger than any cache; read once and written once.
+    # Larger than any cache, so that reading and writing it once is memory's speed.
     line = jnp.zeros(2**25 if cpu else 2**28)
     product_s = _least_s(jax.jit(product), matrix)
     copy_s = _least_s(jax.jit(lambda a: a + 1), line)

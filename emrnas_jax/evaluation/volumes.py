@@ -1,4 +1,4 @@
-"""Scores of volumes, which are all slices of one subject at one time.
+"""Score volumes; a volume is all slices of one subject at one time.
 
 Test frames come in batches that cut through volumes. So the largest value of each
 volume, which SSIM needs in every slice, is looked up before; PSNR and NMSE of a volume
@@ -13,13 +13,14 @@ from jaxtyping import Float, Int
 from emrnas_jax.data.image_set import Images, ImageSet
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
-CHUNK = 256  # images looked at together
+# Images read at once for their peaks: a test set may be larger than the memory.
+CHUNK = 256
 
 
 def volume_of_frames(
     subjects: Sequence[str], frames: Int[np.ndarray, " frame"]
 ) -> tuple[Int[np.ndarray, " volume"], Int[np.ndarray, " frame"]]:
-    """Return the first frame of every volume, and which volume each frame is of.
+    """Return the first frame of every volume, and the volume of each frame.
 
     Volumes are ordered by subject and time.
 
@@ -40,8 +41,8 @@ def volume_peaks(
     """Return, for each frame, the largest magnitude of its volume; 1 if all is black.
 
     Args:
-        image_set: where the frames come from.
-        indices: the frames; a volume is what they have of it.
+        image_set: data set of the frames.
+        indices: numbers of the frames; slices that are not among them do not count.
     """
     peaks = np.concatenate(
         [
@@ -51,6 +52,7 @@ def volume_peaks(
     )
     subjects = [image_set.subjects[i] for i in indices]
     _, volumes = volume_of_frames(subjects, image_set.frames[indices])
+    # Unlike `largest[volumes] = peaks`, this keeps the maximum of repeated indices.
     largest = np.zeros(volumes.max() + 1, np.float32)
     np.maximum.at(largest, volumes, peaks)
     # Two black volumes are equal, not undefined.
@@ -69,19 +71,22 @@ def scores_of_volumes(
     energy: Float[np.ndarray, " frame"],
     peak: Float[np.ndarray, " frame"],
 ) -> Scores:
-    """Return one row per volume, from its slices.
+    """Return one score per volume, from those of its slices.
 
     Args:
-        slices: a row per frame; its SSIM is that of the slice with the volume's range.
-        squared_error: mean over the pixels of each frame.
-        energy: mean square of each target's pixels.
+        slices: scores of each frame, whose SSIM has the data range of its volume.
+        squared_error: squared error of each frame, averaged over its pixels.
+        energy: squared values of each target, averaged over its pixels.
         peak: largest value of each frame's volume.
     """
     first, volumes = volume_of_frames(slices.subject, slices.frame)
+    # All slices have the same number of pixels, so a volume's mean over its pixels is
+    # the mean of its slices' means.
     error, power, ssim = (
         np.bincount(volumes, values) / np.bincount(volumes)
         for values in (squared_error, energy, slices.ssim)
     )
+    # A perfect volume divides by zero, and is set below.
     with np.errstate(divide="ignore", invalid="ignore"):
         psnr_db = 20 * np.log10(peak[first]) - 10 * np.log10(error)
         nmse = error / power

@@ -38,6 +38,7 @@ def runs(
             return torch_steps.waited(convolution())
 
     def both() -> None:
+        # Otherwise gradients would be added to those of the run before.
         image.grad = weight.grad = None
         with torch_steps.precise(variant):
             y = convolution()

@@ -25,6 +25,7 @@ class CellOperation(nn.Module):
     def __init__(self, operation: Operation, width: int) -> None:
         """Make its four convolutions."""
         super().__init__()
+        # The table of the package itself, so that both sides have the same wiring.
         self.reads = [sources(operation, j) for j in range(4)]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(width * len(read), width, 3, padding=d, dilation=d)
@@ -36,6 +37,7 @@ class CellOperation(nn.Module):
         maps = [x]
         for j, convolution in enumerate(self.convolutions):
             read = [maps[s] for s in self.reads[j]]
+            # `torch.cat` of one tensor would copy it.
             y = convolution(read[0] if len(read) == 1 else torch.cat(read, 1))
             maps.append(nn.functional.leaky_relu_(y, SLOPE) if j < 3 else y)
         return maps[4]
@@ -73,12 +75,14 @@ class Component(nn.Module):
             gates: factors of the operations, `[cell, path]`; None for one path of
                 factor 1.
         """
+        # A view: the channels of a channels-last image are last in memory already.
         x = self.first(image.permute(0, 3, 1, 2))
         h = x
         for c, cell in enumerate(self.cells):
             outputs = [cell[choice](h) for choice in choices[c]]
             if gates is not None:
                 outputs = [gates[c, p] * y for p, y in enumerate(outputs)]
+            # One pass over memory for the scaled sum, where `h + BETA * y` takes two.
             h = torch.add(h, sum(outputs[1:], outputs[0]), alpha=BETA)
         change = self.last(torch.add(x, h, alpha=BETA))
         return two_step_consistency(image + change.permute(0, 2, 3, 1), kspace, mask)
@@ -129,6 +133,7 @@ def two_step_consistency(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
 
 
 def _replace(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
+    # Both axes, as in the package, although masks vary along one only.
     found = torch.fft.fft2(image, norm="ortho")
     return torch.fft.ifft2(torch.where(mask, kspace, found), norm="ortho")
 
@@ -160,6 +165,7 @@ def convolutions(
 
 
 def _torch_layout(own: PyTree) -> dict[str, np.ndarray]:
+    # [height, width, in, out] becomes [out, in, height, width].
     kernel = np.asarray(own["kernel"]).transpose(3, 2, 0, 1)
     return {"weight": kernel, "bias": np.asarray(own["bias"])}
 

@@ -62,6 +62,7 @@ class Timed(NamedTuple):
 
 def prepare() -> None:
     """Give PyTorch the cores that our programs use, and room for compiled paths."""
+    # A container may grant fewer cores than the machine has.
     usable = getattr(os, "sched_getaffinity", None)  # not on every system
     torch.set_num_threads(len(usable(0)) if usable else os.cpu_count() or 1)
     # By default PyTorch stops compiling after eight forms of an operation.
@@ -183,10 +184,14 @@ def _step(
     optimizer: torch.optim.Optimizer,
     variant: Variant,
 ) -> Tensor:
+    # None instead of zeros: Adam then leaves out operations that did not run, which
+    # a zero gradient with weight decay would move.
     optimizer.zero_grad(set_to_none=True)
     with precise(variant):
         image = image_of()
     loss = ((image - target) ** 2).mean()
+    # The loss is float32 in every precision, and the backward pass follows the forward
+    # pass's types without autocast, as PyTorch recommends.
     loss.backward()
     optimizer.step()
     return waited(loss.detach())
@@ -196,6 +201,7 @@ def _gate_weights(alphas: Tensor, choices: np.ndarray) -> Tensor:
     """Return the weights of `nas.gates`, with their gradient to alphas."""
     index = torch.from_numpy(choices.astype(np.int64)).to(alphas.device)
     paths = index.shape[1]
+    # The three ways of `nas.gates`: one sampled path, ProxylessNAS's pair, DARTS's sum.
     if paths == 2:  # p renormalised over the pair
         p = alphas.gather(1, index).softmax(1)
     else:
@@ -219,11 +225,13 @@ def _over_complete(case: Case, search_params: PyTree, variant: Variant) -> Netwo
     blocks = [[OPERATIONS for _ in block] for block in case.architecture.blocks]
     network = Network(blocks, case.width)
     cells = len(case.architecture.cells)
+    # Eight paths that each run one operation everywhere reach all weights.
     for choice in range(len(OPERATIONS)):
         everywhere = [choice] * cells
         path = Architecture.from_cells(everywhere, len(blocks[0]))
         copy_weights(network, active_weights(search_params, path), everywhere)
     network = _placed(network)
+    # One by one, because the path, and with it the whole network, changes every step.
     if variant.compiled:
         for component in network.components:
             for cell in component.cells:
@@ -264,6 +272,7 @@ def precise(variant: Variant) -> AbstractContextManager[Any]:
     """
     torch.backends.cudnn.allow_tf32 = variant.precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = variant.precision == "tf32"
+    # Lets cuDNN time its algorithms once for each shape, as XLA does.
     torch.backends.cudnn.benchmark = True
     return torch.autocast(
         device().type, torch.bfloat16, enabled=variant.precision == "bf16"
