@@ -20,6 +20,7 @@ def try_lock(path: Path) -> Iterator[bool]:
     Args:
         path: the lock's file; it is made if it is not there.
     """
+    # A new object each time: two of one process refuse each other, as two processes do.
     lock = filelock.FileLock(path)
     try:
         lock.acquire(blocking=False)
@@ -44,6 +45,7 @@ def wait_for_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         if held:
             yield
             return
+    # Between the two another process may have given it back; then nothing waits.
     waiting()
     with filelock.FileLock(path):
         yield

@@ -36,6 +36,7 @@ def write_architecture(
         architecture: the choice of every cell.
         probabilities: p of the candidates of each cell, in [0, 1] with sum 1.
     """
+    # As 64-bit floats, whose text gives every bit of a 32-bit float back.
     p = None if probabilities is None else np.asarray(probabilities, float).tolist()
     file = _File(
         architecture=str(architecture),
@@ -60,6 +61,7 @@ def read_architecture(
     try:
         p = None if file.probabilities is None else np.asarray(file.probabilities)
         architecture = Architecture.parse(file.architecture, _candidates(file))
+        # Else a choice would be read from the column of another operation.
         expected = (len(architecture.cells), len(architecture.operations))
         if p is not None and p.shape != expected:
             raise InputError(f"probabilities of shape {p.shape}, expected {expected}")

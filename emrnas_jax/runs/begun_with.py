@@ -20,7 +20,8 @@ FREE = (
     "data.cache",
 )
 
-# Settings that runs begun before them lack, with the value that all of those had.
+# Settings that runs begun before them lack, with the value that all of those had. A new
+# setting of a network or a search belongs here, or no older run can be continued.
 EARLIER = {
     "alpha_epsilon": 1e-8,
     "folds_in_parallel": False,
@@ -84,6 +85,7 @@ def refuse_other_config(run: RunFolder, config: dict) -> dict[str, dict]:
         return {}
     old = read_config(run.config)
     networks = _networks(run, old)
+    # A network that the config does not name any more is still that of the run.
     changed = config | {"networks": networks | config["networks"]}
     # A network that the run does not have yet is no difference.
     old["networks"] = {
@@ -134,6 +136,7 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
                 old.get(name), new.get(name), f"{key}.{name}" if key else name
             )
         ]
+    # Equality of numbers, not of text: JSON may write 1e-8 in two ways.
     return [] if old == new else [(key, old, new)]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 PAPER = "paper"  # the convention whose files have no suffix
 FIRST = ""  # the name of the run's first search, whose files have no suffix
 
+# Folds count from 1 and without zeros in front, so a folder has one fold's name.
 _FOLD = re.compile(r"fold_([1-9]\d*)")
 
 
@@ -106,6 +107,7 @@ class NetworkFolder(TrainingFolder):
 
     def fold(self) -> "FoldFolder | None":
         """Return the fold of the network; None for a folder that was copied alone."""
+        # Resolved: "." and a link lead to a fold that their own path does not name.
         parent = self.path.resolve().parent
         return FoldFolder(parent) if _FOLD.fullmatch(parent.name) else None
 
@@ -138,6 +140,7 @@ class FoldFolder:
 
     def trained(self) -> list[str]:
         """Return the names of the networks whose training has begun, sorted."""
+        # The zero-filled images have scores and no record: nothing is trained.
         records = self.path.glob(f"*/{NetworkFolder(Path()).record}")
         return sorted(path.parent.name for path in records)
 
@@ -205,10 +208,12 @@ class RunFolder:
         """Return the folds whose folders are there, in the order of their numbers."""
         folders = [path for path in self.path.glob("fold_*") if path.is_dir()]
         numbered = [path for path in folders if _FOLD.fullmatch(path.name)]
+        # By number: by name, fold_10 stands before fold_2.
         return sorted(map(FoldFolder, numbered), key=lambda fold: fold.number)
 
     def search_logs(self) -> Iterator[Path]:
         """Yield the logs of all searches of all folds, sorted."""
+        # No network's folder matches: names that begin with "search" are refused.
         yield from sorted(self.path.glob("fold_*/search*/metrics.jsonl"))
 
 
@@ -234,6 +239,7 @@ def network_at(path: Path) -> tuple[NetworkFolder, int | None]:
         path: the network's folder, its checkpoints or one of them, such as
             RUN/fold_1/emrnas/checkpoints/1200.
     """
+    # By names alone: the path of a checkpoint that is gone is still that of a network.
     for network in map(NetworkFolder, (path.parent, path.parent.parent)):
         if path == network.checkpoints:
             return network, None

@@ -35,6 +35,8 @@ def read_folds(path: Path) -> list[Fold]:
     Raises:
         InputError: it is missing or damaged, or a subject is in two parts of a fold.
     """
+    # Read back rather than drawn again, so that a run keeps its folds when the way of
+    # drawing them changes.
     manifest = read_json(path, _Manifest, WAY_OUT)
     folds = [Fold(own.train, own.validation, own.test) for own in manifest.folds]
     for number, fold in enumerate(folds, 1):

@@ -78,12 +78,14 @@ def read_tried_weights(path: Path) -> dict[float, float]:
     Raises:
         InputError: the file is damaged.
     """
+    # A weight may take minutes, so a stopped fit goes on with those that it has.
     if not path.exists():
         return {}
     fit = read_json(path, Fit, "delete it to choose the strength again")
     return {tried.strength: tried.mean for tried in fit.psnr_db}
 
 
+# Without its defaults, so that a file holds what was measured and nothing else.
 class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one network costs.
 

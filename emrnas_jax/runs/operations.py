@@ -37,6 +37,7 @@ def operations_of_run(run: RunFolder) -> tuple[Operation, ...]:
     Raises:
         InputError: the file is damaged.
     """
+    # The manifest of the folds is written last: without it nothing has begun.
     if not run.folds.exists():
         return OPERATIONS
     if run.operations.exists():
@@ -47,6 +48,7 @@ def operations_of_run(run: RunFolder) -> tuple[Operation, ...]:
             raise InputError(
                 f"{run.operations}: damaged ({error}); {WAY_OUT}"
             ) from error
+    # Older runs name no operations, but count how often each was a cell's path.
     for log in run.search_logs():
         for row in metrics_log.read(log):
             if row.get("path_counts"):
@@ -68,6 +70,7 @@ def refuse_other_operations(
         InputError: a search is left to do and would be among other operations, or the
             finished searches were among different ones.
     """
+    # A finished search names its candidates; one in progress has those of the run.
     among = {
         folder.path: read_architecture(folder.architecture)[0].operations
         for folder in folders
@@ -94,6 +97,7 @@ def refuse_mixed_operations(among: dict[Path, tuple[Operation, ...]]) -> None:
     Raises:
         InputError: they were not.
     """
+    # The ensemble adds the p of an operation over the folds, so its columns must agree.
     first = next(iter(among), None)
     for folder, operations in among.items():
         if first is not None and operations != among[first]:

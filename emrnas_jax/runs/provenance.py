@@ -126,9 +126,10 @@ class Recording:
         """
         self._run = run
         self._earlier = read_commands(run.provenance)
+        # With a config and no record, earlier commands worked on it that nobody timed.
         complete = run.provenance.exists() or not run.config.exists()
         self._writes = complete and processes.is_first()
-        self._started = time.monotonic()
+        self._started = time.monotonic()  # the clock of the day may be set meanwhile
         self._own = Command(
             # A name on a Linux command line may be no text; JSON holds text alone.
             command=command.encode("utf-8", "replace").decode("utf-8"),

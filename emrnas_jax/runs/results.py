@@ -13,7 +13,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
 from emrnas_jax.runs.folder import PAPER
 
-# What one score of each convention covers.
+# What one score of each convention covers. Files of older versions do not say it.
 UNITS = {PAPER: "frame", "fastmri": "volume", "calgary": "frame"}
 
 # Fields of a network that hold its work per frame and what the device can do.
@@ -60,6 +60,7 @@ class NetworkScore(Struct, frozen=True, kw_only=True):
     nmse_mean: float | None = None
     nmse_std: float | None = None
     frames: Count
+    # Null in a file means that it was not measured, which 0 would not say.
     parameters: Count | None = None
     seconds_per_frame: NotNegative | None = None
     device: str = ""
@@ -124,6 +125,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
     dataset: str
     sampling_rate: float
+    # Masks of few lines cannot have every rate, so the two differ.
     achieved_rate: float | None = None
     folds: Annotated[int, Meta(ge=1)]
     architecture: str | None = None
@@ -131,6 +133,7 @@ class Results(Struct, frozen=True, kw_only=True):
     convention: str = ""
     unit: str = ""
     metrics: str = ""
+    # A report without one network has no table and no reference.
     networks: Annotated[dict[str, NetworkScore], Meta(min_length=1)]
     comparisons: tuple[Comparison, ...] = ()
 
@@ -167,6 +170,7 @@ def read_results(path: Path, way_out: str = WAY_OUT) -> Results:
         convention = results.metrics.partition(":")[0] or PAPER
         unit = UNITS.get(convention, "")
         results = msgspec.structs.replace(results, convention=convention, unit=unit)
+    # Its files cannot be named then, and its scores must not stand beside others.
     if results.convention not in UNITS:
         raise InputError(
             f"{path}: metrics names the convention {results.convention!r}, known are "

@@ -138,6 +138,7 @@ def read_run(path: Path) -> Run:
     found = _read_searched(run.architecture()) if first else None
     return Run(
         path=path,
+        # A report does without these: it leaves out the facts that they would give.
         config=read_config(run.config) if run.config.is_file() else {},
         results=results,
         searched=found or _given_architecture(results, run),
@@ -188,6 +189,7 @@ def _read_searched(path: Path) -> Searched | None:
 def _given_architecture(results: Results, run: RunFolder) -> Searched | None:
     if not results.architecture:
         return None
+    # Names alone stand in results.json; what they mean depends on the run.
     begun_with = operations_of_run(run)
     known = with_newer(begun_with)
     try:

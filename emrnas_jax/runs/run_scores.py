@@ -97,6 +97,7 @@ def grouped(values: dict[str, dict]) -> dict[str, dict]:
     Args:
         values: by network and measure, the score of each frame.
     """
+    # `random_1` gives `random`: networks drawn alike differ in this number alone.
     stems = {name: re.sub(r"_\d+$", "", name) for name in values}
     groups: dict[str, list[str]] = {}
     for name, stem in stems.items():
@@ -146,6 +147,8 @@ def refuse_repeated_scores(runs: Sequence[Path], scores: Sequence[RunScores]) ->
 
 
 def _same_scores(first: RunScores, second: RunScores) -> bool:
+    # One network with other scores is enough: zero-filled images depend on the seed
+    # alone, and a copy may have got networks of its own since.
     shared = first.values.keys() & second.values.keys()
     return (
         bool(shared)
@@ -180,6 +183,7 @@ def _conventions(run: Path) -> dict[str, Any]:
     folder = RunFolder(run)
     results = read_results(folder.results, WAY_OUT)
     data = read_data(folder.data, WAY_OUT)
+    # Of the config the masks alone: what is trained, and how, is what runs compare.
     sampling = read_config(folder.config, WAY_OUT).get("sampling")
     if not isinstance(sampling, dict):
         raise InputError(f"{folder.config}: damaged (no sampling); {WAY_OUT}")

@@ -131,6 +131,7 @@ def read_examples(path: Path) -> Examples:
         subjects = tuple(arrays.pop("subject").tolist())
         examples = Examples(subjects, **arrays)
         _refuse_misfits(examples)
+    # NumPy has no type of its own for damage: it raises what zip and zlib raise.
     except (
         OSError,
         EOFError,
