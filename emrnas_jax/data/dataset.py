@@ -59,6 +59,7 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
             f"{path}: data.kspace_convention and data.fully_sampled are for k-space, "
             f"and these are files of {source.name}; leave both out"
         )
+    # Magnitudes have lost their phase; a phase of zero would be another task.
     if settings.images == "complex" and source.dtype != "complex64":
         raise InputError(
             f"{path}: data.images asks for complex images, {source.name} holds "

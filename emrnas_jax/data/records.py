@@ -113,6 +113,7 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
                         f"{part}: subject {name[0]}, slice {name[1]}, frame {name[2]} "
                         f"was already in {names[name]}; remove one of the two"
                     )
+                # Names decide masks and order, so each is given once.
                 names[name] = part
                 sizes.append(named.image.shape)
                 image = np.ascontiguousarray(named.image, dtype=recipe.dtype)

@@ -39,6 +39,7 @@ class SamplingSettings:
         require_possible(self.kind, self.rate, self.center_fraction, self.phase_encode)
         if self.kind == "file" and not self.file:
             raise InputError("sampling.file: kind 'file' needs a file of masks")
+        # A forgotten kind would draw other masks than the user named.
         if self.kind != "file" and self.file:
             raise InputError(
                 f"sampling.file: {self.file} is not used by kind {self.kind!r}; "
@@ -51,6 +52,7 @@ class SamplingSettings:
         Raises:
             InputError: the file cannot be used.
         """
+        # Here alone: settings are compared and stored where the file may be missing.
         masks = read_masks(self.file) if self.kind == "file" else None
         return Sampling(
             self.kind, self.rate, self.center_fraction, self.phase_encode, masks

@@ -72,6 +72,7 @@ def reconstruct_kspace(
     given = check_arguments(
         kspace, mask, scale, convention, norm, model.record.sampling["phase_encode"]
     )
+    # Logged, because a function has no summary to print them in.
     for warning in given.warnings:
         LOG.warning("kspace: %s", warning)
     images = in_batches(

@@ -115,6 +115,7 @@ def _complex_frames(kspace: ArrayLike) -> Complex[np.ndarray, "frame height widt
 def _masks_of(mask: ArrayLike | None, plain: PlainKspace, phase_encode: str) -> Masks:
     """Return a mask for each frame, zero frequency first."""
     present = nonzero_mask(plain.values)
+    # Complete k-space without a mask would be returned as it came.
     if mask is None:
         if present.all():
             raise InputError(

@@ -32,12 +32,14 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
     )
     found = []
     ratios = [a / b for a, b in zip(scan.shape, record.shape, strict=True)]
+    # A quarter more or less: networks are not scale-invariant.
     if max(*ratios, *(1 / ratio for ratio in ratios)) > SIZE_FACTOR:
         found.append(
             f"frames of {scan.shape[0]} x {scan.shape[1]}, and the network was trained "
             f"on {record.shape[0]} x {record.shape[1]}; nothing is scaled, so "
             "structures have another size in pixels"
         )
+    # By name alone: a file that was renamed is not noticed.
     if model.subjects.intersection(scan.subjects):
         found.append(
             "the network was trained on this subject, so the result flatters it; "
@@ -61,6 +63,7 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
         )
     if scan.kspace is not None and record.images == "magnitude":
         middle = len(scan.kspace) // 2
+        # One frame is enough, for a receiver has its phase in all.
         if phase_fraction(scan.kspace[middle], scan.mask[middle]) > PHASE_FRACTION:
             found.append(
                 "the images have a phase, and the network was trained on magnitudes, "

@@ -96,6 +96,7 @@ def one_by_one(
     """Return the reconstruction of each scan, on the scale of its file."""
     results, end, kind = [], 0, model.record.images
     for scan in scans:
+        # Scans were joined in this order, one after another.
         part = slice(end, end := end + len(scan.slices))
         own: Any = jax.tree.map(lambda leaf, part=part: leaf[part], together)
         results.append(
@@ -109,6 +110,7 @@ def one_by_one(
                 scale=scan.scale,
                 target=None
                 if own.target is None
+                # Shown and scored as a magnitude, whatever the network returns.
                 else np.abs(intensities(own.target, scan.scale, kind)),
                 scores=own.scores,
             )

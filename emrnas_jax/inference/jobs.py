@@ -135,6 +135,7 @@ def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
     """
     if not job.result.exists() or settings.overwrite:
         return read_scan(job.source, settings.reading)
+    # Another network, file or flag: overwriting would lose it, skipping would lie.
     if made_from(job.result) != job.made_from:
         raise InputError(
             f"{job.result} exists and was made from something else, or by another "
@@ -215,6 +216,7 @@ def _attributes(
     model: TrainedNetwork, job: Job, scan: ReconstructedScan, outcome: Outcome
 ) -> dict[str, str | int | float]:
     record = model.record
+    # The file must be readable without the run, so it holds all settings.
     metrics = {"metrics": in_words(PAPER)} if scan.scores else {}
     stored_as = {"stored_as": outcome.stored_as} if outcome.stored_as else {}
     return (

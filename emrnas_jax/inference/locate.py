@@ -57,6 +57,7 @@ def _fold_of(where: Path, fold: int | None) -> FoldFolder:
             else f"{where}: not a model: it holds neither network.json nor fold_1; "
             "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
         )
+    # The first fold, because no fold is better than another.
     chosen = run.fold(fold or 1)
     if chosen not in folds:
         names = ", ".join(own.path.name for own in folds)
@@ -76,6 +77,7 @@ def _network_of(fold: FoldFolder, network: str | None) -> Path:
             f"{fold.path} has no trained network {network!r}; it has "
             f"{', '.join(trained)}"
         )
+    # A run of several networks is most likely about the searched one.
     first = "emrnas" if "emrnas" in trained else trained[0]
     return fold.network(network or first).path
 

@@ -64,6 +64,7 @@ def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
         output.exists() and output.samefile(files[0].parent)
     ):
         raise InputError(f"--output={output} is the folder of the input; give another")
+    # Now, and not after hours of reconstruction.
     _require_writable(output)
     # In lower case, because on some file systems A.h5 and a.h5 are one file.
     stems = collections.Counter(_stem(file).lower() for file in files)

@@ -77,6 +77,7 @@ def write_scan(
         file["frame"] = scan.frames
         for name, values in scan.scores.items():
             file[name] = values
+        # Divides the images to what the network saw.
         file.attrs["scale"] = scan.scale
         file.attrs.update(attributes)
 

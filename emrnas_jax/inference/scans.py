@@ -30,6 +30,7 @@ def find_scans(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
+    # A folder is searched, a file is taken whatever its name.
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder")
     # A link that leads nowhere is reported when it is read.
@@ -84,6 +85,7 @@ def _read_images(path: Path, how: Reading) -> Scan:
             "complex images; use a network trained on magnitudes (or, with "
             "--model=tv, --images=magnitude)"
         )
+    # Whole: the frames of a file are reconstructed together.
     named = list(read_file(source, path))
     images = np.stack([one.image for one in named])
     mask, warnings = None, _unused_flags(how)
@@ -98,6 +100,7 @@ def _read_images(path: Path, how: Reading) -> Scan:
         images=network_images(images, how.images) if is_complex else images,
         kspace=None,
         mask=mask,
+        # Readers of images bring them to [0, 1], and forget the file's own scale.
         scale=1.0,
         warnings=tuple(warnings),
     )

@@ -127,6 +127,7 @@ def summary_line(summary: Summary) -> str:
             f"reconstructed in {summary.seconds:.1f} s, {per_frame:.3f} s per frame"
             f"{_means(summary.scores)}"
         )
+    # Scores without their definition cannot be compared.
     if summary.scores:
         counts.append(f"metrics: {in_words(PAPER)}")
     return "; ".join(counts)

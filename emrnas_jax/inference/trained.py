@@ -127,10 +127,12 @@ def load_model(
     folder, step = locate(where, fold, network)
     step = latest_step(folder) if step is None else step
     record, module, variables = load_trained(folder, step)
+    # Weights are float32 in every precision, so only the module changes.
     if precision is not None:
         settings = record.settings | {"precision": precision}
         record = structs.replace(record, settings=settings)
         module = record.build()
+    # A result of half a training is worth having, with a word about it.
     unfinished = _unfinished(folder, step)
     if unfinished:
         LOG.warning("%s: %s", folder, unfinished)

@@ -1,5 +1,7 @@
 """Arguments of `reconstruct_kspace`, checked and converted without a network."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def kspace(random):
     return np.fft.fft2(parts[0] + 0.1j * parts[1], norm="ortho")
 
 
-def check(kspace, mask=LINES, scale=None, convention=None, norm=None):
+def check(kspace, mask: Any = LINES, scale=None, convention=None, norm=None):
     return check_arguments(kspace, mask, scale, convention, norm, "rows")
 
 

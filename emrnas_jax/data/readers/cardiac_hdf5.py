@@ -25,11 +25,13 @@ def read(path: Path) -> Iterator[NamedImage]:
     """Yield the frames of one subject."""
     frames = hdf5.load(path, "frames")
     require_axes(frames.shape, "slice time row column", f"{path}: `frames`")
+    # Other integers may be raw intensities, whose white nobody knows.
     if frames.dtype != np.uint8:
         raise InputError(
             f"{path}: `frames`: expected uint8 grey levels, found {frames.dtype}; "
             "scale to 0..255 and convert"
         )
+    # So that a York subject has one name, and one fold, in every format.
     number = hdf5.attribute(path, "subject")
     subject = subject_name(int(number)) if isinstance(number, np.integer) else path.stem
     for slice_, time in np.ndindex(frames.shape[:2]):

@@ -30,11 +30,13 @@ def read(path: Path) -> Iterator[NamedImage]:
     """Yield the one frame of a PNG."""
     with reading(path), Image.open(path) as picture:
         mode, pixels = picture.mode, np.asarray(picture)
+    # A palette or 16 bits would be read as other intensities without a word.
     if mode != "L":
         raise InputError(
             f"{path}: expected 8-bit grey levels (mode L), found mode {mode}; "
             "convert it to 8-bit grey"
         )
+    # The names count time from 1, all other sources from 0.
     number, time, slice_ = map(int, name_parts(NAME, path))
     yield NamedImage(subject_name(number), slice_, time - 1, pixels)
 

@@ -37,7 +37,9 @@ def read(path: Path) -> Iterator[NamedImage]:
     require_axes(images.shape, "image row column", f"{path}: `images`")
     numbered = "image_number" in hdf5.datasets(path)
     for number, image in zip(image_numbers(path, len(images)), images, strict=True):
+        # Numbers count from 1, so that 1 to 30 are block 1.
         block = f"_{(number - 1) // IMAGES_PER_SUBJECT + 1}" if numbered else ""
+        # Each on its own: the images of a file may come from scans of other scales.
         scaled = unit_magnitude(image, f"{path}: image {number}").astype(np.complex64)
         yield NamedImage(path.stem + block, number, 0, scaled)
 

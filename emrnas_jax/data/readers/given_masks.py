@@ -49,6 +49,7 @@ def given_masks(
     values, variable, stored_in = given
     count, *size = shape
     where = f"{scan}: --mask={stored_in}"
+    # A single line of `masks` is one mask for all frames, never one row of samples.
     is_list = variable != "mask" and len(values) == 1
     if values.ndim == 2 and not is_list and values.shape in mask_sizes(size):
         if _may_be_list(values, variable, count):
@@ -58,6 +59,7 @@ def given_masks(
                 "[1, row, column], or as [mask, row, 1] or [mask, 1, column]"
             )
         masks = sized_masks(np.fft.ifftshift(values), size, where)
+    # Neither one per frame nor one for all, but the size of a frame on its side.
     elif 1 < len(values) != count and values.shape[::-1] in mask_sizes(size):
         masks = sized_masks(values, size, where)  # refuses it as transposed
     elif values.ndim == 3:
@@ -82,8 +84,10 @@ def _may_be_list(
         return False
     if variable == "masks" and len(values) == count:
         return True
+    # Whole lines: a list of equal masks is unlikely, a mask of lines usual.
     if np.all(values == values[:1]) or np.all(values == values[:, :1]):
         return False
     height, width = values.shape
+    # Four fifths, because a few masks of a list may miss the zero frequency.
     full = [line.mean() > 0.8 for line in (values[:, width // 2], values[height // 2])]
     return bool(full[0] != full[1])

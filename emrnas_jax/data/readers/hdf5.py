@@ -8,6 +8,7 @@ import numpy as np
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 
+# MATLAB's HDF5 ends in .mat and is known by its name (`york`).
 SUFFIXES = (".h5", ".hdf5")
 
 
@@ -25,6 +26,7 @@ def datasets(path: Path) -> dict[str, np.dtype]:
         return {
             str(name): item.dtype
             for name, item in file.items()
+            # Groups hold no values; a file of groups alone is unknown.
             if isinstance(item, h5py.Dataset)
         }
 

@@ -108,6 +108,7 @@ def load_kspace(
     mask = None
     if found.mask is not None:
         mask = plain_mask(found.mask, storage, f"{path}: `mask`")
+    # Converted in full precision, and rounded once.
     single = plain.values.astype(np.complex64)
     return StoredKspace(plain._replace(values=single), mask, found.from_scanner)
 
@@ -115,6 +116,7 @@ def load_kspace(
 def _load_hdf5(path: Path) -> _Found:
     with reading(path), h5py.File(path) as file:
         dataset: Any = file["kspace"]
+        # fastMRI stores a mask in its test files alone.
         mask: Any = file.get("mask")
         convention, norm = (
             _text(file.attrs.get(name) or file.get(name))
@@ -127,6 +129,7 @@ def _load_hdf5(path: Path) -> _Found:
             None if mask is None else np.asarray(mask[()]),
             convention,
             norm,
+            # fastMRI keeps the header of the scan beside its k-space.
             from_scanner="ismrmrd_header" in file,
         )
 
@@ -153,6 +156,7 @@ def _load_npz(path: Path) -> _Found:
                 f"{path}: expected an array `kspace`, found {list(file) or 'none'}"
             )
         kspace = file["kspace"]
+        # An array of .npz is whole in memory once its shape is known.
         _require_one_coil(kspace.shape, kspace.dtype, path)
         convention, norm = (
             _text(file.get(name)) for name in ("kspace_convention", "kspace_norm")
@@ -175,6 +179,7 @@ def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> No
             f"axis of 2, found {dtype} of the shape {shape}"
         )
     axes = shape if is_complex else shape[:-1]
+    # One coil on an axis of its own is no reason to refuse a file.
     if len(axes) == 4 and axes[1] > 1:
         raise InputError(
             f"{where}: found the shape {axes}, which is {axes[1]} coils if the axes "

@@ -81,6 +81,7 @@ def to_plain(kspace: Kspace, storage: Storage, where: str) -> PlainKspace:
     largest = float(np.abs(kspace).max(initial=0))
     if not largest:
         raise InputError(f"{where}: found nothing but zeros; export it again")
+    # The checks and single precision need values of about 1.
     scaled = kspace / largest
     warnings = require_order(scaled, storage, where)
     factor = storage.factor(*scaled.shape[1:])
@@ -162,12 +163,14 @@ def find_scale(
     # would be compiled for every number of frames.
     images = np.fft.ifft2(measured, norm="ortho")
     largest = plain.largest * float(np.abs(images).max())
+    # Frames of zeros would darken the mean that `origin_warnings` judges.
     filled = measured.any(axis=(1, 2))
     warnings = origin_warnings(images[filled], plain.storage, where)
     if declared:
         warnings += scale_warnings(declared, largest, name)
     pixels = images[0].size
     warnings += norm_warnings(largest, pixels, plain.storage, any_scale=any_scale)
+    # Networks are trained on [0, 1], so without a declaration the largest is 1.
     scale = declared or largest
     require_single_precision(scale, where)
     return Scaled(images, scale, warnings)

@@ -24,6 +24,7 @@ def nonzero_mask(kspace: Complex[np.ndarray, "frame height width"]) -> Masks:
     columns = samples.any(axis=1, keepdims=True)
     in_rows = np.count_nonzero(rows) * kspace.shape[2]
     in_columns = np.count_nonzero(columns) * kspace.shape[1]
+    # The axis along which fewer samples are needed to hold all that is not zero.
     lines = rows if in_rows <= in_columns else columns
     # Exact zeros inside measured lines are chance, or rounding to integers.
     whole = np.count_nonzero(samples) >= WHOLE * min(in_rows, in_columns)
@@ -36,6 +37,7 @@ def sample_warnings(present: Masks) -> list[str]:
     Args:
         present: the mask that `nonzero_mask` found.
     """
+    # One line wide: whole lines are missing, as Cartesian sampling leaves them.
     if 1 in present.shape[1:]:
         return []
     return [
@@ -83,6 +85,7 @@ def line_masks(
             f"{size[1]}; give a mask of that size{turn}"
         )
     if len(fitting) == 2 and present is not None:
+        # A mask explains k-space that is zero wherever the mask is False.
         explaining = [axis for axis in fitting if not np.any(present & ~laid[axis])]
         fitting = explaining if len(explaining) == 1 else fitting
     return laid[fitting[0] if len(fitting) == 1 else phase_encode]
@@ -149,6 +152,7 @@ def measured_mask(mask: Masks, present: Masks, where: str) -> Masks:
         if mask.shape[axis] == 1:
             present = np.any(present, axis=axis, keepdims=True)
     both = mask & present
+    # A mask of the other axis or inverted leaves far less, padding far more.
     if both.mean() < mask.mean() / 2:
         raise InputError(
             f"{where}: k-space is zero on most of what the mask marks as measured; "

@@ -67,6 +67,7 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         raise InputError(f"{path}: `kspace` of constant images alone; export it again")
     if not filled.all():
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
+    # Of the frames with content: an empty one has no lines to find a mask from.
     measured = _measured(path, stored, filled, how)
     images, scale, warnings = find_scale(
         measured.kspace,
@@ -118,6 +119,7 @@ def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
     for warning in scan.warnings:
         LOG.warning("%s: %s", path, warning)
     assert scan.images is not None
+    # The two channels lie beside each other in memory, as complex64 does.
     images = scan.images.view(np.complex64)[..., 0]
     for subject, slice_, frame, image in zip(*scan[:3], images, strict=True):
         yield NamedImage(subject, int(slice_), int(frame), image)
@@ -143,6 +145,7 @@ def _with_content(
 ) -> Bool[np.ndarray, " frame"]:
     """Return which frames are neither empty nor of a constant image."""
     largest = np.abs(kspace).max(axis=(1, 2))
+    # Relative, because rounding leaves a constant image small other samples.
     rest = np.abs(kspace)
     rest[:, 0, 0] = 0  # all that a constant image has
     return rest.max(axis=(1, 2)) > 1e-6 * largest
@@ -203,6 +206,7 @@ def _declared_mask(
         source, where = "mask from the file", f"{path}: `mask`"
         mask = frame_masks(stored.mask, shape, present, how.phase_encode, where)
     mask = mask[filled]
+    # A mask of ones says no more than complete k-space does.
     return (None, "complete") if mask.all() else (mask, source)
 
 

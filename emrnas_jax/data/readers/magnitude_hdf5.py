@@ -37,6 +37,7 @@ def image_numbers(path: Path, count: int) -> list[int]:
     if "image_number" not in hdf5.datasets(path):
         return list(range(count))
     numbers = hdf5.load(path, "image_number")
+    # They name the images, so two of one number would be one image twice.
     if numbers.shape != (count,) or numbers.dtype.kind not in "ui":
         raise InputError(
             f"{path}: `image_number`: expected {count} integers, found "

@@ -75,6 +75,7 @@ def require_centre(
         else:
             hint = "so check its order and axis, and that 1 or True means measured"
         raise InputError(f"{which}: the zero frequency is not measured; {hint}")
+    # Many masks together show an order that each alone leaves uncertain.
     together = excess.sum() / np.sqrt(len(masks))
     if together > CERTAIN:
         raise InputError(f"{where}: the highest frequencies are measured most; {ORDER}")

@@ -48,10 +48,12 @@ def read_masks(file: str) -> LineMasks:
             not hold masks of lines.
     """
     values, variable, where = read_stored_mask(file)
+    # One mask may be stored as a column or a row.
     if variable == "mask" and 1 in values.shape:
         values = values.ravel()
     if values.ndim > (1 if variable == "mask" else 2):
         raise InputError(f"{where}: expected shape [mask, line], found {values.shape}")
+    # A vector is a list of one mask.
     lines = np.atleast_2d(values)
     if not lines.any(axis=1).all():
         raise InputError(

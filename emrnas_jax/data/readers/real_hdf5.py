@@ -35,6 +35,7 @@ def read(path: Path) -> Iterator[NamedImage]:
     images = hdf5.load(path, "images")
     where = f"{path}: `images`"
     require_axes(images.shape, "image row column", where)
+    # In float64: int16 cannot hold the magnitude of its lowest value.
     scaled = unit_magnitude(images.astype(np.float64), where)
     if scaled.min(initial=0) < -MOST_NEGATIVE:
         raise InputError(

@@ -63,6 +63,7 @@ def recognise(path: Path) -> tuple[Source, list[Path]]:
             found.setdefault(source.name, []).append(file)
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
+    # Two sources of one folder would mix scales and names of subjects.
     if len(found) > 1:
         kinds = "; ".join(
             f"{len(those)} of {name}, such as {those[0].name}"
@@ -92,6 +93,7 @@ def _visible_files(folder: Path) -> list[Path]:
     return [
         file
         for file in folder.iterdir()
+        # Systems leave hidden files beside images, such as ._scan.h5.
         if file.is_file() and not file.name.startswith(".")
     ]
 
@@ -105,6 +107,7 @@ def source_of(file: Path) -> Source | None:
     for source in SOURCES:
         if source.takes(file):
             return source
+    # Other files may be notes; HDF5 in a folder of images is data.
     if file.suffix in hdf5.SUFFIXES:
         found = sorted(hdf5.datasets(file)) or "none"
         raise InputError(f"{file}: found the datasets {found}; {known()}")

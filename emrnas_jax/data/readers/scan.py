@@ -82,5 +82,6 @@ class Scan(NamedTuple):
     @property
     def kind(self) -> tuple:
         """A value that is equal for scans that can be joined in one batch."""
+        # Masks of lines and of samples have other shapes, so they cannot be joined.
         form = None if self.mask is None else self.mask.shape[1:]
         return self.kspace is None, self.values.shape[1:], self.values.dtype, form

@@ -76,6 +76,7 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
                 "export the file again"
             )
         require_finite(image, where)
+        # Compared exactly: noise alone is an image, however dark.
         if np.all(image == image.flat[0]):
             constant += 1
             continue
@@ -90,6 +91,7 @@ def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
 
 def require_finite(values: np.ndarray, where: str) -> None:
     """Raise InputError, with `where` in front, if a value is NaN or infinite."""
+    # Counted, so that one bad pixel can be told from a file of NaN.
     bad = int(np.size(values) - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(

@@ -48,6 +48,7 @@ def read(path: Path) -> Iterator[NamedImage]:
             f"{where}: expected real intensities, found {volume.dtype}; "
             "store the magnitude"
         )
+    # Casting NaN to a grey level would give any level.
     require_finite(volume, where)
     # MATLAB's imwrite, which made the export, rounds halves up.
     levels = np.floor(np.clip(volume / WHITE, 0, 1) * 255 + 0.5).astype(np.uint8)
