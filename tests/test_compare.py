@@ -18,7 +18,6 @@ from emrnas_jax.runs.results import (
     read_results,
     write_results,
 )
-from emrnas_jax.runs.run_scores import grouped
 from emrnas_jax.runs.scores import Scores, read_scores, write_scores
 
 # Only the networks' names are read: their scores are in the tables of each fold.
@@ -270,10 +269,3 @@ def test_a_run_without_results_is_refused(runs, tmp_path, capsys):
     with pytest.raises(SystemExit):
         compare.main([runs[0], str(tmp_path)])
     assert "--stage=evaluate" in capsys.readouterr().err
-
-
-def test_a_number_alone_or_of_a_network_that_exists_makes_no_group():
-    scores = {"psnr_db": np.ones(2), "ssim": np.ones(2)}
-    names = ["ablation_1", "unet", "unet_1", "unet_2", "random_1", "random_2"]
-    found = grouped(dict.fromkeys(names, scores))
-    assert list(found) == ["ablation_1", "unet", "unet_1", "unet_2", "random"]

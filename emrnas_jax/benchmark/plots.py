@@ -15,8 +15,8 @@ from emrnas_jax.benchmark.growth import curve, exponent
 from emrnas_jax.benchmark.jax_steps import PROGRAMS
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.machine.files import write_bytes
+from emrnas_jax.reporting.colours import series_colour
 from emrnas_jax.reporting.figures.picture import INK, STYLE, render
-from emrnas_jax.reporting.names import series_colour
 
 # Markers tell lines apart in a grey print and for readers who see few colours.
 MARKERS = "os^DvPX*"

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from emrnas_jax.nas.space import Architecture
-from emrnas_jax.reporting.names import percent
+from emrnas_jax.reporting.numbers import percent
 
 PART_OF_THE_WAY = 0.1
 

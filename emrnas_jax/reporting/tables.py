@@ -17,13 +17,8 @@ from emrnas_jax.reporting.markup import (
     to_latex,
     to_markdown,
 )
-from emrnas_jax.reporting.names import (
-    counted,
-    display_name,
-    in_order,
-    number,
-    percent,
-)
+from emrnas_jax.reporting.networks import in_order, title_of
+from emrnas_jax.reporting.numbers import counted, number, percent
 from emrnas_jax.reporting.studies.ablations import ablation_table
 from emrnas_jax.reporting.studies.architectures import architecture_table
 from emrnas_jax.reporting.studies.consistencies import consistency_table
@@ -70,14 +65,14 @@ def latex(run: Run) -> str:
 def scores_table(run: Run) -> Table:
     """Mean and standard deviation over folds, parameters and seconds; best in bold."""
     results = run.results
-    names = in_order(results.networks)
+    names = in_order(run.results, results.networks)
     lines = [results.networks[name] for name in names]
     # Networks that agree in every printed digit are equally good.
     psnr_db = _best([round(line.psnr_db_mean, 2) for line in lines])
     ssim = _best([round(line.ssim_mean, 4) for line in lines])
     rows = tuple(
         (
-            Cell(display_name(name)),
+            Cell(title_of(run.results, name)),
             Cell(_mean_std(run, line.psnr_db_mean, line.psnr_db_std, 2), psnr_db[row]),
             Cell(_mean_std(run, line.ssim_mean, line.ssim_std, 4), ssim[row]),
             Cell("–" if line.parameters is None else f"{line.parameters:,}"),
@@ -114,7 +109,7 @@ def scores_table(run: Run) -> Table:
 def fold_table(run: Run) -> Table:
     """The mean of every fold: PSNR and SSIM of each network."""
     folds = [fold for fold in run.folds if fold.scores]
-    names = in_order({name for fold in folds for name in fold.scores})
+    names = in_order(run.results, {name for fold in folds for name in fold.scores})
     means = {
         (name, fold.number): (
             float(np.mean(fold.scores[name].psnr_db)),
@@ -126,7 +121,7 @@ def fold_table(run: Run) -> Table:
     }
     rows = []
     for name in names:
-        row = [Cell(display_name(name))]
+        row = [Cell(title_of(run.results, name))]
         for fold in folds:
             psnr_db, ssim = means.get((name, fold.number), (None, None))
             row.append(

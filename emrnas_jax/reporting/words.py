@@ -1,23 +1,17 @@
 """The sentences of the page, made from the numbers and the config of a run."""
 
-from typing import Any
-
+from emrnas_jax.models.catalogue import ABLATION, ZERO_FILLED
 from emrnas_jax.reporting.commands import command_facts
-from emrnas_jax.reporting.names import (
-    counted,
-    display_name,
-    number,
-    percent,
-    signed,
-)
-from emrnas_jax.reporting.studies.cost import devices
-from emrnas_jax.reporting.studies.pairs import (
-    BASELINE,
+from emrnas_jax.reporting.networks import (
     SEARCHED,
     best_other,
-    difference,
     main_network,
+    shown,
+    title_of,
 )
+from emrnas_jax.reporting.numbers import counted, number, percent, signed
+from emrnas_jax.reporting.studies.cost import devices
+from emrnas_jax.reporting.studies.pairs import difference
 from emrnas_jax.runs.run import Run
 
 _MASKS = {
@@ -52,16 +46,16 @@ def lead(run: Run) -> list[str]:
     results = run.results
     network = main_network(run.results)
     if network is None:
-        only = results.networks[BASELINE]
+        only = results.networks[ZERO_FILLED]
         return [
             f"Zero-filling reaches {number(only.psnr_db_mean, 2)} dB on "
-            f"{_frames(run, BASELINE)}; the run has no network yet."
+            f"{_frames(run, ZERO_FILLED)}; the run has no network yet."
         ]
     score = results.networks[network]
     subject = _subject(run, network)
     sentences = []
-    if BASELINE in results.networks:
-        base = results.networks[BASELINE]
+    if ZERO_FILLED in results.networks:
+        base = results.networks[ZERO_FILLED]
         gain = score.psnr_db_mean - base.psnr_db_mean
         verb = "gains {} dB over" if gain >= 0 else "loses {} dB against"
         sentences.append(
@@ -86,14 +80,13 @@ def facts(run: Run) -> dict[str, str]:
     """The run at a glance, label and value; what is not known is left out."""
     results, config = run.results, run.config
     tested = max(score.frames for score in results.networks.values())
-    seeds = find_setting(config, "seed")
     found = {
         "Data set": results.dataset,
         "Sampling rate": percent(results.sampling_rate),
         "Folds": str(results.folds),
         f"Test {results.unit}s": f"{tested:,}",
-        "Seed": str(seeds[0]) if seeds else "",
-        "Consistency": ", ".join(dict.fromkeys(_consistencies(config))),
+        "Seed": str(config.get("seed", "")),
+        "Consistency": ", ".join(_consistencies(run)),
     }
     found |= command_facts(run) or {"Device": devices(run)}
     return {name: value for name, value in found.items() if value}
@@ -112,7 +105,7 @@ def protocol(run: Run) -> list[str]:
         f"Scores are averaged over the test {run.results.unit}s of a fold first, then "
         "over folds.",
     ]
-    if "real" in _consistencies(run.config):
+    if "real" in _consistencies(run):
         paragraphs.append(
             'The data consistency is "real": it uses that the k-space of a real '
             "image is Hermitian, so every measured sample also fixes its mirror "
@@ -121,25 +114,20 @@ def protocol(run: Run) -> list[str]:
     return paragraphs
 
 
-def find_setting(config: dict[str, Any], name: str) -> list[Any]:
-    """All values named `name` in the nested `config`, outermost first."""
-    found = [config[name]] if name in config else []
-    for value in config.values():
-        if isinstance(value, dict):
-            found += find_setting(value, name)
-    return found
-
-
-def _consistencies(config: dict[str, Any]) -> list[str]:
-    found = find_setting(config, "consistency")
-    return [value for value in found if isinstance(value, str) and value]
+def _consistencies(run: Run) -> list[str]:
+    """Return each kind of data consistency of the run's networks once."""
+    networks = run.config.get("networks")
+    # Older configs describe their only network in a section of its own.
+    sections = [run.config.get("model"), *(networks or {}).values()]
+    found = [own.get("consistency") for own in sections if isinstance(own, dict)]
+    return list(dict.fromkeys(name for name in found if name))
 
 
 def _subject(run: Run, network: str) -> str:
-    if network.startswith("ablation_"):
-        return f"Model {display_name(network)}"
+    if shown(run.results, network).group == ABLATION:
+        return f"Model {title_of(run.results, network)}"
     if network not in SEARCHED:
-        return display_name(network)
+        return title_of(run.results, network)
     searched = any(fold.searched for fold in run.folds)
     return "The searched network" if searched else "The network"
 
@@ -151,7 +139,7 @@ def _frames(run: Run, network: str) -> str:
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:
-    line = difference(run.results, network, BASELINE, "psnr_db")
+    line = difference(run.results, network, ZERO_FILLED, "psnr_db")
     if line is None:
         return []
     unit = run.results.unit
@@ -168,8 +156,8 @@ def _against_best(run: Run, network: str) -> list[str]:
         return []
     ahead = scores[network].psnr_db_mean - scores[best].psnr_db_mean
     place = "ahead of" if ahead >= 0 else "behind"
-    name = display_name(best)
-    name = f"model {name}" if best.startswith("ablation_") else name
+    name = title_of(run.results, best)
+    name = f"model {name}" if shown(run.results, best).group == ABLATION else name
     return [
         f"It is {number(abs(ahead), 2)} dB {place} {name}, the best of the other "
         "networks."
@@ -178,8 +166,7 @@ def _against_best(run: Run, network: str) -> list[str]:
 
 def _masks(run: Run) -> str:
     results = run.results
-    sections = find_setting(run.config, "sampling")
-    sampling = sections[0] if sections and isinstance(sections[0], dict) else {}
+    sampling = run.config.get("sampling", {})
     rule = _MASKS.get(str(sampling.get("kind")), "").format(
         center=percent(float(sampling.get("center_fraction") or 0)),
         file=sampling.get("file"),

@@ -1,11 +1,13 @@
 """The scores of several finished runs, and refusals of runs that cannot be compared.
 
-Networks named alike but for a number at the end (`random_1`, `random_2`) are one group:
-the mean of its members' scores stands for it. PSNR is in dB, SSIM has no unit.
+Networks that differ in nothing but the architecture that was drawn for them at random
+are one group: the mean of its members' scores stands for it. PSNR is in dB, SSIM has
+no unit.
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ from jaxtyping import Float, Int
 from emrnas_jax.errors import InputError
 from emrnas_jax.runs.begun_with import read_config, read_data
 from emrnas_jax.runs.folder import RunFolder
-from emrnas_jax.runs.results import read_results
+from emrnas_jax.runs.results import NetworkScore, read_results
 from emrnas_jax.runs.scores import Scores, read_scores
 
 MEASURES = ("psnr_db", "ssim")
@@ -77,7 +79,7 @@ def read_run_scores(run: Path) -> RunScores:
     return RunScores(
         subjects=tuple(subject for part in first for subject in part.subject),
         folds=np.repeat(list(folds), [len(part.subject) for part in first]),
-        values=grouped(values),
+        values=grouped(values, results.networks),
         metrics=results.metrics,
         unit=results.unit,
     )
@@ -89,26 +91,42 @@ def _frames(scores: Scores) -> list[tuple]:
     )
 
 
-def grouped(values: dict[str, dict]) -> dict[str, dict]:
-    """Replace `NAME_1`, `NAME_2` ... by `NAME`, the mean of each frame's scores.
+def grouped(
+    values: dict[str, dict], networks: Mapping[str, NetworkScore]
+) -> dict[str, dict]:
+    """Replace the draws of one random architecture by the mean of each frame's scores.
 
-    A single one, or one whose stem is itself a network, keeps its name.
+    A single draw stays what it is, and so do all where two groups have one name, or a
+    group has that of a network.
 
     Args:
-        values: by network and measure, the score of each frame.
+        values: scores of each network and measure.
+        networks: what `results.json` says of each network.
     """
-    # `random_1` gives `random`: networks drawn alike differ in this number alone.
-    stems = {name: re.sub(r"_\d+$", "", name) for name in values}
-    groups: dict[str, list[str]] = {}
-    for name, stem in stems.items():
-        alone = stem in values or list(stems.values()).count(stem) == 1
-        groups.setdefault(name if alone else stem, []).append(name)
-    return {
-        group: {
-            m: np.mean([values[name][m] for name in members], axis=0) for m in MEASURES
-        }
-        for group, members in groups.items()
-    }
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in values:
+        groups.setdefault(_group(name, networks[name]), []).append(name)
+    several = [group for (group, _), names in groups.items() if len(names) > 1]
+    found = {}
+    for (group, _), names in groups.items():
+        parts = [values[name] for name in names]
+        if len(names) == 1 or group in values or several.count(group) > 1:
+            found |= dict(zip(names, parts, strict=True))
+        else:
+            found[group] = {m: np.mean([own[m] for own in parts], 0) for m in MEASURES}
+    return found
+
+
+def _group(name: str, network: NetworkScore) -> tuple[str, str]:
+    """Return the name of a network's group, and what its members have in common."""
+    if not network.title:
+        # Older runs have only names, in which the draws of one kind are numbered.
+        return re.sub(r"_\d+$", "", name), ""
+    if network.architecture_source != "random":
+        return name, ""
+    settings = {k: v for k, v in network.settings.items() if k != "architecture"}
+    alike = [network.kind, network.group, settings]
+    return "random", json.dumps(alike, sort_keys=True)
 
 
 def refuse_repeated_paths(runs: Sequence[Path]) -> None:

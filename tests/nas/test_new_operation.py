@@ -14,7 +14,7 @@ import jax, jax.numpy as jnp, numpy as np
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import SearchNetwork, active_weights, emrnas
 from emrnas_jax.nas.gates import GATES, fixed_gates, uniform_choices
-from emrnas_jax.reporting.names import operation_colour
+from emrnas_jax.reporting.colours import operation_colour
 from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.training.loss import jit

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from msgspec import structs
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.reporting import names, tables
+from emrnas_jax.reporting import tables
 from emrnas_jax.reporting.figures.reconstructions import (
     Panel,
     draw_reconstructions,
@@ -148,31 +148,6 @@ def test_training_curves_have_few_colours_a_figure(compared):
     figures = compared / "report" / "figures"
     found = sorted(path.stem for path in figures.glob("retraining*.png"))
     assert found == ["retraining", "retraining_2", "retraining_3"]
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("dccnn_matched", "DC-CNN, size-matched"),
-        ("cddntdc_two_step", "CDDNTDC, two-step"),
-        ("emrnas_real", "EMR-NAS, real"),
-        ("ablation_c", "C"),
-        ("ablation_g_single", "G, one operation"),
-        ("random_2", "Random 2"),
-        ("my_single", "my_single"),
-    ],
-)
-def test_names_follow_rules(name, shown):
-    assert names.display_name(name) == shown
-
-
-def test_variations_follow_their_network():
-    given = ["emrnas", "ablation_b", "mine", "dccnn_real", "emrnas_real", "another"]
-    given += ["dccnn", "tv", "ablation_a", "dccnn_matched", "rdn"]
-    assert names.in_order(given) == [
-        *("tv", "dccnn", "dccnn_matched", "dccnn_real", "rdn", "mine", "another"),
-        *("ablation_a", "ablation_b", "emrnas_real", "emrnas"),
-    ]
 
 
 def test_the_window_is_where_bright_anatomy_has_the_largest_error():

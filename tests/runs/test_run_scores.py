@@ -9,7 +9,7 @@ from msgspec import structs
 from emrnas_jax.errors import InputError
 from emrnas_jax.runs.begun_with import read_config, read_data, write_config, write_data
 from emrnas_jax.runs.folder import PAPER, RunFolder
-from emrnas_jax.runs.results import read_results, write_results
+from emrnas_jax.runs.results import NetworkScore, read_results, write_results
 from emrnas_jax.runs.run_scores import (
     grouped,
     read_run_scores,
@@ -17,6 +17,8 @@ from emrnas_jax.runs.run_scores import (
     refuse_repeated_paths,
 )
 from emrnas_jax.runs.scores import read_scores, write_scores
+
+SCORE = NetworkScore(psnr_db_mean=0, psnr_db_std=0, ssim_mean=0, ssim_std=0, frames=2)
 
 
 @pytest.fixture
@@ -39,15 +41,48 @@ def test_every_frame_has_its_fold_and_subject(template):
     assert (scores.unit, scores.metrics.partition(":")[0]) == ("frame", "paper")
 
 
-def test_a_group_is_the_mean_of_its_members_frame_by_frame():
-    values = {
-        name: {"psnr_db": np.array([value, 0.0]), "ssim": np.array([0.0, value])}
-        for name, value in (("random_1", 1.0), ("random_2", 3.0), ("dccnn", 7.0))
+def score(kind, source="", title="A title", group="", **settings):
+    own = {"kind": kind, "architecture_source": source, "settings": settings}
+    return structs.replace(SCORE, title=title, group=group, **own)
+
+
+def ones(networks):
+    return {
+        name: {"psnr_db": np.full(2, 30.0 + i), "ssim": np.full(2, i / 10)}
+        for i, name in enumerate(networks)
     }
-    found = grouped(values)
-    assert list(found) == ["random", "dccnn"]
-    np.testing.assert_array_equal(found["random"]["psnr_db"], [2.0, 0.0])
-    np.testing.assert_array_equal(found["random"]["ssim"], [0.0, 2.0])
+
+
+def test_draws_of_one_random_architecture_are_averaged():
+    networks = {
+        "unet": score("unet"),
+        "mine_1": score("emrnas", "random", width=8, architecture="[O1]"),
+        "given": score("emrnas", "given", width=8, architecture="[O1]"),
+        "mine_2": score("emrnas", "random", width=8, architecture="[O2]"),
+        "ablation_d": score("emrnas", "random", group="ablations", width=8),
+        "wide": score("emrnas", "random", width=16, architecture="[O2]"),
+    }
+    found = grouped(ones(networks), networks)
+    assert list(found) == ["unet", "random", "given", "ablation_d", "wide"]
+    np.testing.assert_allclose(found["random"]["psnr_db"], [32, 32])  # of 31 and 33
+    np.testing.assert_allclose(found["random"]["ssim"], [0.2, 0.2])
+    np.testing.assert_allclose(found["wide"]["psnr_db"], [35, 35])
+
+
+def test_a_group_whose_name_is_taken_stays_apart():
+    draws = {f"small_{n}": score("emrnas", "random", width=8) for n in (1, 2)}
+    more = {f"large_{n}": score("emrnas", "random", width=16) for n in (1, 2)}
+    for networks in (draws | more, draws | {"random": score("unet")}):
+        assert list(grouped(ones(networks), networks)) == list(networks)
+
+
+def test_older_runs_number_their_draws():
+    """A number alone, or of a network that there is, makes no group."""
+    names = ["ablation_1", "unet", "unet_1", "unet_2", "random_1", "random_2"]
+    networks = dict.fromkeys(names, SCORE)
+    found = grouped(ones(names), networks)
+    assert list(found) == ["ablation_1", "unet", "unet_1", "unet_2", "random"]
+    np.testing.assert_allclose(found["random"]["psnr_db"], [34.5, 34.5])
 
 
 def test_a_network_scored_on_other_frames_is_named(other):

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.certainty import draws_sentence
+from emrnas_jax.reporting.colours import series_colour
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
 from emrnas_jax.reporting.figures.curves import (
     probability_pictures,
@@ -20,7 +21,7 @@ from emrnas_jax.reporting.figures.curves import (
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
-from emrnas_jax.reporting.names import display_name, in_order, series_colour
+from emrnas_jax.reporting.networks import in_order, title_of
 from emrnas_jax.reporting.studies.ablations import ablation_pictures
 from emrnas_jax.runs.run import Run
 
@@ -61,7 +62,7 @@ def all_pictures(run: Run) -> dict[str, list[Picture]]:
 def score_pictures(run: Run) -> list[Picture]:
     """Fold means of every network; one fold's networks are joined by a line."""
     folds = [fold for fold in run.folds if fold.scores]
-    names = in_order({name: None for fold in folds for name in fold.scores})
+    names = in_order(run.results, dict.fromkeys(n for f in folds for n in f.scores))
     if len(names) < 2:
         return []
     # Names stand beside the rows, where many of them can still be read.
@@ -88,7 +89,7 @@ def score_pictures(run: Run) -> list[Picture]:
             )
         axes.set_title(label, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    grid[0].set_yticks(rows, [display_name(name) for name in names])
+    grid[0].set_yticks(rows, [title_of(run.results, name) for name in names])
     grid[0].set_ylim(len(names) - 0.5, -0.5)
     figure.legend(
         handles=grid[0].get_lines(),
@@ -132,7 +133,8 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
     if run.searched is None:
         return []
     architecture, p = run.searched.architecture, run.searched.probabilities
-    suffix, of = (f"_{search}", f"{display_name(search)}. ") if search else ("", "")
+    suffix = f"_{search}" if search else ""
+    of = f"{title_of(run.results, search)}. " if search else ""
     percentages = (
         " The percentage is p of the chosen operation, the mean over folds. "
         + draws_sentence(architecture, p)

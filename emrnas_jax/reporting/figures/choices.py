@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from emrnas_jax.nas.space import Architecture
+from emrnas_jax.reporting.colours import operation_colour
 from emrnas_jax.reporting.figures.drawing import (
     MARGIN,
     NOTE,
@@ -19,7 +20,6 @@ from emrnas_jax.reporting.figures.drawing import (
     write,
     write_note,
 )
-from emrnas_jax.reporting.names import operation_colour
 
 NOTE_WIDTH = 5.3  # of the line that says what the percentages are
 

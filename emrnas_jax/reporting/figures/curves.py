@@ -12,14 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.operation_tables import unnamed_operations
 from emrnas_jax.nas.space import CELLS_PER_BLOCK
+from emrnas_jax.reporting.colours import operation_colour, series_colour
 from emrnas_jax.reporting.figures.picture import FAINT, Picture, picture
-from emrnas_jax.reporting.names import (
-    display_name,
-    in_order,
-    operation_colour,
-    percent,
-    series_colour,
-)
+from emrnas_jax.reporting.networks import in_order, title_of, titles_of
+from emrnas_jax.reporting.numbers import percent
 from emrnas_jax.runs.run import FoldRun, Run
 
 NETWORKS_IN_A_FIGURE = 5  # more colours than these are hard to tell apart
@@ -36,9 +32,9 @@ def probability_pictures(run: Run, search: str = "") -> list[Picture]:
         picture(
             f"probabilities{_suffix(search)}_fold_{fold.number}",
             draw_probabilities(fold),
-            f"{_of(search)}Fold {fold.number}: probability of each operation in every "
-            "cell over the epochs of the search; the likeliest at the end is thick and "
-            "named. The dotted line is a uniform choice, p = "
+            f"{_of(run, search)}Fold {fold.number}: probability of each operation in "
+            "every cell over the epochs of the search; the likeliest at the end is "
+            "thick and named. The dotted line is a uniform choice, p = "
             f"{percent(1 / fold.search.probabilities.shape[2])}.",
             f"Operation probabilities per cell over epochs, fold {fold.number}.",
         )
@@ -159,7 +155,7 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
         picture(
             f"search{_suffix(search)}",
             figure,
-            f"{_of(search)}The search of every fold. Left: training loss, and "
+            f"{_of(run, search)}The search of every fold. Left: training loss, and "
             "validation loss from the end of the warm-up on (dashed). Right: how "
             "decided the cells are; 0 would be one certain operation in every cell.",
             "Losses and entropy of the search over epochs.",
@@ -174,7 +170,7 @@ def retraining_pictures(run: Run) -> list[Picture]:
     figures have the same axes. The folds of a single network have colours.
     """
     trained = {name: None for fold in run.folds for name in fold.retraining}
-    names = in_order(trained)
+    names = in_order(run.results, trained)
     if not names:
         return []
     count = -(-len(names) // -(-len(names) // NETWORKS_IN_A_FIGURE))
@@ -192,13 +188,8 @@ def retraining_pictures(run: Run) -> list[Picture]:
             "retraining" if index == 1 else f"retraining_{index}",
             figure,
             "Training from scratch on the training and validation subjects"
-            + (
-                f": {', '.join(display_name(name) for name in group)}."
-                if len(groups) > 1
-                else "."
-            ),
-            "Training loss and PSNR over epochs of "
-            f"{', '.join(display_name(name) for name in group)}.",
+            + (f": {titles_of(run.results, group)}." if len(groups) > 1 else "."),
+            f"Training loss and PSNR over epochs of {titles_of(run.results, group)}.",
         )
         for index, (figure, group) in enumerate(zip(drawn, groups, strict=True), 1)
     ]
@@ -234,7 +225,7 @@ def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
         for position, fold in enumerate(run.folds)
     ]
     networks = [
-        Line2D([], [], color=series_colour(index), label=display_name(name))
+        Line2D([], [], color=series_colour(index), label=title_of(run.results, name))
         for index, name in enumerate(names)
     ]
     handles = folds if alone else [*networks, *folds]
@@ -248,8 +239,8 @@ def _suffix(search: str) -> str:
     return f"_{search}" if search else ""
 
 
-def _of(search: str) -> str:
-    return f"{display_name(search)}. " if search else ""
+def _of(run: Run, search: str) -> str:
+    return f"{title_of(run.results, search)}. " if search else ""
 
 
 def _curve(

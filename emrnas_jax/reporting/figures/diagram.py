@@ -14,6 +14,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from emrnas_jax.nas.space import Architecture, Operation, sources
+from emrnas_jax.reporting.colours import operation_colour
 from emrnas_jax.reporting.figures.drawing import (
     NOTE,
     canvas,
@@ -24,7 +25,6 @@ from emrnas_jax.reporting.figures.drawing import (
     write_note,
 )
 from emrnas_jax.reporting.figures.picture import FAINT, INK
-from emrnas_jax.reporting.names import operation_colour
 
 # Sizes in units of the drawing.
 CELL = (2.7, 1.1)

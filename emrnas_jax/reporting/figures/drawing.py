@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.certainty import chosen, draw_limit, near_draw, uniform
 from emrnas_jax.reporting.figures.picture import INK, blank
-from emrnas_jax.reporting.names import percent
+from emrnas_jax.reporting.numbers import percent
 
 SCALE = 0.72
 MARGIN = 0.15

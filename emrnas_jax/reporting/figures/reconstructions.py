@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 
 from emrnas_jax.reporting.figures.picture import Picture, blank, picture
 from emrnas_jax.reporting.figures.zoom import Window, window_for
-from emrnas_jax.reporting.names import display_name, in_order, number, percent
+from emrnas_jax.reporting.networks import in_order, title_of
+from emrnas_jax.reporting.numbers import number, percent
 from emrnas_jax.runs.run import FoldRun, Run
 
 # Inches.
@@ -32,9 +33,9 @@ ERROR_QUANTILE = 0.998  # a few single pixels would darken all error maps
 
 @dataclass(frozen=True)
 class Panel:
-    """One network's reconstruction of a frame and its PSNR in dB."""
+    """One network's reconstruction of a frame, its name in words and PSNR in dB."""
 
-    network: str
+    title: str
     image: Float[np.ndarray, "height width"]
     psnr_db: float
 
@@ -51,7 +52,7 @@ def reconstruction_pictures(run: Run) -> list[Picture]:
     for fold in run.folds:
         frames = [f for examples in fold.examples.values() for f in examples.frames]
         for position, frame in enumerate(dict.fromkeys(frames), start=1):
-            pictures.append((position, _picture(fold, frame, position, zoom)))
+            pictures.append((position, _picture(run, fold, frame, position, zoom)))
     return [picture for _, picture in sorted(pictures, key=lambda pair: pair[0])]
 
 
@@ -65,11 +66,11 @@ def pictures_shown_first(run: Run) -> int:
 
 
 def _picture(
-    fold: FoldRun, frame: tuple[str, int, int], position: int, zoom: object
+    run: Run, fold: FoldRun, frame: tuple[str, int, int], position: int, zoom: object
 ) -> Picture:
     panels = []
     target, mask = None, None
-    for name in in_order(fold.examples):
+    for name in in_order(run.results, fold.examples):
         examples = fold.examples[name]
         if frame not in examples.frames:
             continue
@@ -77,7 +78,7 @@ def _picture(
         target, mask = examples.target[index], examples.mask[index]
         panels.append(
             Panel(
-                network=name,
+                title=title_of(run.results, name),
                 image=examples.reconstruction[index],
                 psnr_db=float(examples.psnr_db[index]),
             )
@@ -87,8 +88,7 @@ def _picture(
     window = window_for(zoom, target, absolute_errors(target, panels))
     subject, place, time = frame
     scores = ", ".join(
-        f"{display_name(panel.network)} {number(panel.psnr_db, 2)} dB"
-        for panel in panels
+        f"{panel.title} {number(panel.psnr_db, 2)} dB" for panel in panels
     )
     enlarged = (
         f" Below both, enlarged, the {window.side} × {window.side} pixels in the red "
@@ -142,7 +142,7 @@ def draw_reconstructions(
         _box(first.image, window)
         _grey(first.image_part, window.of(target))
     for index, (panel, error) in enumerate(zip(panels, errors, strict=True), start=1):
-        title = f"{display_name(panel.network)}\n{number(panel.psnr_db, 2)} dB"
+        title = f"{panel.title}\n{number(panel.psnr_db, 2)} dB"
         column = sheet.column(index, title)
         _grey(column.image, panel.image)
         _error(column.error, error, largest)

@@ -9,15 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from emrnas_jax.models.catalogue import ABLATION
 from emrnas_jax.reporting.figures.picture import FAINT, INK, Picture, picture
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import display_name, in_order, number
-from emrnas_jax.reporting.studies.pairs import (
-    MEASURES,
-    SEARCHED,
-    difference,
-    narrow_text,
-)
+from emrnas_jax.reporting.networks import SEARCHED, in_order, shown, title_of
+from emrnas_jax.reporting.numbers import MEASURES, number
+from emrnas_jax.reporting.studies.pairs import difference, narrow_text
 from emrnas_jax.runs.results import Comparison, NetworkScore
 from emrnas_jax.runs.run import Run
 
@@ -74,7 +71,7 @@ def ablation_table(run: Run) -> Table | None:
         found = components(line)
         rows.append(
             (
-                Cell(display_name(name)),
+                Cell(title_of(run.results, name)),
                 *(
                     Cell(text, own is not None and text != own[column])
                     for column, text in enumerate(found)
@@ -84,7 +81,7 @@ def ablation_table(run: Run) -> Table | None:
                 Cell(narrow_text(_paired(run, name, reference, "psnr_db"))),
             )
         )
-    model = display_name(reference) if reference else "A"
+    model = title_of(run.results, reference) if reference else "A"
     return Table(
         name="ablations",
         title="Ablations",
@@ -120,7 +117,7 @@ def ablation_pictures(run: Run) -> list[Picture]:
         _bars(axes, run, names, reference, measure)
     whiskers = (
         f" Whiskers are the paired 95\u00a0% interval of the difference to "
-        f"{display_name(reference)}, drawn around each bar."
+        f"{title_of(run.results, reference)}, drawn around each bar."
         if reference and run.results.comparisons
         else ""
     )
@@ -177,7 +174,7 @@ def _bars(
             ha="center",
             fontsize=7.5,
         )
-    labels = [display_name(name).replace(", ", ",\n") for name in names]
+    labels = [title_of(run.results, name).replace(", ", ",\n") for name in names]
     axes.set_xticks(range(len(names)), labels)
     axes.grid(False, axis="x")
     axes.set_ylim(start, float(high) + 0.18 * room)
@@ -203,12 +200,19 @@ def _paired(
 
 
 def _ablations(run: Run) -> tuple[list[str], str | None]:
-    """Names of a run's ablations with the model they are compared to, and its name."""
-    networks = run.results.networks
-    names = [name for name in in_order(networks) if name.startswith("ablation_")]
+    """Return a run's ablations with the network they are compared to, and its name.
+
+    Both are empty where there is nothing to compare.
+    """
+    results = run.results
+    members = {name: shown(results, name) for name in results.networks}
+    names = in_order(results, [n for n in members if members[n].group == ABLATION])
     if len(names) < 2:
         return [], None
-    reference = next((n for n in reversed(SEARCHED) if n in networks), None)
+    # A run may have its searched network under its own name in place of model A.
+    meant = [members[name].reference for name in names]
+    found = [name for name in (*meant, *SEARCHED) if name in members]
+    reference = found[0] if found else None
     return names if reference in (None, *names) else [reference, *names], reference
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.comparison import Difference, paired_difference
+from emrnas_jax.models.catalogue import ZERO_FILLED
 from emrnas_jax.reporting.markup import LATEX_PREAMBLE, Cell, Table, to_latex
-from emrnas_jax.reporting.names import counted, number, signed
-from emrnas_jax.reporting.studies.pairs import MEASURES
+from emrnas_jax.reporting.numbers import MEASURES, counted, number, signed
 from emrnas_jax.runs.results import metrics_sentence
 from emrnas_jax.runs.run_scores import (
     RunScores,
@@ -94,7 +94,7 @@ def compare_runs(runs: Sequence[Path], reference: str | None = None) -> RunCompa
     refuse_repeated_scores(runs, scores)
     names = [n for n in scores[0].values if all(n in own.values for own in scores)]
     if reference is None:
-        reference = next((n for n in names if n != "zero_filled"), names[0])
+        reference = next((n for n in names if n != ZERO_FILLED), names[0])
     if reference not in names:
         raise InputError(
             f"--reference: no network {reference!r} in all runs; there are "
@@ -171,7 +171,7 @@ def caption(comparison: RunComparison) -> str:
         f"{comparison.reference} on the same {unit}s with the same masks, pooled over "
         f"runs: {counted(comparison.frames, unit)} of "
         f"{counted(comparison.subjects, 'subject')}; 95\u00a0% intervals of a "
-        "bootstrap over subjects. Names with a number at the end are averaged as one "
+        "bootstrap over subjects. Draws of one random architecture are averaged as one "
         f"group. {metrics_sentence(comparison.metrics)}"
     )
 

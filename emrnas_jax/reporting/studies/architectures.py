@@ -2,7 +2,8 @@
 
 from emrnas_jax.reporting.certainty import chosen_text, draw_limit, uniform
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import display_name, in_order, percent
+from emrnas_jax.reporting.networks import in_order, title_of, titles_of
+from emrnas_jax.reporting.numbers import percent
 from emrnas_jax.runs.run import Run, Searched
 
 _NOT_SEARCHED = {"random": "Drawn at random", "given": "Given"}
@@ -29,30 +30,32 @@ def _searched_rows(run: Run) -> list[tuple[str, ...]]:
     rows = []
     for name, search in run.results.searches.items():
         own = run.of_search(name) if name in run.other_searched else run
-        title = f"Search of {display_name(name)}"
-        users = [n for n in in_order(search.networks) if n in networks]
+        found_by = f"Search of {title_of(run.results, name)}"
+        users = [n for n in in_order(run.results, search.networks) if n in networks]
         of_folds = [n for n in users if networks[n].architecture_source == "fold"]
-        shared = _names([n for n in users if n not in of_folds])
+        shared = _names(run, [n for n in users if n not in of_folds])
         rows.append(
-            (title, "Ensemble", search.architecture, _p_text(own.searched), shared)
+            (found_by, "Ensemble", search.architecture, _p_text(own.searched), shared)
         )
         for fold in own.folds:
             if fold.searched:
                 text, p = str(fold.searched.architecture), _p_text(fold.searched)
-                rows.append((title, f"Fold {fold.number}", text, p, _names(of_folds)))
+                rows.append(
+                    (found_by, f"Fold {fold.number}", text, p, _names(run, of_folds))
+                )
     return rows
 
 
 def _other_rows(run: Run) -> list[tuple[str, ...]]:
     networks = run.results.networks
     found: dict[tuple[str, str], list[str]] = {}
-    for name in in_order(networks):
+    for name in in_order(run.results, networks):
         source = networks[name].architecture_source
         if source in _NOT_SEARCHED:
             text = str(networks[name].settings.get("architecture", ""))
             found.setdefault((source, text), []).append(name)
     return [
-        (_NOT_SEARCHED[source], "All folds", text, "–", _names(names))
+        (_NOT_SEARCHED[source], "All folds", text, "–", _names(run, names))
         for (source, text), names in found.items()
     ]
 
@@ -85,5 +88,5 @@ def _p_text(searched: Searched | None) -> str:
     return chosen_text(searched.architecture, searched.probabilities)
 
 
-def _names(networks: list[str]) -> str:
-    return "; ".join(display_name(name) for name in networks) or "–"
+def _names(run: Run, networks: list[str]) -> str:
+    return titles_of(run.results, networks, "; ") or "–"

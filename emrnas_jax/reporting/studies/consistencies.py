@@ -2,8 +2,10 @@
 
 import json
 
+from emrnas_jax.models.catalogue import named
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import display_name, in_order, number
+from emrnas_jax.reporting.networks import in_order
+from emrnas_jax.reporting.numbers import number
 from emrnas_jax.reporting.studies.pairs import difference, narrow_text
 from emrnas_jax.runs.results import NetworkScore
 from emrnas_jax.runs.run import Run
@@ -16,7 +18,7 @@ def consistency_table(run: Run) -> Table | None:
     """Scores of networks that differ in their consistency alone; None without any."""
     networks = run.results.networks
     groups: dict[tuple[str, ...], dict[str, str]] = {}
-    for name in in_order(networks):
+    for name in in_order(run.results, networks):
         consistency = networks[name].settings.get("consistency")
         if consistency in CONSISTENCIES:
             groups.setdefault(_likeness(networks[name]), {}).setdefault(
@@ -30,7 +32,7 @@ def consistency_table(run: Run) -> Table | None:
     rows = []
     for key, names in groups.items():
         parameters = networks[next(iter(names.values()))].parameters
-        row = [display_name(key[0]), "–" if parameters is None else f"{parameters:,}"]
+        row = [named(key[0]).title, "–" if parameters is None else f"{parameters:,}"]
         row += [_score(networks[names[c]]) if c in names else "–" for c in used]
         for other in others:
             line = (

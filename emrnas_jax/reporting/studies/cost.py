@@ -2,7 +2,8 @@
 
 from emrnas_jax.evaluation.roofline import Ceilings, Work, fractions
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import display_name, in_order, percent
+from emrnas_jax.reporting.networks import in_order, title_of
+from emrnas_jax.reporting.numbers import percent
 from emrnas_jax.runs.results import ROOFLINE
 from emrnas_jax.runs.run import Run
 
@@ -14,12 +15,13 @@ def efficiency_table(run: Run) -> Table | None:
         return None
     rows = [
         (
-            Cell(display_name(name)),
+            Cell(title_of(run.results, name)),
             Cell(f"{line.parameters:,}" if line.parameters else "–"),
             Cell(seconds(line.seconds_per_epoch)),
             Cell(seconds(line.seconds_per_frame)),
         )
-        for name, line in ((name, networks[name]) for name in in_order(networks))
+        for name in in_order(run.results, networks)
+        for line in (networks[name],)
         if line.parameters or line.seconds_per_frame
     ]
     return Table(
@@ -56,7 +58,7 @@ def seconds(value: float | None) -> str:
 def cost_table(run: Run) -> Table:
     """What a frame's reconstruction takes, and which part of the device it achieves."""
     rows = []
-    for name in in_order(run.results.networks):
+    for name in in_order(run.results, run.results.networks):
         line = run.results.networks[name]
         values = [getattr(line, key) for key in ROOFLINE]
         if None in values or not line.seconds_per_frame:
@@ -68,7 +70,7 @@ def cost_table(run: Run) -> Table:
             Ceilings(1e9 * gflops, 1e9 * gbytes),
         )
         texts = (
-            display_name(name),
+            title_of(run.results, name),
             f"{gflop:.3g}",
             f"{mbytes:.3g}",
             _of_ceiling(arithmetic, gflops, "billion/s"),

@@ -1,42 +1,14 @@
-"""Paired differences between networks, and which of them a run is about."""
-
-from collections.abc import Iterable
+"""Paired differences between networks: one of them, and the tables of all."""
 
 from msgspec import structs
 
 from emrnas_jax.reporting.markup import Cell, Table
-from emrnas_jax.reporting.names import display_name, signed
+from emrnas_jax.reporting.networks import best_other, main_network, titles_of
+from emrnas_jax.reporting.numbers import MEASURES, signed
 from emrnas_jax.runs.results import Comparison, Results
 from emrnas_jax.runs.run import Run
 
-BASELINE = "zero_filled"
-SEARCHED = ("emrnas", "ablation_a")  # model A of Table 3 is the paper's network
-
-MEASURES = {"psnr_db": ("PSNR (dB)", 2), "ssim": ("SSIM", 4)}  # title and decimals
-
 Pair = tuple[str, str]
-
-
-def main_network(results: Results) -> str | None:
-    """The network that a run is about: the paper's, else the best by PSNR."""
-    for name in SEARCHED:
-        if name in results.networks:
-            return name
-    return _best(results, results.networks)
-
-
-def best_other(results: Results) -> str | None:
-    """The best of the other networks by PSNR; zero-filling is none."""
-    main = main_network(results)
-    return _best(results, [name for name in results.networks if name != main])
-
-
-def _best(results: Results, names: Iterable[str]) -> str | None:
-    return max(
-        (name for name in names if name != BASELINE),
-        key=lambda name: results.networks[name].psnr_db_mean,
-        default=None,
-    )
 
 
 def difference(
@@ -64,7 +36,7 @@ def difference_text(line: Comparison | None) -> str:
     """The mean difference, and its interval in brackets."""
     if line is None:
         return "–"
-    digits = MEASURES.get(line.measure, ("", 4))[1]
+    digits = MEASURES[line.measure].digits
     low, high = signed(line.low, digits), signed(line.high, digits)
     return f"{signed(line.mean_difference, digits)} [{low}, {high}]"
 
@@ -125,7 +97,7 @@ def _table(run: Run, name: str, title: str, pairs: list[Pair], caption: str) -> 
         frames = sorted({line.frames for line in lines if line})
         rows.append(
             (
-                Cell(f"{display_name(network)} − {display_name(reference)}"),
+                Cell(titles_of(run.results, (network, reference), " − ")),
                 *(Cell(difference_text(line)) for line in lines),
                 Cell(" to ".join(f"{count:,}" for count in frames)),
             )
@@ -136,7 +108,7 @@ def _table(run: Run, name: str, title: str, pairs: list[Pair], caption: str) -> 
         caption=caption,
         header=(
             "Networks",
-            *(MEASURES.get(measure, (measure, 4))[0] for measure in measures),
+            *(MEASURES[measure].title for measure in measures),
             f"{run.results.unit.capitalize()}s",
         ),
         align="l" + "r" * (len(measures) + 1),

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, TABLE_1, Architecture, Operation
-from emrnas_jax.reporting import names
+from emrnas_jax.reporting.colours import operation_colour
 from emrnas_jax.reporting.figures import curves
 from emrnas_jax.reporting.figures.all import all_pictures, cells_agreed
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
@@ -33,7 +33,7 @@ def content(reported):
 def panels():
     generator = np.random.default_rng(0)
     target = generator.random((8, 16), np.float32)
-    errors = {"zero_filled": 0.4, "dccnn": 0.1, "emrnas": 0.05}
+    errors = {"Zero-filled": 0.4, "DC-CNN": 0.1, "EMR-NAS": 0.05}
     return target, [
         Panel(name, np.clip(target + size, 0, 1).astype(np.float32), 10 / size)
         for name, size in errors.items()
@@ -85,7 +85,7 @@ def test_the_mask_is_shown_with_the_zero_frequency_in_the_middle(panels):
 def test_a_perfect_reconstruction_can_be_drawn(panels):
     target, _ = panels
     figure = draw_reconstructions(
-        target, np.ones(target.shape, bool), [Panel("emrnas", target, np.inf)], None
+        target, np.ones(target.shape, bool), [Panel("EMR-NAS", target, np.inf)], None
     )
     figure.savefig(io.BytesIO())
     assert "EMR-NAS\ninf dB" in words(figure)
@@ -177,7 +177,7 @@ def test_probability_panels_are_one_per_cell_with_one_line_per_operation(content
     for cell, axes in enumerate(grid):
         drawn = [line for line in axes.lines if len(line.get_xdata()) == 4]
         assert [to_hex(line.get_color()) for line in drawn] == [
-            names.operation_colour(operation) for operation in range(8)
+            operation_colour(operation) for operation in range(8)
         ]
         ends = [line.get_ydata()[-1] for line in drawn]
         np.testing.assert_allclose(ends, last[cell])
@@ -231,15 +231,9 @@ def test_a_search_that_wrote_no_epoch_yet_has_no_pictures(content, tmp_path):
 
 
 def test_operations_have_colours_far_apart():
-    colours = np.asarray([to_rgb(names.operation_colour(o)) for o in range(8)])
+    colours = np.asarray([to_rgb(operation_colour(o)) for o in range(8)])
     distances = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
     assert (distances + np.eye(8)).min() > 0.2
-
-
-def test_networks_are_ordered_as_in_the_paper_with_unknown_ones_before_the_searched():
-    given = ["emrnas", "mine", "rdn", "zero_filled", "unet"]
-    assert names.in_order(given) == ["zero_filled", "unet", "rdn", "mine", "emrnas"]
-    assert names.display_name("mine") == "mine"
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(run):
