@@ -51,6 +51,7 @@ from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.machine import host
 from emrnas_jax.models.cascade import Cascade
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import (
     NETWORKS,
     blank_inputs,
@@ -118,7 +119,7 @@ def wide(
     def block(name: str) -> WideBlock:
         return WideBlock(width, name=name)
 
-    return Cascade((block,) * components, width, consistency)
+    return Cascade((block,) * components, LayerSettings(width), consistency)
 
 
 NETWORKS["wide"] = wide

@@ -18,6 +18,7 @@ from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain_steps
@@ -52,7 +53,7 @@ class Case:
 
 def network_of(case: Case) -> nn.Module:
     """Return the fixed network."""
-    return fixed_network(case.architecture, case.width, precision=case.precision)
+    return fixed_network(case.architecture, LayerSettings(case.width, case.precision))
 
 
 def search_network(case: Case) -> SearchNetwork:

@@ -23,6 +23,7 @@ from emrnas_jax.evaluation.roofline import (
     fractions,
     measure_ceilings,
 )
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.models.stacked_weights import padding
 
@@ -96,7 +97,7 @@ def search_row(case: Case, repeats: int, with_torch: bool) -> Row:
         step_ms = path_ms
     # Stacked weights are padded to the longest operation. Nothing reads the padding, so
     # it counts as no parameter.
-    unused = len(case.architecture.cells) * padding(case.width, batch_norm=False)
+    unused = len(case.architecture.cells) * padding(LayerSettings(case.width))
     weights = search_state(case).weights
     return (
         figures("search-step", case, program, step_ms)

@@ -25,7 +25,7 @@ from emrnas_jax.nas.space import (
     Architecture,
     Operation,
     architecture_named,
-    choosing_rows,
+    cell_groups,
 )
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.folder import FIRST, search_folder_name
@@ -218,10 +218,12 @@ def random_architecture(
     """
     cells = network.settings["cells_per_block"]
     # Cells that share a choice draw it once.
-    rows = choosing_rows(
+    groups = cell_groups(
         network.settings["components"], cells, network.settings["shared"]
     )
     key = key_for(seed, "architecture", network.name)
-    undecided = jnp.zeros((max(rows) + 1, len(operations)))
+    undecided = jnp.zeros((max(groups) + 1, len(operations)))
     drawn = uniform_choices(key, undecided).tolist()
-    return Architecture.from_cells([drawn[row] for row in rows], cells, operations)
+    return Architecture.from_cells(
+        [drawn[group] for group in groups], cells, operations
+    )

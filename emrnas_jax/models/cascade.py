@@ -10,8 +10,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from emrnas_jax.kernels.precision import PRECISIONS
-from emrnas_jax.models.layers import Convolution
+from emrnas_jax.models.layers import Convolution, LayerSettings
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
@@ -21,9 +20,8 @@ class Component(nn.Module):
     """One stage: features, block, image, plus the stage's input, then consistency."""
 
     make_block: Callable[..., nn.Module]
-    width: int
+    settings: LayerSettings
     consistency: str
-    precision: str = "float32"
     first_slope: float = 1.0
     last_slope: float = 1.0
 
@@ -44,11 +42,11 @@ class Component(nn.Module):
         """
 
         def convolution(features: int, slope: float, name: str) -> Convolution:
-            precision = self.precision
+            precision = self.settings.precision
             return Convolution(features, slope=slope, precision=precision, name=name)
 
-        start = image.astype(PRECISIONS[self.precision].maps)
-        features = convolution(self.width, self.first_slope, "first")(start)
+        start = image.astype(self.settings.maps)
+        features = convolution(self.settings.width, self.first_slope, "first")(start)
         features = self.make_block(name="block")(features, control)
         change = convolution(2, self.last_slope, "last")(features).astype(image.dtype)
         return CONSISTENCY[self.consistency](image + change, measurement), None
@@ -60,17 +58,16 @@ class Cascade(nn.Module):
     Attributes:
         make_blocks: one constructor per component, taking `name`; the block maps
             features and `train` to features.
-        width: channels of the features.
+        settings: layers of the components; their blocks have them too.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: a name in `kernels.precision.PRECISIONS`, also that of the blocks.
-        first_slope: of LeakyReLU after each component's first convolution; 1: none.
-        last_slope: likewise after its last.
+        first_slope: slope of LeakyReLU after each component's first convolution; 1 for
+            no activation.
+        last_slope: slope of LeakyReLU after each component's last convolution.
     """
 
     make_blocks: tuple[Callable[..., nn.Module], ...]
-    width: int
+    settings: LayerSettings
     consistency: str
-    precision: str = "float32"
     first_slope: float = 1.0
     last_slope: float = 1.0
 
@@ -86,9 +83,8 @@ class Cascade(nn.Module):
         for n, make_block in enumerate(self.make_blocks, 1):
             component = Component(
                 make_block,
-                self.width,
+                self.settings,
                 self.consistency,
-                self.precision,
                 self.first_slope,
                 self.last_slope,
                 name=f"component_{n}",

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.layers import Convolution, batch_norm, pointwise
+from emrnas_jax.models.layers import Convolution, LayerSettings, batch_norm, pointwise
 
 DILATIONS = (1, 2, 4)
 
@@ -35,49 +35,44 @@ def cddntdc(
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
-    block = partial(DenseBlock, layers, width, precision)
-    return Cascade((block,) * components, width, consistency, precision)
+    settings = LayerSettings(width, precision)
+    block = partial(DenseBlock, layers, settings)
+    return Cascade((block,) * components, settings, consistency)
 
 
 class DenseBlock(nn.Module):
     """Dense layers, and the transition to half of their channels."""
 
     layers: int
-    width: int
-    precision: str = "float32"
+    settings: LayerSettings
 
     @nn.compact
     def __call__(self, x: Map, train: bool) -> Float[Array, "batch height width out"]:
         """Return features that are ready for the last convolution."""
         stack = x
         for j in range(self.layers):
-            layer = DenseLayer(
-                self.width,
-                DILATIONS[j % len(DILATIONS)],
-                self.precision,
-                name=f"layer_{j + 1}",
-            )
+            dilation = DILATIONS[j % len(DILATIONS)]
+            layer = DenseLayer(self.settings, dilation, name=f"layer_{j + 1}")
             stack = jnp.concatenate([stack, layer(stack, train)], axis=-1)
         y = nn.relu(batch_norm(x.dtype, train, "norm")(stack))
-        y = pointwise(stack.shape[-1] // 2, self.precision, "transition")(y)
+        half = stack.shape[-1] // 2
+        y = pointwise(half, self.settings.precision, "transition")(y)
         return nn.relu(batch_norm(x.dtype, train, "last_norm")(y))
 
 
 class DenseLayer(nn.Module):
     """Batch norm, ReLU and a 1x1 convolution; again with a dilated 3x3 convolution."""
 
-    width: int
+    settings: LayerSettings
     dilation: int
-    precision: str = "float32"
 
     @nn.compact
     def __call__(
         self, stack: Map, train: bool
     ) -> Float[Array, "batch height width new"]:
         """Return the maps to add to `stack`."""
+        width, precision = self.settings.width, self.settings.precision
         y = nn.relu(batch_norm(stack.dtype, train, "norm_1")(stack))
-        y = pointwise(self.width, self.precision, "conv_1")(y)
+        y = pointwise(width, precision, "conv_1")(y)
         y = nn.relu(batch_norm(stack.dtype, train, "norm_2")(y))
-        return Convolution(
-            self.width, self.dilation, precision=self.precision, name="conv_2"
-        )(y)
+        return Convolution(width, self.dilation, precision=precision, name="conv_2")(y)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from emrnas_jax.kernels.convolution import per_channel
 from emrnas_jax.machine.devices import mean_over_devices
-from emrnas_jax.models.layers import batch_norm, uniform_kernel
+from emrnas_jax.models.layers import LayerSettings, batch_norm, uniform_kernel
 from emrnas_jax.models.operations import (
     Map,
     make_operation,
@@ -24,7 +24,7 @@ from emrnas_jax.models.operations import (
     plain_operation,
     weight_shapes,
 )
-from emrnas_jax.models.stacked_weights import ROWS, initial_rows, pack, unpack
+from emrnas_jax.models.stacked_weights import STACKED, initial_stack, pack, unpack
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Operation
 
@@ -46,44 +46,39 @@ class FixedCell(nn.Module):
     """One operation: `conv_1` .. `conv_4`, and `norm_1` .. `norm_3` with batch norm."""
 
     operation: Operation
-    width: int
-    batch_norm: bool = False
-    precision: str = "float32"
+    settings: LayerSettings
 
     @nn.compact
     def __call__(self, x: Map, train: bool) -> Map:
         """Return `operation(x)`; `train` chooses the statistics of batch norm."""
         weights = [
             _Parameters(shapes, name=f"conv_{j + 1}")()
-            for j, shapes in enumerate(weight_shapes(self.operation, self.width))
+            for j, shapes in enumerate(weight_shapes(self.operation, self.settings))
         ]
-        if not self.batch_norm:
+        if not self.settings.batch_norm:
             if self.is_initializing():  # the parameters exist; compiling more is waste
                 return x
-            return make_operation(self.operation, self.precision)(weights, x)
+            return make_operation(self.operation, self.settings)(weights, x)
         norms = [batch_norm(x.dtype, train, f"norm_{j + 1}") for j in range(3)]
 
         def normalise(j: int, y: Map) -> Map:
             return norms[j](y)
 
-        return plain_operation(self.operation, weights, x, normalise, self.precision)[0]
+        return plain_operation(self.operation, weights, x, self.settings, normalise)[0]
 
 
 class MixedCell(nn.Module):
     """All eight operations of a cell, of which the gates' paths run.
 
     Attributes:
-        width: channels of the maps.
-        batch_norm: whether activations are followed by it.
-        rows: operations whose weights are stored; with 1, the gates have one path and
-            the only row is that of its operation (see `models.stacked_weights`).
-        precision: of the convolutions; rows and gates stay float32.
+        settings: layers of the network; weights and gates are float32 in any precision.
+        stored: number of operations whose weights are stored; with 1, the gates have
+            one path and the weights are those of its operation (see
+            `models.stacked_weights`).
     """
 
-    width: int
-    batch_norm: bool = False
-    rows: int = len(OPERATIONS)
-    precision: str = "float32"
+    settings: LayerSettings
+    stored: int = len(OPERATIONS)
 
     @nn.compact
     def __call__(self, x: Map, gates: Gates) -> Map:
@@ -93,14 +88,16 @@ class MixedCell(nn.Module):
             x: the cell's input.
             gates: choices and weights of this cell's paths, both `[path]`.
         """
-        rows = self.param(ROWS, initial_rows, self.rows, self.width, self.batch_norm)
+        stacked = self.param(STACKED, initial_stack, self.stored, self.settings)
         if self.is_initializing():  # the parameters exist; compiling more is waste
             return x
-        run = mixed_operation_with_batch_norm if self.batch_norm else mixed_operation
+        run = mixed_operation
+        if self.settings.batch_norm:
+            run = mixed_operation_with_batch_norm
 
         def evaluate(choice: Int[Array, ""]) -> Map:
-            row = rows[0 if self.rows == 1 else choice]
-            return run(row, choice, x, self.precision)
+            vector = stacked[0 if self.stored == 1 else choice]
+            return run(vector, choice, x, self.settings)
 
         def path(total: Map, gate: Gates) -> tuple[Map, None]:
             return total + gate.weights * evaluate(gate.choices), None
@@ -115,52 +112,55 @@ class MixedCell(nn.Module):
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def mixed_operation(
-    row: Float[Array, " value"],
+    vector: Float[Array, " value"],
     choice: Int[Array, ""],
     x: Map,
-    precision: str = "float32",
+    settings: LayerSettings,
 ) -> Map:
     """Evaluate the chosen operation, and only that.
 
     Args:
-        row: its weights.
-        choice: 0..7.
+        vector: weights of the chosen operation.
+        choice: position of the operation in `OPERATIONS`.
         x: the cell's input.
-        precision: of the convolutions.
+        settings: layers of the network, without batch norm.
     """
-    return _mixed_forward(row, choice, x, precision)[0]
+    return _mixed_forward(vector, choice, x, settings)[0]
 
 
 def _mixed_forward(
-    row: Float[Array, " value"], choice: Int[Array, ""], x: Map, precision: str
+    vector: Float[Array, " value"],
+    choice: Int[Array, ""],
+    x: Map,
+    settings: LayerSettings,
 ) -> tuple[Map, tuple]:
     def branch(operation: Operation) -> Callable:
-        def run(row: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
-            weights = unpack(operation, row, x.shape[-1], False)
-            return plain_operation(operation, weights, x, precision=precision)
+        def run(vector: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
+            weights = unpack(operation, vector, settings)
+            return plain_operation(operation, weights, x, settings)
 
         return run
 
     branches = [branch(operation) for operation in OPERATIONS]
-    y, inner = jax.lax.switch(choice, branches, row, x)
-    return y, (row, choice, x, inner)
+    y, inner = jax.lax.switch(choice, branches, vector, x)
+    return y, (vector, choice, x, inner)
 
 
-def _mixed_backward(precision: str, saved: tuple, dy: Map) -> tuple:
-    row, choice, x, inner = saved
+def _mixed_backward(settings: LayerSettings, saved: tuple, dy: Map) -> tuple:
+    vector, choice, x, inner = saved
 
     def branch(operation: Operation) -> Callable:
-        def run(row: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
-            weights = unpack(operation, row, x.shape[-1], False)
+        def run(vector: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
+            weights = unpack(operation, vector, settings)
             gradients, dx = operation_gradient(
-                operation, weights, x, inner, dy, precision
+                operation, weights, x, inner, dy, settings
             )
-            return pack(gradients, row.shape[0]), dx
+            return pack(gradients, vector.shape[0]), dx
 
         return run
 
     branches = [branch(operation) for operation in OPERATIONS]
-    gradient, dx = jax.lax.switch(choice, branches, row, x, inner, dy)
+    gradient, dx = jax.lax.switch(choice, branches, vector, x, inner, dy)
     return gradient, None, dx
 
 
@@ -169,10 +169,10 @@ mixed_operation.defvjp(_mixed_forward, _mixed_backward)
 
 @partial(jax.checkpoint, static_argnums=3)
 def mixed_operation_with_batch_norm(
-    row: Float[Array, " value"],
+    vector: Float[Array, " value"],
     choice: Int[Array, ""],
     x: Map,
-    precision: str = "float32",
+    settings: LayerSettings,
 ) -> Map:
     """Evaluate the chosen operation with batch norm after its activations.
 
@@ -181,20 +181,20 @@ def mixed_operation_with_batch_norm(
 
     def branch(operation: Operation) -> Callable[[Array, Map], Map]:
         @jax.checkpoint
-        def run(row: Array, x: Map) -> Map:
-            weights = unpack(operation, row, x.shape[-1], True)
+        def run(vector: Array, x: Map) -> Map:
+            weights = unpack(operation, vector, settings)
             return plain_operation(
                 operation,
                 weights,
                 x,
+                settings,
                 lambda j, y: batch_statistics_norm(weights[j], y),
-                precision,
             )[0]
 
         return run
 
     branches = [branch(operation) for operation in OPERATIONS]
-    return jax.lax.switch(choice, branches, row, x)
+    return jax.lax.switch(choice, branches, vector, x)
 
 
 def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:

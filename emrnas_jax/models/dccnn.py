@@ -10,7 +10,7 @@ import flax.linen as nn
 
 from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.layers import Convolution
+from emrnas_jax.models.layers import Convolution, LayerSettings
 
 RELU = 0.0  # as a slope of LeakyReLU
 
@@ -32,17 +32,16 @@ def dccnn(
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
-    block = partial(ConvolutionBlock, layers, width, precision)
-    blocks = (block,) * components
-    return Cascade(blocks, width, consistency, precision, first_slope=RELU)
+    settings = LayerSettings(width, precision)
+    block = partial(ConvolutionBlock, layers, settings)
+    return Cascade((block,) * components, settings, consistency, first_slope=RELU)
 
 
 class ConvolutionBlock(nn.Module):
     """Convolutions in sequence, each with ReLU."""
 
     layers: int
-    width: int
-    precision: str = "float32"
+    settings: LayerSettings
 
     @nn.compact
     def __call__(
@@ -51,8 +50,8 @@ class ConvolutionBlock(nn.Module):
         train: bool,  # noqa: ARG002 - there is no batch norm here
     ) -> Map:
         """Return the block's features."""
+        width, precision = self.settings.width, self.settings.precision
         for j in range(1, self.layers + 1):
-            x = Convolution(
-                self.width, slope=RELU, precision=self.precision, name=f"conv_{j}"
-            )(x)
+            name = f"conv_{j}"
+            x = Convolution(width, slope=RELU, precision=precision, name=name)(x)
         return x

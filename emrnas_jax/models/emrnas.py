@@ -14,17 +14,19 @@ from jaxtyping import Array, Float
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.cascade import Cascade, Component
 from emrnas_jax.models.cells import FixedCell, MixedCell
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.operations import Map
-from emrnas_jax.models.stacked_weights import ROWS, unpack
+from emrnas_jax.models.stacked_weights import STACKED, unpack
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import (
+    CELLS_PER_BLOCK,
     OPERATIONS,
-    SHARED,
+    SHARING,
     Architecture,
     Operation,
     architecture_named,
-    choosing_rows,
+    cell_groups,
 )
 
 BETA = 0.2  # residual scaling of ESRGAN, whose block the paper adopts
@@ -39,54 +41,36 @@ class FixedBlock(nn.Module):
     """A residual-in-residual block of chosen operations."""
 
     operations: tuple[Operation, ...]
-    width: int
-    batch_norm: bool = False
-    residual: bool = True
-    precision: str = "float32"
+    settings: LayerSettings
 
     @nn.compact
     def __call__(self, x: Map, train: bool) -> Map:
         """Return the block's features."""
         h = x
         for n, operation in enumerate(self.operations, 1):
-            cell = FixedCell(
-                operation,
-                self.width,
-                self.batch_norm,
-                self.precision,
-                name=f"cell_{n}",
-            )
-            h = residual(h, cell(h, train), self.residual)
-        return residual(x, h, self.residual)
+            cell = FixedCell(operation, self.settings, name=f"cell_{n}")
+            h = residual(h, cell(h, train), self.settings.residual)
+        return residual(x, h, self.settings.residual)
 
 
 class _SearchCell(nn.Module):
     """A mixed cell with its residual, in the form `nn.scan` asks for."""
 
-    width: int
-    batch_norm: bool
-    residual: bool
-    rows: int
-    precision: str
+    settings: LayerSettings
+    stored: int
 
     @nn.compact
     def __call__(self, h: Map, gates: Gates) -> tuple[Map, None]:
-        cell = MixedCell(
-            self.width, self.batch_norm, self.rows, self.precision, name="cell"
-        )
-        change = cell(h, gates)
-        return residual(h, change, self.residual), None
+        change = MixedCell(self.settings, self.stored, name="cell")(h, gates)
+        return residual(h, change, self.settings.residual), None
 
 
 class SearchBlock(nn.Module):
     """A residual-in-residual block of mixed cells."""
 
     cells: int
-    width: int
-    batch_norm: bool = False
-    residual: bool = True
-    rows: int = len(OPERATIONS)
-    precision: str = "float32"
+    settings: LayerSettings
+    stored: int = len(OPERATIONS)
 
     @nn.compact
     def __call__(self, x: Map, gates: Gates) -> Map:
@@ -97,39 +81,49 @@ class SearchBlock(nn.Module):
             split_rngs={"params": True},
             length=self.cells,
             unroll=self.cells,
-        )(
-            self.width,
-            self.batch_norm,
-            self.residual,
-            self.rows,
-            self.precision,
-            name="cells",
-        )
+        )(self.settings, self.stored, name="cells")
         h, _ = cells(x, gates)
-        return residual(x, h, self.residual)
+        return residual(x, h, self.settings.residual)
 
 
 class SearchNetwork(nn.Module):
     """The over-complete network: every operation in every cell, few of them running.
 
-    `network.clone(rows=1)` is the same network with the weights of one path alone, as
-    `models.stacked_weights.take_active` gives them.
+    Its settings are those of `emrnas`, and their defaults stand here. With
+    `network.clone(stored=1)` it is the same network with the weights of one path alone,
+    as `models.stacked_weights.take_active` gives them.
+
+    Attributes:
+        components: cascades, each a block followed by data consistency.
+        cells_per_block: cells of each block.
+        width: channels of the feature maps.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        batch_norm: whether the activations of a cell are followed by it.
+        residual: whether cells and blocks add what they read.
+        shared: a key of `nas.space.SHARING`.
+        precision: a name in `kernels.precision.PRECISIONS`.
+        stored: number of operations whose weights are stored.
     """
 
-    components: int = 5
-    cells_per_block: int = 3
-    width: int = 16
-    consistency: str = "two_step"
-    batch_norm: bool = False
+    components: int = 5  # N, section 3
+    cells_per_block: int = CELLS_PER_BLOCK  # T = 3 N, section 3
+    width: int = 16  # 324,186 parameters; section 3.3 has 0.33 M
+    consistency: str = "two_step"  # TDC, section 2.1
+    batch_norm: bool = False  # Table 3, A
     residual: bool = True
-    shared: str = "none"
+    shared: str = "none"  # Table 3: heterogeneous blocks
     precision: str = "float32"
-    rows: int = len(OPERATIONS)
+    stored: int = len(OPERATIONS)
 
     @property
-    def choosing_rows(self) -> list[int]:
-        """The row of alphas that each cell follows; see `nas.space.SHARED`."""
-        return choosing_rows(self.components, self.cells_per_block, self.shared)
+    def settings(self) -> LayerSettings:
+        """The settings of its layers."""
+        return LayerSettings(self.width, self.precision, self.batch_norm, self.residual)
+
+    @property
+    def cell_groups(self) -> list[int]:
+        """The group of cells that each cell chooses with: its place in alphas."""
+        return cell_groups(self.components, self.cells_per_block, self.shared)
 
     @nn.compact
     def __call__(
@@ -140,13 +134,7 @@ class SearchNetwork(nn.Module):
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct along the paths of `gates`, `[component · cell, path]`."""
         make_block = partial(
-            SearchBlock,
-            self.cells_per_block,
-            self.width,
-            self.batch_norm,
-            self.residual,
-            self.rows,
-            self.precision,
+            SearchBlock, self.cells_per_block, self.settings, self.stored
         )
         scanned = nn.scan(
             Component,
@@ -154,7 +142,7 @@ class SearchNetwork(nn.Module):
             split_rngs={"params": True},
             in_axes=(0, nn.broadcast),  # pyright: ignore
             length=self.components,
-        )(make_block, self.width, self.consistency, self.precision, name="components")
+        )(make_block, self.settings, self.consistency, name="components")
         grouped = jax.tree.map(
             lambda g: g.reshape(self.components, self.cells_per_block, -1), gates
         )
@@ -163,32 +151,39 @@ class SearchNetwork(nn.Module):
 
 def fixed_network(
     architecture: Architecture,
-    width: int = 16,
-    consistency: str = "two_step",
-    batch_norm: bool = False,
-    residual: bool = True,
-    precision: str = "float32",
+    settings: LayerSettings,
+    consistency: str = SearchNetwork.consistency,
 ) -> Cascade:
     """Return the network of an architecture, without switches."""
     blocks = (
-        partial(FixedBlock, operations, width, batch_norm, residual, precision)
-        for operations in architecture.chosen
+        partial(FixedBlock, operations, settings) for operations in architecture.chosen
     )
-    return Cascade(tuple(blocks), width, consistency, precision)
+    return Cascade(tuple(blocks), settings, consistency)
 
 
 def emrnas(
     architecture: str | Architecture,
-    components: int = 5,  # N, section 3
-    cells_per_block: int = 3,  # T = 3 N, section 3
-    width: int = 16,  # 324,186 parameters; section 3.3 has 0.33 M
-    consistency: str = "two_step",  # TDC, section 2.1
-    batch_norm: bool = False,  # Table 3, A
-    residual: bool = True,
-    shared: str = "none",  # Table 3: heterogeneous blocks
-    precision: str = "float32",
+    components: int = SearchNetwork.components,
+    cells_per_block: int = SearchNetwork.cells_per_block,
+    width: int = SearchNetwork.width,
+    consistency: str = SearchNetwork.consistency,
+    batch_norm: bool = SearchNetwork.batch_norm,
+    residual: bool = SearchNetwork.residual,
+    shared: str = SearchNetwork.shared,
+    precision: str = SearchNetwork.precision,
 ) -> Cascade:
     """Return the network of an architecture, or of its text, or of a preset's name.
+
+    Args:
+        architecture: preset, text such as `[O5 O8 O8|O4 O1 O2]`, or architecture.
+        components: cascades, each a block followed by data consistency.
+        cells_per_block: cells of each block.
+        width: channels of the feature maps.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        batch_norm: whether the activations of a cell are followed by it.
+        residual: whether cells and blocks add what they read.
+        shared: a key of `nas.space.SHARING`.
+        precision: a name in `kernels.precision.PRECISIONS`.
 
     Raises:
         InputError: the text is no architecture, or has other than `components` blocks
@@ -208,13 +203,14 @@ def emrnas(
             f"architecture {parsed} has {found[0]} blocks of {found[1]} cells; the "
             f"settings ask for {components} of {cells_per_block}"
         )
-    rows = choosing_rows(components, cells_per_block, shared)
-    if len(set(zip(rows, parsed.cells, strict=True))) != len(set(rows)):
+    groups = cell_groups(components, cells_per_block, shared)
+    if len(set(zip(groups, parsed.cells, strict=True))) != len(set(groups)):
         raise InputError(
             f"architecture {parsed}: networks.emrnas.shared={shared} says that "
-            f"{SHARED[shared]}"
+            f"{SHARING[shared]}"
         )
-    return fixed_network(parsed, width, consistency, batch_norm, residual, precision)
+    settings = LayerSettings(width, precision, batch_norm, residual)
+    return fixed_network(parsed, settings, consistency)
 
 
 def active_weights(search_params: dict, architecture: Architecture) -> dict:
@@ -231,20 +227,20 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
         InputError: the architecture has another number of blocks or cells.
     """
     stacked = search_params["components"]
-    rows = stacked["block"]["cells"]["cell"][ROWS]
+    operations = stacked["block"]["cells"]["cell"][STACKED]
     asked = (len(architecture.blocks), len(architecture.blocks[0]))
-    if rows.shape[:2] != asked:
+    if operations.shape[:2] != asked:
         raise InputError(
             f"architecture {architecture} has {asked[0]} blocks of {asked[1]} cells; "
-            f"the search network has {rows.shape[0]} of {rows.shape[1]}"
+            f"the search network has {operations.shape[0]} of {operations.shape[1]}"
         )
-    width = stacked["first"]["bias"].shape[-1]
+    settings = LayerSettings(width=stacked["first"]["bias"].shape[-1])
     params = {}
-    for n, operations in enumerate(architecture.chosen):
+    for n, chosen in enumerate(architecture.chosen):
         block = {}
-        for c, operation in enumerate(operations):
-            row = rows[n, c, OPERATIONS.index(operation)]
-            weights = unpack(operation, row, width, False)
+        for c, operation in enumerate(chosen):
+            vector = operations[n, c, OPERATIONS.index(operation)]
+            weights = unpack(operation, vector, settings)
             block[f"cell_{c + 1}"] = {
                 f"conv_{j + 1}": own for j, own in enumerate(weights)
             }

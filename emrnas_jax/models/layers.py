@@ -1,10 +1,11 @@
-"""The layers that several networks are made of, with the paper's initialisation.
+"""Layers that several networks are made of, with the paper's initialisation.
 
 Maps are `batch height width channel`; a layer's result has the type of what it read,
 its weights and statistics are float32.
 """
 
 import math
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
@@ -14,6 +15,31 @@ from jaxtyping import Array, Float, Key
 from emrnas_jax.kernels.convolution import convolve
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine.devices import batch_axis
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """What all layers of a network have in common.
+
+    Frozen and hashable, so that it can be a static attribute of a Flax module and an
+    argument that a custom gradient does not differentiate.
+
+    Attributes:
+        width: channels of the feature maps.
+        precision: a name in `kernels.precision.PRECISIONS`.
+        batch_norm: whether the activations of a cell are followed by it (ablation B).
+        residual: whether cells and blocks add what they read (without: ablation C).
+    """
+
+    width: int
+    precision: str = "float32"
+    batch_norm: bool = False
+    residual: bool = True
+
+    @property
+    def maps(self) -> DTypeLike:
+        """The type of the feature maps."""
+        return PRECISIONS[self.precision].maps
 
 
 def uniform_kernel(

@@ -19,7 +19,7 @@ from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
-from emrnas_jax.nas.space import SHARED
+from emrnas_jax.nas.space import SHARING
 from emrnas_jax.setting_types import require_types, types_of
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -93,7 +93,7 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
     require_types(f"networks.{name}", types_of(NETWORKS[kind]), settings)
     for key, choices in (
         ("consistency", CONSISTENCY),
-        ("shared", SHARED),
+        ("shared", SHARING),
         ("precision", PRECISIONS),
     ):
         if key in settings and settings[key] not in choices:

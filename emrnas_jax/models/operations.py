@@ -19,6 +19,7 @@ from emrnas_jax.kernels.convolution import (
     input_gradient,
     kernel_gradient,
 )
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.nas.space import Operation, sources
 
 SLOPE = 0.2  # of LeakyReLU, as in ESRGAN
@@ -27,9 +28,10 @@ Weights = Sequence[dict[str, Array]]
 
 
 def weight_shapes(
-    operation: Operation, width: int, batch_norm: bool = False
+    operation: Operation, settings: LayerSettings
 ) -> list[dict[str, tuple[int, ...]]]:
     """Return the shapes of an operation's weights, a dict per convolution."""
+    width = settings.width
     shapes: list[dict[str, tuple[int, ...]]] = []
     for j in range(4):
         channels = width * len(sources(operation, j))
@@ -37,7 +39,7 @@ def weight_shapes(
             "kernel": (3, 3, channels, width),
             "bias": (width,),
         }
-        if batch_norm and j < 3:
+        if settings.batch_norm and j < 3:
             own |= {"norm_scale": (width,), "norm_bias": (width,)}
         shapes.append(own)
     return shapes
@@ -47,26 +49,27 @@ def plain_operation(
     operation: Operation,
     weights: Weights,
     x: Map,
+    settings: LayerSettings,
     normalise: Callable[[int, Map], Map] | None = None,
-    precision: str = "float32",
 ) -> tuple[Map, tuple[Map, Map, Map]]:
     """Evaluate one operation.
 
     Args:
         operation: which one.
         weights: its four kernels and biases.
-        x: the cell's input.
-        normalise: what follows each of the three activations (ablation B).
-        precision: of the convolutions; the type of `x` is that of all maps.
+        x: the cell's input; all maps are of its type.
+        settings: layers of the network.
+        normalise: function of the position and the result of each of the three
+            activations (ablation B).
 
     Returns:
         the output, and the three inner maps, which are all its gradient needs.
     """
     maps = [x]
     for j in range(3):
-        y = _convolution(operation, j, weights[j], maps, SLOPE, precision)
+        y = _convolution(operation, j, weights[j], maps, SLOPE, settings)
         maps.append(y if normalise is None else normalise(j, y))
-    y = _convolution(operation, 3, weights[3], maps, 1.0, precision)
+    y = _convolution(operation, 3, weights[3], maps, 1.0, settings)
     return y, (maps[1], maps[2], maps[3])
 
 
@@ -76,12 +79,12 @@ def _convolution(
     weights: dict[str, Array],
     maps: Sequence[Map],
     slope: float,
-    precision: str,
+    settings: LayerSettings,
 ) -> Map:
     read = tuple(maps[s] for s in sources(operation, j))
     dilation = operation.dilations[j]
     kernel, bias = weights["kernel"], weights["bias"]
-    return convolve(read, kernel, bias, dilation, slope, precision)
+    return convolve(read, kernel, bias, dilation, slope, settings.precision)
 
 
 def operation_gradient(
@@ -90,10 +93,10 @@ def operation_gradient(
     x: Map,
     inner: tuple[Map, Map, Map],
     dy: Map,
-    precision: str = "float32",
+    settings: LayerSettings,
 ) -> tuple[list[dict[str, Array]], Map]:
     """Return the gradients of one operation: of its weights, and of its input."""
-    maps, width = (x, *inner), x.shape[-1]
+    maps, width, precision = (x, *inner), settings.width, settings.precision
     dsums = {3: dy}  # gradients of the convolutions' sums
 
     def readers(s: int) -> list[Reader]:
@@ -119,21 +122,21 @@ def operation_gradient(
 
 
 def make_operation(
-    operation: Operation, precision: str = "float32"
+    operation: Operation, settings: LayerSettings
 ) -> Callable[[Weights, Map], Map]:
     """Return the operation as a function whose gradient keeps only the inner maps."""
 
     @jax.custom_vjp
     def run(weights: Weights, x: Map) -> Map:
-        return plain_operation(operation, weights, x, precision=precision)[0]
+        return plain_operation(operation, weights, x, settings)[0]
 
     def forward(weights: Weights, x: Map) -> tuple[Map, tuple]:
-        y, inner = plain_operation(operation, weights, x, precision=precision)
+        y, inner = plain_operation(operation, weights, x, settings)
         return y, (weights, x, inner)
 
     def backward(saved: tuple, dy: Map) -> tuple:
         weights, x, inner = saved
-        return operation_gradient(operation, weights, x, inner, dy, precision)
+        return operation_gradient(operation, weights, x, inner, dy, settings)
 
     run.defvjp(forward, backward)
     return run

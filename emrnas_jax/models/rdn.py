@@ -11,7 +11,7 @@ import flax.linen as nn
 
 from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.cascade import Cascade
-from emrnas_jax.models.layers import Convolution
+from emrnas_jax.models.layers import Convolution, LayerSettings
 
 SLOPE = 0.01  # of LeakyReLU, everywhere
 DILATIONS = (1, 2, 3)
@@ -36,9 +36,9 @@ def rdn(
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
-    block = partial(RecursiveBlock, layers, recursions, width, precision)
-    blocks = (block,) * components
-    return Cascade(blocks, width, consistency, precision, SLOPE, SLOPE)
+    settings = LayerSettings(width, precision)
+    block = partial(RecursiveBlock, layers, recursions, settings)
+    return Cascade((block,) * components, settings, consistency, SLOPE, SLOPE)
 
 
 class RecursiveBlock(nn.Module):
@@ -46,8 +46,7 @@ class RecursiveBlock(nn.Module):
 
     layers: int
     recursions: int
-    width: int
-    precision: str = "float32"
+    settings: LayerSettings
 
     @nn.compact
     def __call__(
@@ -58,10 +57,10 @@ class RecursiveBlock(nn.Module):
         """Return the block's features; the shortcut always comes from `x`."""
         convolutions = [
             Convolution(
-                self.width,
+                self.settings.width,
                 DILATIONS[j % len(DILATIONS)],
                 SLOPE,
-                self.precision,
+                self.settings.precision,
                 name=f"conv_{j + 1}",
             )
             for j in range(self.layers)

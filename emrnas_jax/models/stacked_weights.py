@@ -1,9 +1,10 @@
-"""The weights of all eight operations as the rows of one array.
+"""Stacked weights: those of all candidate operations of a cell, in one array.
 
-A row holds the weights of one operation, one after another, and zeros up to the length
-of the longest. So the weights of the active path are eight times smaller than those of
-the search network, and so are their gradient and the work of the optimizer: a step
-takes the active rows out, moves them and puts them back. Idle rows are not touched.
+Each operation's weights are one vector, one kernel and bias after another, with zeros
+up to the length of the longest; the vectors of all operations are stacked. So the
+weights of the active path are eight times smaller than those of the search network, and
+so are their gradient and the work of the optimizer: a step takes the active vectors
+out, moves them and puts them back. Idle vectors are not touched.
 """
 
 import math
@@ -14,101 +15,109 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.operations import Weights, weight_shapes
 from emrnas_jax.nas.space import OPERATIONS, Operation
 
-ROWS = "operations"  # the name of these parameters in the tree of a search network
+# The name of stacked weights in the tree of a search network; checkpoints have it.
+STACKED = "operations"
 
 
-def row_length(width: int, batch_norm: bool) -> int:
+def vector_length(settings: LayerSettings) -> int:
     """Return how many values the longest operation has."""
-    return max(
-        sum(math.prod(shape) for own in shapes for shape in own.values())
-        for shapes in (weight_shapes(o, width, batch_norm) for o in OPERATIONS)
-    )
+    return max(_value_count(operation, settings) for operation in OPERATIONS)
 
 
-def padding(width: int, batch_norm: bool) -> int:
-    """Return how many of a cell's values are no weights, but fill the shorter rows."""
-    used = sum(
+def padding(settings: LayerSettings) -> int:
+    """Return how many of a cell's stacked values fill the shorter vectors up."""
+    used = sum(_value_count(operation, settings) for operation in OPERATIONS)
+    return len(OPERATIONS) * vector_length(settings) - used
+
+
+def _value_count(operation: Operation, settings: LayerSettings) -> int:
+    return sum(
         math.prod(shape)
-        for o in OPERATIONS
-        for own in weight_shapes(o, width, batch_norm)
+        for own in weight_shapes(operation, settings)
         for shape in own.values()
     )
-    return len(OPERATIONS) * row_length(width, batch_norm) - used
 
 
 def unpack(
-    operation: Operation, row: Float[Array, " value"], width: int, batch_norm: bool
+    operation: Operation, vector: Float[Array, " value"], settings: LayerSettings
 ) -> list[dict[str, Array]]:
-    """Return the weights that a row holds."""
+    """Return the weights that a vector holds, a dict per convolution."""
     weights, start = [], 0
-    for shapes in weight_shapes(operation, width, batch_norm):
+    for shapes in weight_shapes(operation, settings):
         own = {}
         for name, shape in shapes.items():
             size = math.prod(shape)
-            own[name] = row[start : start + size].reshape(shape)
+            own[name] = vector[start : start + size].reshape(shape)
             start += size
         weights.append(own)
     return weights
 
 
 def pack(weights: Weights, length: int) -> Float[Array, " value"]:
-    """Return weights as a row of `length` values; inverse of `unpack`."""
+    """Return weights as a vector of `length` values; inverse of `unpack`."""
+    # The order of `weight_shapes`: a gradient's dicts may come in another one.
     order = ("kernel", "bias", "norm_scale", "norm_bias")
     values = [own[name].reshape(-1) for own in weights for name in order if name in own]
-    row = jnp.concatenate(values)
-    return jnp.pad(row, (0, length - row.shape[0]))
+    vector = jnp.concatenate(values)
+    return jnp.pad(vector, (0, length - vector.shape[0]))
 
 
-def initial_rows(
-    key: Key[Array, ""], rows: int, width: int, batch_norm: bool
+def initial_stack(
+    key: Key[Array, ""], stored: int, settings: LayerSettings
 ) -> Float[Array, "op value"]:
-    """Draw the weights: kernels with variance 1 / (3 · fan in), biases zero.
+    """Draw stacked weights: kernels with variance 1 / (3 · fan in), biases zero.
 
-    All come out of one draw, because a draw costs XLA:CPU 0.3 s of compilation.
+    Args:
+        key: source of the draw.
+        stored: number of operations whose weights are stored.
+        settings: layers of the network.
     """
-    length = row_length(width, batch_norm)
+    length = vector_length(settings)
     scale = np.zeros((len(OPERATIONS), length), np.float32)
     constant = np.zeros_like(scale)
     for i, operation in enumerate(OPERATIONS):
         start = 0
-        for shapes in weight_shapes(operation, width, batch_norm):
+        for shapes in weight_shapes(operation, settings):
             for name, shape in shapes.items():
                 end = start + math.prod(shape)
                 if name == "kernel":
                     scale[i, start:end] = 1 / math.sqrt(math.prod(shape[:-1]))
                 constant[i, start:end] = name == "norm_scale"
                 start = end
-    draw = jax.random.uniform(key, (rows, length), minval=-1.0, maxval=1.0)
-    return draw * scale[:rows] + constant[:rows]
+    # One draw for all of them, because a draw costs XLA:CPU 0.3 s of compilation.
+    draw = jax.random.uniform(key, (stored, length), minval=-1.0, maxval=1.0)
+    return draw * scale[:stored] + constant[:stored]
 
 
-def take_rows(
+def take_vectors(
     leaf: Shaped[Array, "component cell op *rest"],
     choices: Int[Array, "component cell"],
 ) -> Shaped[Array, "component cell 1 *rest"]:
-    """Return the rows of the active operations."""
+    """Return what belongs to the active operations."""
     index = choices.reshape(*choices.shape, *[1] * (leaf.ndim - 2))
     return jnp.take_along_axis(leaf, index, axis=2)
 
 
-def put_rows(
+def put_vectors(
     leaf: Shaped[Array, "component cell op *rest"],
-    rows: Shaped[Array, "component cell 1 *rest"],
+    active: Shaped[Array, "component cell 1 *rest"],
     choices: Int[Array, "component cell"],
 ) -> Shaped[Array, "component cell op *rest"]:
-    """Return `leaf` with the active rows replaced; idle rows stay bit-identical."""
+    """Return `leaf` with the active operations replaced; idle ones stay to the bit."""
     component = jnp.arange(choices.shape[0])[:, None]
     cell = jnp.arange(choices.shape[1])[None, :]
-    return leaf.at[component, cell, choices].set(rows[:, :, 0])
+    return leaf.at[component, cell, choices].set(active[:, :, 0])
 
 
 def take_active(params: PyTree, choices: Int[Array, "component cell"]) -> PyTree:
-    """Return the weights of the active path: its rows, and what is always active."""
+    """Return the weights of the active path: its vectors, and what is always active."""
     return jax.tree.map_with_path(
-        lambda path, leaf: take_rows(leaf, choices) if is_rows(path) else leaf, params
+        lambda path, leaf: take_vectors(leaf, choices) if is_stacked(path) else leaf,
+        params,
     )
 
 
@@ -117,12 +126,14 @@ def put_active(
 ) -> PyTree:
     """Return all weights with those of the active path replaced."""
     return jax.tree.map_with_path(
-        lambda path, leaf, own: put_rows(leaf, own, choices) if is_rows(path) else own,
+        lambda path, leaf, own: (
+            put_vectors(leaf, own, choices) if is_stacked(path) else own
+        ),
         params,
         active,
     )
 
 
-def is_rows(path: Sequence) -> bool:
-    """Return whether the leaf at `path` holds rows of operations."""
-    return any(getattr(part, "key", None) == ROWS for part in path)
+def is_stacked(path: Sequence) -> bool:
+    """Return whether the leaf at `path` of a tree holds stacked weights."""
+    return any(getattr(part, "key", None) == STACKED for part in path)

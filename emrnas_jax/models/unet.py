@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.convolution import Map, per_channel
-from emrnas_jax.kernels.precision import PRECISIONS
-from emrnas_jax.models.layers import Convolution, pointwise
+from emrnas_jax.models.layers import Convolution, LayerSettings, pointwise
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 
@@ -34,15 +33,14 @@ def unet(
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
-    return UNet(width, consistency, precision)
+    return UNet(LayerSettings(width, precision), consistency)
 
 
 class UNet(nn.Module):
     """The network of `unet`."""
 
-    width: int
+    settings: LayerSettings
     consistency: str
-    precision: str = "float32"
 
     @nn.compact
     def __call__(
@@ -59,9 +57,9 @@ class UNet(nn.Module):
             measurement: k-space, mask and coil maps of the frames.
             train: makes no difference.
         """
-        *down, bottom = (self.width * level for level in LEVELS)
+        *down, bottom = (self.settings.width * level for level in LEVELS)
         height, width = zero_filled.shape[1:3]
-        x = _pad(zero_filled, 2 ** len(down)).astype(PRECISIONS[self.precision].maps)
+        x = _pad(zero_filled, 2 ** len(down)).astype(self.settings.maps)
         skips = []
         for j, channels in enumerate(down, 1):
             x = self._convolve_twice(channels, f"down_{j}", x)
@@ -69,9 +67,12 @@ class UNet(nn.Module):
             x = halve(x)
         x = self._convolve_twice(bottom, "bottom", x)
         for j in range(len(down), 0, -1):
-            x = Doubling(down[j - 1], self.precision, name=f"doubling_{j}")(x)
+            doubling = Doubling(
+                down[j - 1], self.settings.precision, name=f"doubling_{j}"
+            )
+            x = doubling(x)
             x = self._convolve_twice(down[j - 1], f"up_{j}", skips[j - 1], x)
-        change = pointwise(2, self.precision, "last")(x)[:, :height, :width]
+        change = pointwise(2, self.settings.precision, "last")(x)[:, :height, :width]
         image = zero_filled + change.astype(zero_filled.dtype)
         return CONSISTENCY[self.consistency](image, measurement)
 
@@ -80,7 +81,10 @@ class UNet(nn.Module):
     ) -> Float[Array, "batch height width out"]:
         for j in (1, 2):
             convolution = Convolution(
-                channels, slope=0.0, precision=self.precision, name=f"{name}_conv_{j}"
+                channels,
+                slope=0.0,
+                precision=self.settings.precision,
+                name=f"{name}_conv_{j}",
             )
             maps = (convolution(*maps),)
         return maps[0]

@@ -177,20 +177,24 @@ PRESETS = {
 
 
 # Which cells make one choice together (Table 3: "homogeneous").
-SHARED = {
+SHARING = {
     "none": "every cell chooses for itself",
     "block": "all blocks are alike",
     "network": "one operation everywhere",
 }
 
 
-def choosing_rows(components: int, cells_per_block: int, shared: str) -> list[int]:
-    """Return for every cell the row of alphas that it follows.
+def cell_groups(components: int, cells_per_block: int, shared: str) -> list[int]:
+    """Return for every cell the group of cells that it makes one choice with.
 
     Args:
         components: blocks of the network.
-        cells_per_block: cells of each.
-        shared: a key of `SHARED`.
+        cells_per_block: cells of each block.
+        shared: a key of `SHARING`.
+
+    Returns:
+        Numbers of groups from 0, in the order of their first cells; alphas have one
+        entry per group.
     """
     if shared == "network":
         return [0] * (components * cells_per_block)

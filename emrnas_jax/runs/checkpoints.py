@@ -82,6 +82,9 @@ class Checkpoints:
             return None
         path = self._folder / str(step)
         found = self._read(path, step, identity=ocp.args.JsonRestore())["identity"]
+        if found.get("kind") == "search" and "precision" in self._identity:
+            # Older searches did not record it; the run's config holds them to theirs.
+            found = {"precision": self._identity["precision"]} | found
         found = with_earlier_values(found, self._identity)
         differing = sorted(
             key

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from emrnas_jax.models.stacked_weights import is_rows, put_rows, take_rows
+from emrnas_jax.models.stacked_weights import is_stacked, put_vectors, take_vectors
 
 
 def adam_with_l2(
@@ -50,24 +50,25 @@ def search_weight_optimizer(
     """
     adam = adam_with_l2(decay, momentum)
     return optax.partition(
-        {"operations": of_active_rows(adam), "always active": adam},
+        {"operations": of_active_operations(adam), "always active": adam},
         lambda params: jax.tree.map_with_path(
-            lambda path, _: "operations" if is_rows(path) else "always active", params
+            lambda path, _: "operations" if is_stacked(path) else "always active",
+            params,
         ),
     )
 
 
-def of_active_rows(
+def of_active_operations(
     transform: optax.GradientTransformation,
 ) -> optax.GradientTransformationExtraArgs:
-    """Run `transform` for the rows of the active operations, each with its own state.
+    """Run `transform` for the active operations, each with a state of its own.
 
     The state of an idle operation, its moments and its step count, stays bit-identical
     like its weights: a zero gradient with decay would otherwise move an Adam weight by
     0.4 learning rates a step, and age its moments.
     """
-    per_row_init = jax.vmap(jax.vmap(jax.vmap(transform.init)))
-    per_row_update = jax.vmap(jax.vmap(jax.vmap(transform.update)))
+    init_each = jax.vmap(jax.vmap(jax.vmap(transform.init)))
+    update_each = jax.vmap(jax.vmap(jax.vmap(transform.update)))
 
     def update(
         gradients: PyTree,
@@ -77,15 +78,15 @@ def of_active_rows(
         choices: Int[Array, "component cell"],
         **_: Any,
     ) -> tuple[PyTree, PyTree]:
-        active = jax.tree.map(lambda leaf: take_rows(leaf, choices), state)
-        direction, moved = per_row_update(gradients, active, params)
+        active = jax.tree.map(lambda leaf: take_vectors(leaf, choices), state)
+        direction, moved = update_each(gradients, active, params)
         state = jax.tree.map(
-            lambda leaf, rows: put_rows(leaf, rows, choices), state, moved
+            lambda leaf, active: put_vectors(leaf, active, choices), state, moved
         )
         return direction, state
 
     # Optax types extra arguments as optional; this one is needed.
     return optax.GradientTransformationExtraArgs(
-        per_row_init,
+        init_each,
         update,  # pyright: ignore[reportArgumentType]
     )

@@ -122,11 +122,11 @@ def draw_candidates(
         seed: of the run.
     """
     count = max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
-    key, rows = key_for(seed, "candidates"), np.array(network.choosing_rows)
-    undecided = jnp.zeros((len(set(rows.tolist())), len(OPERATIONS)))
+    key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
+    undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
     keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(count))
     drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
-    cells = np.asarray(drawn)[:, rows].tolist()
+    cells = np.asarray(drawn)[:, groups].tolist()
     size = network.cells_per_block
     return list(dict.fromkeys(Architecture.from_cells(own, size) for own in cells))
 

@@ -117,7 +117,7 @@ def _steps(
     """Run `count` steps of one phase on this device's part of each batch."""
     own, other = steps_per_epoch
     weight_tx, alpha_tx = optimizers(settings)
-    rows = jnp.array(network.choosing_rows)
+    groups = jnp.array(network.cell_groups)
     rule = settings.gate_rule
     draw = GATE_RULES[rule if searching else "uniform"]
 
@@ -136,7 +136,7 @@ def _steps(
         batch = batch_of(train, step, own, training_mask_key(seed, step // own))
         choices = draw(path_key, state.alphas)
         rate = _weight_rate(settings, searching, step, own)
-        state = weight_step(network, weight_tx, state, batch, choices[rows], rate)
+        state = weight_step(network, weight_tx, state, batch, choices[groups], rate)
         # Random search spends what the steps of alphas cost on candidates.
         if not searching or rule == "uniform":
             return state

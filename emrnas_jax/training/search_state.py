@@ -1,6 +1,6 @@
 """The state of a search: how it begins, what identifies it, and its line in the log."""
 
-from dataclasses import asdict
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.optimizers import adam_with_l2, cosine, search_weight_optimizer
 from emrnas_jax.training.settings import SearchSettings
 
+# Fields of a Flax module, and how many operations it stores: no settings of a search.
+NO_SETTINGS = ("parent", "name", "stored")
+
 
 class SearchState(NamedTuple):
     """Everything a search changes.
@@ -25,7 +28,7 @@ class SearchState(NamedTuple):
     Attributes:
         weights: parameters of the search network.
         weight_optimizer: its state, moments and counts per operation and cell.
-        alphas: architecture parameters; a row per cell, or per group of cells that
+        alphas: architecture parameters of each cell, or of each group of cells that
             share their choice.
         alpha_optimizer: their state.
         step: weight steps done.
@@ -36,7 +39,7 @@ class SearchState(NamedTuple):
 
     weights: PyTree
     weight_optimizer: PyTree
-    alphas: Float[Array, "row op"]
+    alphas: Float[Array, "group op"]
     alpha_optimizer: PyTree
     step: Int[Array, ""]
     train_loss: Float[Array, ""]
@@ -48,8 +51,8 @@ def initial_state(
     network: SearchNetwork, settings: SearchSettings, key: RandomKey
 ) -> SearchState:
     """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
-    rows = network.choosing_rows
-    alphas = jnp.zeros((len(set(rows)), len(OPERATIONS)))
+    groups = network.cell_groups
+    alphas = jnp.zeros((len(set(groups)), len(OPERATIONS)))
     weights = _initial_weights(network, key)
     weight_tx, alpha_tx = optimizers(settings)
     return SearchState(
@@ -61,7 +64,7 @@ def initial_state(
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         validation_loss=jnp.zeros(()),
-        path_counts=jnp.zeros((len(rows), len(OPERATIONS)), jnp.int32),
+        path_counts=jnp.zeros((len(groups), len(OPERATIONS)), jnp.int32),
     )
 
 
@@ -87,25 +90,22 @@ def optimizers(
 
 
 def identity(network: SearchNetwork, settings: SearchSettings) -> dict:
-    """Return what a checkpoint must be of to belong to this search."""
-    return {
-        "kind": "search",
-        **{k: v for k, v in asdict(settings).items() if k != "folds_in_parallel"},
-        "components": network.components,
-        "cells_per_block": network.cells_per_block,
-        "width": network.width,
-        "consistency": network.consistency,
-        "batch_norm": network.batch_norm,
-        "residual": network.residual,
-        "shared": network.shared,
+    """Return the settings that a checkpoint must have to belong to this search."""
+    own = {
+        field.name: getattr(network, field.name)
+        for field in dataclasses.fields(network)
+        if field.name not in NO_SETTINGS
     }
+    searched = dataclasses.asdict(settings)
+    searched.pop("folds_in_parallel")  # changes no result
+    return {"kind": "search", **searched, **own}
 
 
 def probabilities(
     network: SearchNetwork, state: SearchState
 ) -> Float[np.ndarray, "cell op"]:
     """Return p of every cell."""
-    return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.choosing_rows]
+    return np.asarray(jax.nn.softmax(np.asarray(state.alphas)))[network.cell_groups]
 
 
 def epoch_record(

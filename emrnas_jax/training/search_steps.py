@@ -65,11 +65,11 @@ def architecture_step(
     gate_rule: str,
 ) -> SearchState:
     """Move alphas by the gradient of the validation loss; the weights stay."""
-    rows = jnp.array(network.choosing_rows)
+    groups = jnp.array(network.cell_groups)
 
-    def loss_of(alphas: Float[Array, "row op"]) -> tuple[Float[Array, ""], Array]:
+    def loss_of(alphas: Float[Array, "group op"]) -> tuple[Float[Array, ""], Array]:
         gates = GATES[paths_per_cell](key, alphas, gate_rule)
-        per_cell = Gates(gates.choices[rows], gates.weights[rows])
+        per_cell = Gates(gates.choices[groups], gates.weights[groups])
         image: Any = network.apply(
             {"params": state.weights}, batch.zero_filled, batch.measurement, per_cell
         )

@@ -10,11 +10,12 @@ from emrnas_jax.evaluation.roofline import (
     roofline_figures,
 )
 from emrnas_jax.models.emrnas import fixed_network
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import build_network
 from emrnas_jax.nas.space import PRESETS
 from emrnas_jax.runs.results import ROOFLINE
 
-CARDIAC = fixed_network(PRESETS["cardiac"])
+CARDIAC = fixed_network(PRESETS["cardiac"], LayerSettings(16))
 
 
 def test_a_frame_of_the_cardiac_network_costs_43_gflop():

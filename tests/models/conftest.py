@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.pipeline import make_batch
-from emrnas_jax.models.stacked_weights import ROWS, unpack
+from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.models.stacked_weights import STACKED, unpack
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, sources
@@ -58,7 +59,9 @@ def search_network(params, batch, mix, cells_per_block, consistency="two_step"):
             cell = jax.tree.map(lambda leaf, c=c: leaf[c], own["block"]["cells"])
             change = jnp.zeros_like(h)
             for j, o in enumerate(OPERATIONS):
-                weights = unpack(o, cell["cell"][ROWS][j], h.shape[-1], False)
+                weights = unpack(
+                    o, cell["cell"][STACKED][j], LayerSettings(h.shape[-1])
+                )
                 change += mix[n * cells_per_block + c, j] * operation(o, weights, h)
             h = h + BETA * change
         image = image + convolution(start + BETA * h, own["last"], 1)

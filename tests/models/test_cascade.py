@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.models.cascade import Cascade
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.mri.fourier import fft2, to_complex
 from emrnas_jax.mri.measurement import undersample
@@ -26,7 +27,7 @@ def apply(network, *arguments, **options):
 
 @pytest.mark.parametrize("consistency", ["single", "two_step", "real"])
 def test_measured_samples_survive_any_block(consistency, small_batch):
-    network = Cascade((Wild, Wild), 3, consistency)
+    network = Cascade((Wild, Wild), LayerSettings(3), consistency)
     variables = network.init(
         jax.random.key(0), small_batch.zero_filled, small_batch.measurement
     )
@@ -39,7 +40,7 @@ def test_measured_samples_survive_any_block(consistency, small_batch):
 
 
 def test_everything_measured_is_the_target(small_batch):
-    network = Cascade((Wild,), 3, "single")
+    network = Cascade((Wild,), LayerSettings(3), "single")
     measurement = undersample(to_complex(small_batch.target), jnp.ones((2, 8, 1), bool))
     variables = network.init(jax.random.key(0), small_batch.target, measurement)
     image = apply(network, variables, small_batch.zero_filled, measurement)
@@ -47,7 +48,7 @@ def test_everything_measured_is_the_target(small_batch):
 
 
 def test_components_have_weights_of_their_own_and_know_of_training(small_batch):
-    network = Cascade((Wild, Wild), 3, "single")
+    network = Cascade((Wild, Wild), LayerSettings(3), "single")
     variables = network.init(
         jax.random.key(0), small_batch.zero_filled, small_batch.measurement
     )
@@ -63,7 +64,7 @@ def test_components_have_weights_of_their_own_and_know_of_training(small_batch):
 
 def test_the_change_is_added_to_the_components_input(small_batch):
     """With the last convolution at zero and nothing measured, the image passes."""
-    network = Cascade((Wild, Wild), 3, "single")
+    network = Cascade((Wild, Wild), LayerSettings(3), "single")
     variables = network.init(
         jax.random.key(0), small_batch.zero_filled, small_batch.measurement
     )

@@ -10,13 +10,19 @@ from emrnas_jax.models.cells import (
     MixedCell,
     uniform_kernel,
 )
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.operations import make_operation, plain_operation
-from emrnas_jax.models.stacked_weights import ROWS, pack, row_length, unpack
+from emrnas_jax.models.stacked_weights import STACKED, pack, unpack, vector_length
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS
 
 WIDTH = 4
+SETTINGS = LayerSettings(WIDTH)
 CHOICES = range(len(OPERATIONS))
+
+
+def settings_of(batch_norm):
+    return LayerSettings(WIDTH, batch_norm=batch_norm)
 
 
 def draw(seed, *shape):
@@ -62,18 +68,18 @@ def expected(weights, reference_operation):
     ]
 
 
-def in_rows(weights, with_norm):
-    length = row_length(WIDTH, with_norm)
+def stacked_of(weights, with_norm):
+    length = vector_length(settings_of(with_norm))
     return jnp.stack([pack(own, length) for own in weights])
 
 
-def compiled_cell(batch_norm, rows=8):
-    """A mixed cell with its gradients, as a function of (rows, x, choice)."""
-    cell = MixedCell(WIDTH, batch_norm, rows)
+def compiled_cell(batch_norm, stored=8):
+    """A mixed cell with its gradients, of (stacked weights, x, choice)."""
+    cell = MixedCell(settings_of(batch_norm), stored)
 
     def run(values, x, choice):
         gates = Gates(choice[None], jnp.ones(1))
-        return cell.apply({"params": {ROWS: values}}, x, gates)
+        return cell.apply({"params": {STACKED: values}}, x, gates)
 
     return with_gradients(run)
 
@@ -85,7 +91,7 @@ def mixed():
 
 @pytest.fixture(scope="module")
 def mixed_alone():
-    return compiled_cell(batch_norm=False, rows=1)
+    return compiled_cell(batch_norm=False, stored=1)
 
 
 @pytest.fixture(scope="module")
@@ -95,39 +101,41 @@ def mixed_with_norm():
 
 @pytest.mark.parametrize("i", CHOICES)
 def test_an_operation_is_the_concatenation_of_figure_2(i, weights, expected):
-    y, inner = jax.jit(lambda w, x: plain_operation(OPERATIONS[i], w, x))(weights[i], X)
+    y, inner = jax.jit(lambda w, x: plain_operation(OPERATIONS[i], w, x, SETTINGS))(
+        weights[i], X
+    )
     assert_same(y, expected[i][0])
     assert [m.shape for m in inner] == [X.shape] * 3
 
 
 @pytest.mark.parametrize("i", CHOICES)
 def test_a_fixed_operation_has_the_default_gradient(i, weights, expected):
-    found = with_gradients(make_operation(OPERATIONS[i]))(weights[i], X)
+    found = with_gradients(make_operation(OPERATIONS[i], SETTINGS))(weights[i], X)
     assert_same(found, expected[i])
 
 
 def check_choice(i, found, expected, batch_norm, tolerance):
     """Row i has the operation's gradient; the others, and the padding, exactly none."""
-    y, drows, dx = found
-    own = unpack(OPERATIONS[i], drows[i], WIDTH, batch_norm)
+    y, dstacked, dx = found
+    own = unpack(OPERATIONS[i], dstacked[i], settings_of(batch_norm))
     assert_same((y, own, dx), expected, tolerance)
     used = sum(leaf.size for leaf in jax.tree.leaves(own))
-    assert not np.any(drows[i, used:])
-    assert not np.any(np.delete(drows, i, axis=0))
+    assert not np.any(dstacked[i, used:])
+    assert not np.any(np.delete(dstacked, i, axis=0))
 
 
 @pytest.mark.parametrize("i", CHOICES)
 def test_choice_i_is_operation_i_and_the_others_rest(i, weights, expected, mixed):
-    found = mixed(in_rows(weights, False), X, jnp.int32(i))
+    found = mixed(stacked_of(weights, False), X, jnp.int32(i))
     check_choice(i, found, expected[i], False, 1e-4)
 
 
 @pytest.mark.parametrize("i", [0, 4, 7])
 def test_the_row_of_the_choice_alone_does_the_same(i, weights, mixed, mixed_alone):
-    rows = in_rows(weights, False)
-    y, drows, dx = mixed(rows, X, jnp.int32(i))
-    found = mixed_alone(rows[i : i + 1], X, jnp.int32(i))
-    assert_same(found, (y, drows[i : i + 1], dx), 1e-6)
+    stacked = stacked_of(weights, False)
+    y, dstacked, dx = mixed(stacked, X, jnp.int32(i))
+    found = mixed_alone(stacked[i : i + 1], X, jnp.int32(i))
+    assert_same(found, (y, dstacked[i : i + 1], dx), 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +146,12 @@ def test_with_batch_norm_choice_i_is_operation_i_and_the_others_rest(
 ):
     plain = with_gradients(lambda w, x: reference_operation(OPERATIONS[i], w, x))
     expected = plain(weights_with_norm[i], X)
-    found = mixed_with_norm(in_rows(weights_with_norm, True), X, jnp.int32(i))
+    found = mixed_with_norm(stacked_of(weights_with_norm, True), X, jnp.int32(i))
     check_choice(i, found, expected, True, 1e-3)
 
 
 def test_a_mixed_cell_is_the_weighted_sum_of_its_paths():
-    cell = MixedCell(WIDTH)
+    cell = MixedCell(SETTINGS)
     one = Gates(jnp.zeros(1, jnp.int32), jnp.ones(1))
     variables = cell.init(jax.random.key(0), X, one)
     apply = jax.jit(cell.apply)
@@ -159,11 +167,11 @@ def test_a_mixed_cell_is_the_weighted_sum_of_its_paths():
 
 
 def test_a_fixed_cell_is_the_mixed_cell_with_its_weights(weights, mixed):
-    fixed = FixedCell(OPERATIONS[2], WIDTH)
+    fixed = FixedCell(OPERATIONS[2], SETTINGS)
     params = {f"conv_{j + 1}": own for j, own in enumerate(weights[2])}
     fresh = fixed.init(jax.random.key(1), X, False)["params"]
     assert jax.tree.map(jnp.shape, fresh) == jax.tree.map(jnp.shape, params)
-    expected = mixed(in_rows(weights, False), X, jnp.int32(2))[0]
+    expected = mixed(stacked_of(weights, False), X, jnp.int32(2))[0]
     assert_same(fixed.apply({"params": params}, X, False), expected, 1e-6)
 
 
@@ -182,7 +190,7 @@ def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
         }
         for j in range(3)
     }
-    cell = FixedCell(operation, WIDTH, batch_norm=True)
+    cell = FixedCell(operation, settings_of(batch_norm=True))
     fresh = cell.init(jax.random.key(0), X, False)
     assert jax.tree.map(jnp.shape, fresh["params"]) == jax.tree.map(jnp.shape, params)
 
@@ -226,7 +234,7 @@ def test_batch_norm_of_a_fixed_cell_uses_the_batch_then_the_running_statistics(
 
 
 def test_evaluation_leaves_the_running_statistics():
-    cell = FixedCell(OPERATIONS[0], WIDTH, batch_norm=True)
+    cell = FixedCell(OPERATIONS[0], settings_of(batch_norm=True))
     variables = cell.init(jax.random.key(0), X, False)
     _, changed = cell.apply(variables, X, False, mutable="batch_stats")
     assert_same(changed["batch_stats"], variables["batch_stats"], 0)

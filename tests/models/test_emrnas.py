@@ -12,8 +12,9 @@ from emrnas_jax.models.emrnas import (
     emrnas,
     fixed_network,
 )
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
-from emrnas_jax.models.stacked_weights import ROWS
+from emrnas_jax.models.stacked_weights import STACKED
 from emrnas_jax.nas.gates import GATES, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
 
@@ -72,7 +73,7 @@ def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small
     weights, apply = deep
     architecture = PRESETS[preset]
     searched = apply(weights, small_batch, fixed_gates(jnp.array(architecture.cells)))
-    network = fixed_network(architecture, WIDTH)
+    network = fixed_network(architecture, LayerSettings(WIDTH))
     params = active_weights(weights, architecture)
     expected = shapes_of(network, small_batch)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, expected)
@@ -97,7 +98,9 @@ def test_fixed_equals_searched_for_every_consistency_and_without_residuals(
     searched = jax.jit(network.apply)(
         {"params": weights}, small_batch.zero_filled, small_batch.measurement, gates
     )
-    fixed = fixed_network(architecture, WIDTH, consistency, residual=residual)
+    fixed = fixed_network(
+        architecture, LayerSettings(WIDTH, residual=residual), consistency
+    )
     params = active_weights(weights, architecture)
     found = jax.jit(fixed.apply)(
         {"params": params}, small_batch.zero_filled, small_batch.measurement
@@ -210,18 +213,18 @@ def test_enumeration_agrees_with_finite_differences(enumerated, alphas):
         np.testing.assert_allclose(slope, products[i, j], rtol=0.02)
 
 
-def fresh_rows(network, batch, cells):
+def fresh_stack(network, batch, cells):
     gates = fixed_gates(jnp.zeros(cells, jnp.int32))
     init = jax.jit(network.init)
     params = init(jax.random.key(0), batch.zero_filled, batch.measurement, gates)[
         "params"
     ]
-    return params, params["components"]["block"]["cells"]["cell"][ROWS]
+    return params, params["components"]["block"]["cells"]["cell"][STACKED]
 
 
 def test_a_search_network_with_batch_norm_gives_a_finite_image(small_batch):
     network = SearchNetwork(1, 2, WIDTH, batch_norm=True)
-    params, _ = fresh_rows(network, small_batch, 2)
+    params, _ = fresh_stack(network, small_batch, 2)
     gates = fixed_gates(jnp.array([0, 5], jnp.int32))
     image = jax.jit(network.apply)(
         {"params": params}, small_batch.zero_filled, small_batch.measurement, gates
@@ -230,8 +233,8 @@ def test_a_search_network_with_batch_norm_gives_a_finite_image(small_batch):
 
 
 def test_every_operation_of_every_cell_starts_from_weights_of_its_own(small_batch):
-    _, rows = fresh_rows(SearchNetwork(2, 2, WIDTH), small_batch, 4)
-    starts = np.asarray(rows)[..., :36].reshape(2 * 2 * 8, -1)
+    _, stacked = fresh_stack(SearchNetwork(2, 2, WIDTH), small_batch, 4)
+    starts = np.asarray(stacked)[..., :36].reshape(2 * 2 * 8, -1)
     assert len(np.unique(starts, axis=0)) == 2 * 2 * 8
 
 

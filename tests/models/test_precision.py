@@ -10,6 +10,7 @@ import pytest
 from emrnas_jax.kernels.convolution import convolve
 from emrnas_jax.models.cells import MixedCell
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
+from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import Architecture
 
@@ -22,7 +23,7 @@ CLOSE_IMAGE, CLOSE_GRADIENT = 0.005, 0.1
 
 def network(precision, batch_norm=False):
     return fixed_network(
-        ARCHITECTURE, WIDTH, "single", batch_norm=batch_norm, precision=precision
+        ARCHITECTURE, LayerSettings(WIDTH, precision, batch_norm), "single"
     )
 
 
@@ -136,7 +137,7 @@ def test_gradients_of_biases_and_gates_are_summed_in_float32():
     ones = jax.grad(sum_of)
     np.testing.assert_array_equal(ones(jnp.zeros(WIDTH)), np.full(WIDTH, 64 * 64))
 
-    cell = MixedCell(WIDTH, rows=1, precision="bf16")
+    cell = MixedCell(LayerSettings(WIDTH, "bf16"), stored=1)
     one = Gates(jnp.array([7]), jnp.ones(1))
     variables = cell.init(jax.random.key(4), x, one)
 
@@ -198,7 +199,7 @@ def convolutions(jaxpr):
 def test_every_convolution_asks_for_it(precision, products, maps, weights, small_batch):
     """Without it GPUs would take TF32, and TPUs bfloat16, for float32."""
     search = search_network(precision)
-    rows = search.init(
+    variables = search.init(
         jax.random.key(2), small_batch.zero_filled, small_batch.measurement, gates(1)
     )
 
@@ -210,7 +211,7 @@ def test_every_convolution_asks_for_it(precision, products, maps, weights, small
 
     traced = [
         jax.make_jaxpr(jax.grad(loss))(weights),
-        jax.make_jaxpr(jax.grad(search_loss))(rows),
+        jax.make_jaxpr(jax.grad(search_loss))(variables),
     ]
     for function in traced:
         found = list(convolutions(function.jaxpr))

@@ -12,7 +12,7 @@ from emrnas_jax.nas.space import (
     PRESETS,
     Architecture,
     architecture_named,
-    choosing_rows,
+    cell_groups,
     sources,
 )
 
@@ -117,6 +117,6 @@ def test_any_text_is_an_architecture_or_an_input_error(text):
 
 
 def test_cells_that_share_a_choice_follow_one_row():
-    assert choosing_rows(2, 3, "none") == [0, 1, 2, 3, 4, 5]
-    assert choosing_rows(2, 3, "block") == [0, 1, 2, 0, 1, 2]
-    assert choosing_rows(2, 3, "network") == [0] * 6
+    assert cell_groups(2, 3, "none") == [0, 1, 2, 3, 4, 5]
+    assert cell_groups(2, 3, "block") == [0, 1, 2, 0, 1, 2]
+    assert cell_groups(2, 3, "network") == [0] * 6

@@ -92,6 +92,20 @@ def test_nothing_saved_is_none_or_an_input_error(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_search_that_did_not_record_its_precision_goes_on(tmp_path):
+    before = {"kind": "search", "width": 4}
+    checkpoints = Checkpoints(tmp_path, before)
+    checkpoints.save(5, state_of(5))
+    checkpoints.close()
+    now = before | {"precision": "bf16"}
+    assert_same(restore_latest(tmp_path, now, LIKE), state_of(5))
+    checkpoints = Checkpoints(tmp_path, now)
+    checkpoints.save(6, state_of(6))
+    checkpoints.close()
+    with pytest.raises(InputError, match="precision is 'bf16' there and 'tf32' here"):
+        restore_latest(tmp_path, before | {"precision": "tf32"}, LIKE)
+
+
 def test_a_checkpoint_of_another_identity_is_refused_with_what_differs(tmp_path):
     save(tmp_path, 5)
     other = {key: IDENTITY[key] for key in IDENTITY if key != "residual"}

@@ -16,7 +16,8 @@ from emrnas_jax.machine.devices import (
 )
 from emrnas_jax.models.cells import batch_statistics_norm
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
-from emrnas_jax.models.stacked_weights import ROWS
+from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.models.stacked_weights import STACKED
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.optimizers import adam_with_l2
@@ -129,12 +130,12 @@ def test_idle_operations_rest_on_several_devices(searched):
     used = np.asarray(after.path_counts)[0] > 0
     assert used.any()
     assert not used.all()
-    rows = [
-        np.asarray(state.weights["components"]["block"]["cells"]["cell"][ROWS])
+    stacked = [
+        np.asarray(state.weights["components"]["block"]["cells"]["cell"][STACKED])
         for state in (fresh, after)
     ]
-    np.testing.assert_array_equal(rows[1][:, :, ~used], rows[0][:, :, ~used])
-    assert (rows[1] != rows[0])[:, :, used].any(-1).all()
+    np.testing.assert_array_equal(stacked[1][:, :, ~used], stacked[0][:, :, ~used])
+    assert (stacked[1] != stacked[0])[:, :, used].any(-1).all()
     inner = after.weight_optimizer.inner_states["operations"]
     for leaf in jax.tree.leaves(inner):
         assert not np.any(np.asarray(leaf)[:, :, ~used])
@@ -144,7 +145,9 @@ def test_idle_operations_rest_on_several_devices(searched):
 def test_batch_norm_takes_statistics_of_the_whole_batch_in_training(batch):
     weaker = batch._replace(zero_filled=batch.zero_filled / 2, target=batch.target / 2)
     batch = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), batch, weaker)
-    network = fixed_network(Architecture.parse("[O5]"), 4, "single", batch_norm=True)
+    network = fixed_network(
+        Architecture.parse("[O5]"), LayerSettings(4, batch_norm=True), "single"
+    )
     optimizer = adam_with_l2(1e-3, 0.9)
     state = retrain_steps.initial_state(network, RetrainSettings(), jax.random.key(0))
 

@@ -6,12 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from emrnas_jax.models.stacked_weights import ROWS, put_active, take_active
+from emrnas_jax.models.stacked_weights import STACKED, put_active, take_active
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,
     descend,
-    of_active_rows,
+    of_active_operations,
     search_weight_optimizer,
 )
 
@@ -71,7 +71,7 @@ def weights_like(random):
     def draw(*shape):
         return jnp.asarray(random.standard_normal(shape), jnp.float32)
 
-    return {"cells": {ROWS: draw(2, 3, 8, 5)}, "first": {"kernel": draw(2, 3)}}
+    return {"cells": {STACKED: draw(2, 3, 8, 5)}, "first": {"kernel": draw(2, 3)}}
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,11 @@ def test_every_operation_has_an_adam_of_its_own_that_only_counts_its_steps(step)
         choices = random.integers(0, 3, (2, 3))  # three operations, so each repeats
         for c, k in np.ndindex(2, 3):
             o = choices[c, k]
-            seen[c, k, o].append(gradients["cells"][ROWS][c, k, o])
+            seen[c, k, o].append(gradients["cells"][STACKED][c, k, o])
         ends.append(gradients["first"]["kernel"])
         weights, state = run(weights, state, gradients, jnp.asarray(choices))
     for place, gradients in seen.items():
-        before, after = (tree["cells"][ROWS][place] for tree in (start, weights))
+        before, after = (tree["cells"][STACKED][place] for tree in (start, weights))
         if not gradients:
             np.testing.assert_array_equal(after, before)
         expected = torch_adam(before, gradients, 0.01, 0.1, 0.9)
@@ -118,7 +118,7 @@ def test_every_operation_has_an_adam_of_its_own_that_only_counts_its_steps(step)
 
 def test_an_idle_operation_keeps_moments_and_count_to_the_bit():
     random = np.random.default_rng(2)
-    transform = of_active_rows(adam_with_l2(0.1, 0.9))
+    transform = of_active_operations(adam_with_l2(0.1, 0.9))
     rows = jnp.asarray(random.standard_normal((2, 3, 8, 5)), jnp.float32)
     state = transform.init(rows)
     for operation in range(8):

@@ -1,6 +1,8 @@
 """The search: Algorithm 1 in small, the same again from the same seed."""
 
+import json
 from dataclasses import replace
+from inspect import signature
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +10,13 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.emrnas import SearchNetwork, emrnas
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
-from emrnas_jax.training.search_state import initial_state
+from emrnas_jax.training.search_state import identity, initial_state
 from emrnas_jax.training.settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)
@@ -27,6 +29,23 @@ SETTINGS = SearchSettings(
 )
 LOOP = LoopSettings(steps_per_dispatch=3, checkpoint_seconds=0.0)
 SEED = 3
+
+
+def test_the_identity_has_every_setting_of_the_network_and_the_search():
+    """Each changed alone makes a checkpoint that of another search."""
+    known = identity(NETWORK, SETTINGS)
+    json.dumps(known)  # checkpoints hold it as JSON
+    others = {"consistency": "single", "batch_norm": True, "residual": False}
+    others |= {"components": 2, "cells_per_block": 3, "width": 8}
+    others |= {"shared": "block", "precision": "bf16"}
+    assert set(signature(emrnas).parameters) - {"architecture"} == set(others)
+    for name, value in others.items():
+        changed = identity(NETWORK.clone(**{name: value}), SETTINGS)
+        assert changed == known | {name: value} != known
+    assert identity(NETWORK, replace(SETTINGS, batch=4)) == known | {"batch": 4}
+    # What changes no result does not keep a search from going on.
+    assert identity(NETWORK, replace(SETTINGS, folds_in_parallel=True)) == known
+    assert identity(NETWORK.clone(stored=1), SETTINGS) == known
 
 
 @pytest.fixture(scope="module")
