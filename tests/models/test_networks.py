@@ -99,7 +99,7 @@ def test_a_record_from_before_there_was_a_precision_is_of_float32(tmp_path):
     assert "precision" not in SETTINGS
     RECORD.write(tmp_path / "network.json")
     network: Any = NetworkRecord.read(tmp_path / "network.json").build()
-    assert network.precision == "float32"
+    assert network.settings.precision == "float32"
     assert complete_settings("emrnas", SETTINGS)["precision"] == "float32"
 
 
