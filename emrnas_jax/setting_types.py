@@ -1,4 +1,4 @@
-"""Settings of the wrong type, or misspelt, and what their user is told in one line.
+"""Checks of settings: types and spelling, with messages of one line for the user.
 
 A key is that of the whole config, such as `search.batch`.
 """
@@ -30,7 +30,7 @@ def section_of(values: Any, key: str, kind: type[Section]) -> Section:
 
     Args:
         values: the settings by name, as the config has them.
-        key: of the section.
+        key: key of the section.
         kind: the dataclass.
 
     Raises:
@@ -88,8 +88,8 @@ def has_type(value: object, expected: Any) -> bool:
     """Return whether a value has a type; a whole number is a number, and True is none.
 
     Args:
-        value: of a setting.
-        expected: the type, as an annotation has it.
+        value: value of a setting.
+        expected: type, as an annotation has it.
     """
     if expected is Any:
         return True
@@ -108,9 +108,9 @@ def wrong_type(key: str, expected: Any, value: object) -> str:
     """Return the message about a setting of another type.
 
     Args:
-        key: of the setting.
-        expected: the type that it must have.
-        value: what was found.
+        key: key of the setting.
+        expected: type that the setting must have.
+        value: value that was found.
     """
     if isinstance(expected, UnionType):
         expected = get_args(expected)[0]

@@ -1,4 +1,4 @@
-"""The searches and trainings of a run's folds: what is left of them, with its lines.
+"""The searches and trainings of a run's folds that are not finished yet.
 
 What was finished before is left as it is. Folds share the compiled programs.
 """
@@ -22,7 +22,7 @@ from emrnas_jax.machine.progress import duration, said_at_first_call, say_withou
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.architecture import read_architecture
-from emrnas_jax.training.fit_total_variation import fit_strength, is_fitted
+from emrnas_jax.training.fit_total_variation import fit_weight, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.retrain import has_trained, retrain_fold
 from emrnas_jax.training.retrain_steps import Program, training_program
@@ -69,11 +69,11 @@ def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPr
     programs = search_programs(
         network, settings, experiment.sampling, experiment.seed, mesh
     )
-    place = search.folder_name
+    name = search.folder_name
     return SearchPrograms(
-        warm_up=_compiled(place, "the steps of the warm-up", programs.warm_up),
-        search=_compiled(place, "the steps of the search", programs.search),
-        validate=_compiled(place, "the loss of a candidate", programs.validate),
+        warm_up=_compiled(name, "the steps of the warm-up", programs.warm_up),
+        search=_compiled(name, "the steps of the search", programs.search),
+        validate=_compiled(name, "the loss of a candidate", programs.validate),
     )
 
 
@@ -163,7 +163,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         if is_fitted(network):
             validation = experiment.indices(fold.validation)
             images, frames = experiment.image_set, experiment.evaluation.batch
-            fit_strength(label, folder, record, last, images, validation, frames)
+            fit_weight(label, folder, record, last, images, validation, frames)
         else:
             epochs, both = settings.epochs, (fold.train, fold.validation)
             say_without_bars(

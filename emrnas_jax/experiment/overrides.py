@@ -1,7 +1,7 @@
 """Settings of the command line, `--config.search.batch=4`, checked against the config.
 
-They are checked before `ml_collections` applies them, so that each mistake is told with
-its whole key and the way out.
+They are checked before `ml_collections` applies them, so that a message names each
+mistake by its whole key, and the way out.
 """
 
 import ast
@@ -28,8 +28,8 @@ def require_overrides(config: ConfigDict, words: Sequence[str]) -> None:
     """Check all settings of a command line.
 
     Args:
-        config: what they change.
-        words: of the command line.
+        config: config that the settings change.
+        words: words of the command line.
 
     Raises:
         InputError: a setting does not exist, is a section, or gets a value of another
@@ -41,6 +41,7 @@ def require_overrides(config: ConfigDict, words: Sequence[str]) -> None:
             continue
         key, value = match[1], match[2]
         setting = _setting(config, key)
+        # `--config.seed 3` has its value in the next word; a Boolean needs none.
         if value is None and not isinstance(setting, bool):
             value = following
         if value is not None:
@@ -51,7 +52,7 @@ def _setting(config: ConfigDict, key: str) -> Any:
     """Return the value at a key.
 
     Raises:
-        InputError: there is none.
+        InputError: the config has no such key.
     """
     parts, found = key.split("."), config
     for i, part in enumerate(parts):
@@ -116,8 +117,8 @@ def _require_value(key: str, setting: Any, value: str) -> None:
         try:
             PARSERS[type(setting)].parse(value)
         except ValueError as error:
-            told = wrong_type(f"--config.{key}", type(setting), value)
-            raise InputError(told) from error
+            message = wrong_type(f"--config.{key}", type(setting), value)
+            raise InputError(message) from error
 
 
 def _section(key: str, section: ConfigDict) -> str:

@@ -1,4 +1,4 @@
-"""What a run will do, in the lines that it begins with."""
+"""The lines with which a run begins: its data, searches, trainings, what is done."""
 
 from collections.abc import Sequence
 

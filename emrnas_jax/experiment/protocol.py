@@ -35,11 +35,11 @@ LOG = logging.getLogger("emrnas_jax")
 
 
 class Outcome(NamedTuple):
-    """What a stage did, for the line that it ends with.
+    """Outcome of a stage, for the line that it ends with.
 
     Attributes:
         worked: False where everything was finished before.
-        result: what it made, and where that is.
+        result: the files that it made, in words.
     """
 
     worked: bool
@@ -96,7 +96,7 @@ def evaluate_stage(experiment: Experiment) -> Outcome:
 def retrain_and_evaluate(experiment: Experiment) -> Outcome:
     """Train and score as the two stages do, each fold before the next is trained.
 
-    The first score is there after the first training, not after all of them.
+    The first score is known after the first training, not after the last.
     """
     folds = list(enumerate(experiment.folds, 1))
     score = scorer(experiment, ZERO_FILLED)
@@ -146,10 +146,10 @@ def run_protocol(
     """Run one stage of an experiment, or all of them in turn.
 
     Args:
-        config: what a file of `configs/` returns.
+        config: config that a file of `configs/` returns.
         run: the folder of the run; it is made, or continued.
         stage: a name in `STAGES`, or "all".
-        command: what the report names as the command: a command line, if there is one.
+        command: command line, which the report shows.
 
     Raises:
         InputError: something the user gave cannot be used.

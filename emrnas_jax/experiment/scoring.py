@@ -31,7 +31,7 @@ Program = TypeVar("Program")
 
 
 def compiled_network(record: NetworkRecord | None) -> Network:
-    """Return a network, compiled, or zero-filling where there is none."""
+    """Return a network, compiled, or zero-filling for no record."""
     if record is None:
         return _zero_filled
     network = record.build()
@@ -64,7 +64,7 @@ def score_fold(
         experiment: the run.
         fold: its subjects.
         k: its number.
-        record: of the network; None for the zero-filled images.
+        record: record of the network; None for the zero-filled images.
         apply: the network, compiled.
         files: the folder of the network in the fold.
 

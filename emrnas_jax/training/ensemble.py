@@ -23,13 +23,13 @@ def ensemble_of_folds(
     """Return the architecture of all folds, and its p.
 
     Args:
-        folders: of the folds' searches, finished.
-        settings: of all of them.
-        cells_per_block: of their network.
+        folders: folders of the folds' searches, which must have ended.
+        settings: settings of the searches.
+        cells_per_block: number of cells of a block of the searched network.
 
     Returns:
-        the largest of each cell of the mean p, and the mean p; of random search the
-        best common candidate, whose p is certain.
+        the operation of the largest mean p in each cell, and the mean p. A random
+        search returns the best common candidate, with p = 1 for its operations.
 
     Raises:
         InputError: a search did not end, or they have nothing in common.
@@ -58,12 +58,12 @@ def common_candidate(
     """Return the candidate of a random search that is best for all folds together.
 
     It has the lowest geometric mean of the folds' losses: a fold whose subjects are
-    hard to reconstruct counts no more than another. Folds draw the same candidates, one
-    with fewer of them the first.
+    hard to reconstruct counts no more than another. Folds draw the same candidates; a
+    fold with fewer steps judges the first of them.
 
     Args:
-        folders: of the folds' searches.
-        operations: the candidates of every cell.
+        folders: folders of the folds' searches.
+        operations: candidates of every cell.
 
     Raises:
         InputError: the folds have no candidate in common.
@@ -79,5 +79,6 @@ def common_candidate(
             f"{logs[0]} and those of the other folds have no "
             "architecture in common; run --stage=search again"
         )
+    # The logarithm of the geometric mean, which has the same order.
     means = [np.mean([np.log(losses[text]) for losses in folds]) for text in common]
     return Architecture.parse(common[int(np.argmin(means))], operations)

@@ -1,7 +1,7 @@
-"""How far a training is, in lines: what the loop says where no progress bar is seen.
+"""Lines that say how far a training is, for logs in which no progress bar is seen.
 
 The first epoch of a phase has a line; later epochs have at most one a minute. Until the
-first epoch is over, a line a minute tells the step instead.
+first epoch is over, a line a minute has the step instead.
 """
 
 import time
@@ -10,10 +10,10 @@ from statistics import median
 
 from emrnas_jax.machine.progress import Clock, Pace, duration, say_without_bars
 
-RECENT = 20  # calls whose median speed tells the time that is left
+RECENT = 20  # calls whose median speed predicts the time that is left
 
-# What a line tells of the log's row of an epoch.
-TOLD = {
+# Values of an epoch's record that a line has, with their words.
+SHOWN = {
     "train_loss": "training loss {:.3g}",
     "validation_loss": "validation loss {:.3g}",
     "train_psnr_db": "training PSNR {:.2f} dB",
@@ -34,11 +34,11 @@ class EpochLines:
         """Begin where the training begins.
 
         Args:
-            name: what every line begins with.
-            steps: of the whole training.
-            steps_per_epoch: of each epoch.
-            step: how many of them are done already.
-            clock: returns seconds.
+            name: name of the training, with which every line begins.
+            steps: number of steps of the whole training.
+            steps_per_epoch: number of steps of each epoch.
+            step: number of steps that are done already.
+            clock: function that returns seconds.
         """
         self._name, self._steps, self._per_epoch = name, steps, steps_per_epoch
         self._clock, self._pace = clock, Pace(clock)
@@ -46,7 +46,7 @@ class EpochLines:
         self._speeds: deque[float] = deque(maxlen=RECENT)  # seconds per step
         self._calls = 0  # of this epoch
         self._phase: str | None = None
-        self._is_left_told = False
+        self._is_left_said = False
 
     def step_done(self, step: int) -> None:
         """Note that a call ended with `step`; say so if no epoch was said yet."""
@@ -61,33 +61,37 @@ class EpochLines:
                 speeds = speeds[1:]  # the first call compiles
             self._say(f"step {step} of {self._steps}", self._left(speeds))
 
-    def epoch_done(self, epoch: int, row: dict) -> None:
-        """Tell of an epoch, if a line is due.
+    def epoch_done(self, epoch: int, record: dict) -> None:
+        """Say that an epoch is done, if a line is due.
 
         Args:
-            epoch: its number, the first is 1.
-            row: what the log says of it; its "phase" tells phases of a training apart.
+            epoch: number of the epoch; the first is 1.
+            record: the log's record of the epoch, whose "phase" names the phase.
         """
-        if row.get("phase", "") != self._phase:
-            self._phase, self._is_left_told = row.get("phase", ""), False
+        if record.get("phase", "") != self._phase:
+            self._phase, self._is_left_said = record.get("phase", ""), False
             # A phase has its own speed, and its first call compiles.
             own = min(self._calls - 1, RECENT)
             self._speeds = deque(list(self._speeds)[-own:] if own else [], RECENT)
         self._calls = 0
-        if self._pace.is_due(urgent=not self._is_left_told):
+        if self._pace.is_due(urgent=not self._is_left_said):
             left = self._left(list(self._speeds))
-            self._is_left_told = bool(left)
-            place = f"epoch {epoch} of {self._steps // self._per_epoch}"
+            self._is_left_said = bool(left)
+            where = f"epoch {epoch} of {self._steps // self._per_epoch}"
             if self._phase:
-                place += f" ({self._phase})"
-            told = [text.format(row[key]) for key, text in TOLD.items() if key in row]
-            self._say(place, *told, left)
+                where += f" ({self._phase})"
+            values = [
+                text.format(record[key]) for key, text in SHOWN.items() if key in record
+            ]
+            self._say(where, *values, left)
 
     def _left(self, speeds: list[float]) -> str:
-        """Return how much time is left at these speeds; nothing where none is known."""
+        """Return the time that is left at these speeds; empty where none is known."""
         if not speeds or self._step == self._steps:
             return ""
+        # The median: a call that waits for a checkpoint or the disk says nothing.
         seconds = median(speeds) * (self._steps - self._step)
+        # At least a second: "about 0 s" would read as finished.
         return f"about {duration(float(max(round(seconds), 1)))} left at this speed"
 
     def _say(self, *parts: str) -> None:

@@ -1,10 +1,10 @@
-"""The strength of total variation, chosen on S_val: what stands for its training.
+"""The regularisation weight of total variation, fitted on S_val instead of trained.
 
-Every strength of a logarithmic grid is scored by its mean PSNR on frames of S_val, then
+Every weight λ of a logarithmic grid is scored by its mean PSNR on frames of S_val, then
 four more around the best; the best of all becomes a checkpoint like any network's. The
 masks are the fixed ones of validation and test, so the choice depends on the data and
-the seed alone. `strength.json` keeps every score as soon as it is known: a stopped fit
-goes on where it was.
+the seed alone. Files, lines and the network's parameter call λ its strength.
+`strength.json` keeps every score as soon as it is known, so a stopped fit continues.
 """
 
 import logging
@@ -42,19 +42,20 @@ from emrnas_jax.training.settings import RetrainSettings
 LOG = logging.getLogger("emrnas_jax")
 
 MOST_FRAMES = 100  # of S_val, evenly spread
+# Two values a decade; AROUND takes four more between the best one's neighbours.
 GRID = tuple(10.0**exponent for exponent in np.arange(-4, -0.9, 0.5))
 AROUND = tuple(10.0**exponent for exponent in (-1 / 3, -1 / 6, 1 / 6, 1 / 3))
-STRENGTHS = len(GRID) + len(AROUND)  # that a fit tries
+TRIES = len(GRID) + len(AROUND)
 # A frame without content is restored exactly at every strength.
 HIGHEST_DB = 100.0
 
 
 def is_fitted(network: nn.Module) -> bool:
-    """Return whether a network's strength is fitted instead of its weights trained."""
+    """Return whether a network has one weight that is fitted instead of trained."""
     return isinstance(network, TotalVariation)
 
 
-def fit_strength(
+def fit_weight(
     name: str,
     folder: Path,
     record: NetworkRecord,
@@ -63,16 +64,16 @@ def fit_strength(
     validation: Int[np.ndarray, " frame"],
     batch: int,
 ) -> None:
-    """Choose the strength of a fold's total variation; continue if it was stopped.
+    """Fit the regularisation weight of a fold; continue if it was stopped.
 
     Args:
-        name: what progress bars and lines say.
-        folder: of the network; gets what a trained one has, and `strength.json`.
-        record: of the network.
-        step: the number of its checkpoint.
-        image_set: where the frames come from.
-        validation: the frames of S_val; at most MOST_FRAMES of them are used.
-        batch: frames at once.
+        name: name of the fit in progress bars and lines.
+        folder: folder of the network; gets the files of a trained one, `strength.json`.
+        record: record of the network.
+        step: number of the checkpoint.
+        image_set: images of the run.
+        validation: frames of S_val, MOST_FRAMES of which are used if there are more.
+        batch: number of frames that are reconstructed at once.
 
     Raises:
         InputError: the folder is of another network, or its `strength.json` damaged.
@@ -90,9 +91,9 @@ def fit_strength(
         )
     )
 
-    def score(strength: float) -> float:
-        variables = {"params": {"strength": jnp.float32(strength)}}
-        label = f"{name}, strength {strength:.3g}"
+    def score(weight: float) -> float:
+        variables = {"params": {"strength": jnp.float32(weight)}}
+        label = f"{name}, strength {weight:.3g}"
         scores = evaluate(label, apply, variables, frames, settings).scores
         return float(np.minimum(scores.psnr_db, HIGHEST_DB).mean())
 
@@ -100,7 +101,7 @@ def fit_strength(
     tried, pace = read_tried_weights(files.fit), Pace()
     _say_beginning(name, len(tried), len(indices))
 
-    def tell() -> None:
+    def keep() -> None:
         fit = Fit(
             strength=_best(tried),
             psnr_db=tuple(TriedWeight(*pair) for pair in tried.items()),
@@ -110,19 +111,20 @@ def fit_strength(
         )
         write_fit(files.fit, fit)
         if pace.is_due(urgent=len(tried) == 1):
-            strength, db = list(tried.items())[-1]
+            weight, db = list(tried.items())[-1]
             message = "%s: strength %.3g gives %.2f dB, %d of %d tried"
-            say_without_bars(message, name, strength, db, len(tried), STRENGTHS)
+            say_without_bars(message, name, weight, db, len(tried), TRIES)
 
-    strength = choose_strength(score, tried, tell)
+    weight = choose_weight(score, tried, keep)
     message = "%s: strength %.3g is the best on the validation frames, %.2f dB"
-    LOG.info(message, name, strength, tried[strength])
+    LOG.info(message, name, weight, tried[weight])
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
+    # The optimizer's state is never used: it makes the checkpoint one of any network.
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     state = state._replace(
-        weights={"strength": jnp.float32(strength)}, step=jnp.asarray(step, jnp.int32)
+        weights={"strength": jnp.float32(weight)}, step=jnp.asarray(step, jnp.int32)
     )
     with closing(Checkpoints(files.checkpoints, identity(record))) as checkpoints:
         checkpoints.save(step, replicate(state, mesh_for(divisible(batch))))
@@ -130,45 +132,48 @@ def fit_strength(
 
 def _say_beginning(name: str, tried: int, frames: int) -> None:
     if tried:
-        LOG.info("%s: %d of %d strengths were tried before", name, tried, STRENGTHS)
-    if tried < STRENGTHS:
+        LOG.info("%s: %d of %d strengths were tried before", name, tried, TRIES)
+    if tried < TRIES:
         message = "%s: trying %d strengths on %d validation frames"
-        say_without_bars(message, name, STRENGTHS - tried, frames)
+        say_without_bars(message, name, TRIES - tried, frames)
 
 
-def choose_strength(
+def choose_weight(
     score: Callable[[float], float],
     tried: dict[float, float],
-    tell: Callable[[], None],
+    keep: Callable[[], None],
 ) -> float:
-    """Return the best strength: of GRID, then of four more around its best.
+    """Return the best weight: of GRID, then of four more around its best.
 
     Args:
-        score: of a strength; the larger the better.
-        tried: strengths with their scores that are known; gets those that are found.
-        tell: is called after each that is found.
+        score: score of a weight; the larger the better.
+        tried: known scores by weight; gets those that are found.
+        keep: function to call after each score that is found.
     """
 
-    def best_of(strengths: tuple[float, ...]) -> float:
-        for strength in strengths:
-            if strength not in tried:
-                tried[strength] = score(strength)
-                tell()
-        return _best({strength: tried[strength] for strength in strengths})
+    def best_of(weights: tuple[float, ...]) -> float:
+        for weight in weights:
+            if weight not in tried:
+                tried[weight] = score(weight)
+                keep()
+        return _best({weight: tried[weight] for weight in weights})
 
-    grid = tuple(_rounded(strength) for strength in GRID)
+    # The weights are keys of a file, so they have few digits and are found again.
+    grid = tuple(_rounded(weight) for weight in GRID)
     best = best_of(grid)
     return best_of((best, *(_rounded(best * factor) for factor in AROUND)))
 
 
 def _best(tried: dict[float, float]) -> float:
-    return max(tried, key=lambda strength: (tried[strength], -strength))
+    # Of equal scores the smaller weight, which changes the image less.
+    return max(tried, key=lambda weight: (tried[weight], -weight))
 
 
-def _rounded(strength: float) -> float:
-    return float(f"{strength:.3g}")
+def _rounded(weight: float) -> float:
+    return float(f"{weight:.3g}")
 
 
 def _spread(frames: Int[np.ndarray, " frame"]) -> Int[np.ndarray, " chosen"]:
+    # The middle frame of each of `count` equal parts.
     count = min(MOST_FRAMES, len(frames))
     return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]

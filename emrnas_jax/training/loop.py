@@ -39,10 +39,10 @@ class Training(NamedTuple):
     """One training, as the loop sees it.
 
     Attributes:
-        name: what the progress bar and every line say.
-        folder: where `metrics.jsonl` and `checkpoints/` are kept.
-        identity: what a checkpoint must be of to be continued.
-        steps: in all.
+        name: name in the progress bar and every line.
+        folder: folder of `metrics.jsonl` and `checkpoints/`.
+        identity: settings that a checkpoint must have to be continued.
+        steps: number of steps of the whole training.
         steps_per_epoch: steps after which the log gets a record.
         run_steps: (state, first step, count) -> state; the state has `step`.
         sums: names of the state's fields that add up over an epoch.
@@ -93,10 +93,10 @@ def run(
     """Run a training to its end, from its newest checkpoint if there is one.
 
     Args:
-        training: what to do.
+        training: the steps, and where they are kept.
         state: the state at step 0, on the devices where it is to be.
-        settings: how.
-        termination: what asks it to stop; signals to this process unless given.
+        settings: how often to call a program and to save.
+        termination: request to stop; signals to this process unless given.
 
     Raises:
         DivergedError: the loss or a weight is not finite; the last good checkpoint is
@@ -132,6 +132,7 @@ def _run_from(
             left = training.steps_per_epoch - step % training.steps_per_epoch
             count = min(settings.steps_per_dispatch, left)
             state = training.run_steps(state, step, count)
+            # Waits for the steps: the host is never more than one call ahead.
             totals = {name: np.asarray(getattr(state, name)) for name in training.sums}
             if not _is_finite(totals):
                 raise DivergedError(_diverged(training, step, count, checkpoints))
@@ -146,9 +147,11 @@ def _run_from(
                 log.write({**record, "step": step, "seconds": round(seconds, 3)})
                 lines.epoch_done(epoch, record)
                 sums = {name: getattr(state, name) for name in training.sums}
+                # Placed like before: another placement would compile a program anew.
                 zeros = jax.tree.map(np.zeros_like, totals)
                 state = state._replace(**_placed_like(sums, zeros))
-            # Clocks differ and a signal may reach one process alone.
+            # Clocks differ and a signal may reach one process alone, but all processes
+            # must save the same step together.
             due, requested = processes.largest(
                 time.monotonic() - saved_at >= settings.checkpoint_seconds,
                 termination.requested,
@@ -177,7 +180,7 @@ def _say_continuation(training: Training, step: int) -> None:
 
 
 def _placed_like(old: PyTree, new: PyTree) -> Any:
-    """Put arrays where those were that they replace."""
+    """Put arrays on the devices of the arrays that they replace."""
     return jax.tree.map(lambda a, b: put(b, a.sharding), old, new)
 
 
@@ -231,7 +234,7 @@ class TerminationRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.requested = number
         self.reason = signal.Signals(number).name
-        self._restore()
+        self._restore()  # so that a second signal ends the process at once
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -21,7 +21,7 @@ def adam_with_l2(
     """Adam, scaled but without a learning rate, with L2 decay in the gradient.
 
     Args:
-        decay: factor of the weights that is added to the gradient.
+        decay: factor of the weights that are added to the gradient.
         momentum: Adam's β₁; section 3 gives 0.9.
         epsilon: Adam's ε, about the smallest gradient that still moves a weight.
     """

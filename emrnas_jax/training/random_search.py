@@ -61,11 +61,11 @@ def best_candidate(
     """Return the candidate of the lowest loss; continue where it was stopped.
 
     Args:
-        name: what the progress bar says, or lines where none is seen.
-        folder: where `candidates.jsonl` is kept.
-        candidates: what to judge.
-        loss_of: mean loss of one on S_val.
-        termination: what may ask to stop; without it a signal does what it always does.
+        name: name in the progress bar, or in lines where none is seen.
+        folder: folder of `candidates.jsonl`.
+        candidates: architectures to judge.
+        loss_of: mean loss of an architecture on S_val.
+        termination: request to stop; without it a signal ends the process as always.
 
     Raises:
         SystemExit: it was asked to stop.
@@ -116,11 +116,12 @@ def draw_candidates(
     was drawn.
 
     Args:
-        network: which cells share their choice.
-        steps: steps of alphas that were saved.
-        validation_steps: batches on which each candidate is judged.
-        seed: of the run.
+        network: searched network, whose cells may share their choice.
+        steps: number of steps of alphas that were saved.
+        validation_steps: number of batches on which each candidate is judged.
+        seed: the run's seed.
     """
+    # A candidate costs a forward pass for each batch of validation.
     count = max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
     key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
     undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
@@ -128,6 +129,7 @@ def draw_candidates(
     drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
     cells = np.asarray(drawn)[:, groups].tolist()
     size = network.cells_per_block
+    # A dict keeps the first of equal architectures, in the order of the draw.
     return list(dict.fromkeys(Architecture.from_cells(own, size) for own in cells))
 
 
@@ -145,6 +147,7 @@ def make_validate(
         count: Int[Array, ""],
     ) -> Float[Array, ""]:
         def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
+            # The frames of epoch 0, with the masks that they have in the evaluation.
             images, ids = frames_of_step(frames, first + i, steps_per_epoch, batch)
             own = make_batch(images, ids, fixed_mask_key(seed), sampling)
             return total + path_loss(network, weights, own, choices)

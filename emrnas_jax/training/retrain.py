@@ -71,6 +71,7 @@ def retrain_fold(
             "learning_rate": float(cosine(settings.learning_rate, jnp.array(fraction))),
         }
 
+    # Before the first step: a folder with checkpoints always says what they are of.
     keep_record(folder, record)
     steps = settings.epochs * split.steps_per_epoch
     write_planned_steps(NetworkFolder(folder).plan, steps)
@@ -111,7 +112,7 @@ def has_trained(folder: Path, last: int) -> bool:
 
 
 def identity(record: NetworkRecord) -> dict:
-    """Return what a checkpoint must be of to belong to this record."""
+    """Return the settings that a checkpoint must have to belong to this record."""
     return {"network": record.name, **record.settings}
 
 
@@ -121,8 +122,8 @@ def load_trained(
     """Return a trained network from its folder: record, module, variables.
 
     Args:
-        folder: of a network, such as RUN/fold_1/emrnas.
-        step: of the checkpoint; None for the newest.
+        folder: folder of a network, such as RUN/fold_1/emrnas.
+        step: step of the checkpoint; None for the newest.
 
     Raises:
         InputError: the folder holds no trained network, or a damaged one.
@@ -130,6 +131,8 @@ def load_trained(
     files = NetworkFolder(folder)
     record = NetworkRecord.read(files.record)
     network = record.build()
+    # Shapes alone; no weights are drawn that the checkpoint would replace. Settings of
+    # the optimizer change no shape.
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )

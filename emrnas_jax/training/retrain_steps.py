@@ -69,7 +69,15 @@ def train_step(
     batch: Batch,
     rate: Float[Array, ""],
 ) -> TrainState:
-    """Move the weights of a fixed network."""
+    """Move the weights of a fixed network by one batch.
+
+    Args:
+        network: the network.
+        optimizer: optimizer that gives a direction, without a learning rate.
+        state: state before the step.
+        batch: frames of this device.
+        rate: learning rate.
+    """
 
     def loss_of(weights: PyTree) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
         image, changed = network.apply(
@@ -83,6 +91,7 @@ def train_step(
         return squared_error(image, batch.target), (image, statistics)
 
     gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+    # Batch norm averages its statistics over the devices itself.
     (loss, (image, statistics)), gradients = gradient_of(state.weights)
     psnr = _mean_psnr_db(image, batch.target)
     loss, gradients, psnr = mean_over_devices((loss, gradients, psnr))
@@ -104,6 +113,7 @@ def _mean_psnr_db(
     """PSNR of the magnitudes, data range 1; only for the curve of a training."""
     error = magnitude(to_complex(image)) - magnitude(to_complex(target))
     mse = jnp.mean(error**2, (1, 2))
+    # The floor keeps a frame without content, whose error is 0, from being infinite.
     return jnp.mean(-10 * jnp.log10(jnp.maximum(mse, 1e-12)))
 
 

@@ -15,10 +15,11 @@ class SearchSettings:
         warmup_epochs: epochs of weight steps on uniformly drawn paths.
         search_epochs: epochs that alternate weights and alphas.
         batch: frames per step, of training and of validation.
-        learning_rate: of the weights; falls to 0 by a cosine in each of the phases.
+        learning_rate: learning rate of the weights; falls to 0 by a cosine in each of
+            the phases.
         weight_decay: coupled L2 of the weights.
         momentum: β₁ of the weights' Adam.
-        alpha_learning_rate: of alphas, constant.
+        alpha_learning_rate: learning rate of alphas, constant.
         alpha_weight_decay: coupled L2 of alphas.
         alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
         paths_per_cell: operations that run per cell in a step of alphas: 1, 2 or 8.
@@ -61,6 +62,7 @@ class SearchSettings:
                 f"search.paths_per_cell: found {self.paths_per_cell}; leave it at 1 "
                 "with search.gate_rule=uniform, which has no steps of alphas"
             )
+        # Either phase may be left out: a search without warm-up, or a warm-up alone.
         for name in ("warmup_epochs", "search_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"search.{name}: must not be negative")
@@ -106,8 +108,8 @@ def require_paths(settings: SearchSettings, operations: int) -> None:
     """Check the paths of a step of alphas: one, two, or one for each operation.
 
     Args:
-        settings: of a search.
-        operations: how many candidates the search has. A finished search may have had
+        settings: settings of a search.
+        operations: number of candidates of the search. A finished search may have had
             more or fewer than there are now.
 
     Raises:
@@ -140,5 +142,6 @@ def require_momenta(section: str, settings: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(settings, name)
+        # At 1 the mean of the gradients would never leave its first value, 0.
         if not 0 <= value < 1:
             raise InputError(f"{section}.{name}: found {value}; use 0 to below 1")

@@ -17,9 +17,9 @@ def meshes_apart(count: int, batch: int, setting: str) -> list[Mesh]:
     """Divide the devices into groups of one size, a mesh of each for the batch.
 
     Args:
-        count: how many trainings there are.
-        batch: frames of a step.
-        setting: what asks for it, for the message.
+        count: number of trainings.
+        batch: number of frames of a step.
+        setting: config key that asks for it, for the message.
 
     Raises:
         InputError: there are fewer devices than trainings, or several processes.
@@ -52,6 +52,7 @@ def run_side_by_side(tasks: Sequence[Task]) -> None:
         BaseException: that of the first task that failed or was stopped.
     """
     with TerminationRequest() as termination, ThreadPoolExecutor(len(tasks)) as pool:
+        # Threads, because a compiled program lets go of the interpreter's lock.
         futures = [pool.submit(task, termination) for task in tasks]
         try:
             for future in as_completed(futures):

@@ -12,8 +12,8 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.training import fit_total_variation as module
 from emrnas_jax.training.fit_total_variation import (
-    choose_strength,
-    fit_strength,
+    choose_weight,
+    fit_weight,
 )
 from emrnas_jax.training.retrain import has_trained, load_trained
 
@@ -25,27 +25,27 @@ def parabola(strength):
 
 def test_the_grid_is_refined_around_its_best():
     tried = {}
-    strength = choose_strength(parabola, tried, lambda: None)
+    strength = choose_weight(parabola, tried, lambda: None)
     assert strength == pytest.approx(0.0216, rel=0.02)
     assert len(tried) == len(module.GRID) + len(module.AROUND)
     assert strength == max(tried, key=parabola)
 
 
 def test_a_best_at_the_end_of_the_grid_is_looked_for_beyond():
-    assert choose_strength(lambda s: s, {}, lambda: None) > max(module.GRID)
-    assert choose_strength(lambda s: -s, {}, lambda: None) < min(module.GRID)
+    assert choose_weight(lambda s: s, {}, lambda: None) > max(module.GRID)
+    assert choose_weight(lambda s: -s, {}, lambda: None) < min(module.GRID)
 
 
 def test_what_was_tried_is_not_tried_again():
     tried = {}
-    choose_strength(parabola, tried, lambda: None)
+    choose_weight(parabola, tried, lambda: None)
     kept, asked = dict(list(tried.items())[:5]), []
 
     def score(strength):
         asked.append(strength)
         return parabola(strength)
 
-    choose_strength(score, kept, lambda: None)
+    choose_weight(score, kept, lambda: None)
     assert asked == list(tried)[5:]
     assert kept == tried
 
@@ -69,7 +69,7 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
     monkeypatch.setattr(module, "MOST_FRAMES", 4)
     arguments = (record, 12, phantoms, np.arange(12), 4)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    fit_strength("whole", whole, *arguments)
+    fit_weight("whole", whole, *arguments)
     assert said[0] == "whole: trying 11 strengths on 4 validation frames"
     assert said[1].endswith("dB, 1 of 11 tried")
     assert said[-1].startswith("whole: strength ")
@@ -93,12 +93,12 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit_strength("stopped", stopped, *arguments)
+        fit_weight("stopped", stopped, *arguments)
     assert not has_trained(stopped, 12)
     assert len(json.loads((stopped / "strength.json").read_text())["psnr_db"]) == 3
     monkeypatch.setattr(module, "evaluate", original)
     said.clear()
-    fit_strength("stopped", stopped, *arguments)
+    fit_weight("stopped", stopped, *arguments)
     assert said[:2] == [
         "stopped: 3 of 11 strengths were tried before",
         "stopped: trying 8 strengths on 4 validation frames",
@@ -113,4 +113,4 @@ def test_a_fit_ends_as_a_checkpoint_and_goes_on_where_it_was_stopped(
 def test_a_damaged_file_of_strengths_is_named(phantoms, record, tmp_path):
     (tmp_path / "strength.json").write_text("{")
     with pytest.raises(InputError, match=r"strength\.json.*delete it"):
-        fit_strength("damaged", tmp_path, record, 12, phantoms, np.arange(4), 4)
+        fit_weight("damaged", tmp_path, record, 12, phantoms, np.arange(4), 4)
