@@ -7,11 +7,13 @@ difference to the reference on the same frames. With --output=FILE it writes the
 into a file instead: FILE.md in Markdown, FILE.tex for LaTeX, FILE.csv as plain numbers.
 """
 
-import argparse
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from absl import app, flags
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import host
@@ -30,38 +32,42 @@ from emrnas_jax.reporting.studies.across_runs import (
 MARK = "written by emrnas_jax.compare"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the comparison, or write it into a file."""
-    options = _parser().parse_args(arguments)
+def define_flags() -> None:
+    """Define the flags of this program; not at import, where they would collide."""
+    flags.DEFINE_string(
+        "reference",
+        None,
+        "Network to compare with; the first that all runs have if not given.",
+    )
+    flags.DEFINE_string(
+        "output",
+        None,
+        "File to write in place of printing; it ends in .md, .tex or .csv.",
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the comparison, or write it into a file.
+
+    Args:
+        argv: name of the program, then the folders of the runs.
+    """
+    given: Any = flags.FLAGS
     with host.clear_errors():
-        if options.output:
-            refuse_output(options.output)
-        comparison = compare_runs(options.runs, options.reference)
-        if options.output:
-            write_text(options.output, FORMATS[_ending(options.output)](comparison))
-            print(f"wrote {options.output}")  # noqa: T201 - the program's answer
+        runs = [Path(folder).expanduser() for folder in argv[1:]]
+        if not runs:
+            raise InputError("no run is given; name the folders of one run or more")
+        output = None if given.output is None else Path(given.output).expanduser()
+        if output is not None:
+            # Before the bootstrap, which takes seconds that a mistake need not wait.
+            refuse_output(output)
+        comparison = compare_runs(runs, given.reference)
+        if output is not None:
+            write_text(output, FORMATS[_ending(output)](comparison))
+            print(f"wrote {output}")  # noqa: T201 - the program's answer
         else:
             width = shutil.get_terminal_size().columns
             print(shown(comparison, width))  # noqa: T201
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m emrnas_jax.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="its folder")
-    parser.add_argument(
-        "--reference", help="network to compare with; the first unless given"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="file to write instead of printing; it ends in .md, .tex or .csv",
-    )
-    return parser
 
 
 def shown(comparison: RunComparison, width: int) -> str:
@@ -113,4 +119,5 @@ def _ending(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    define_flags()
+    app.run(main, flags_parser=host.parse_or_exit)

@@ -3,13 +3,17 @@
 import csv
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 from msgspec import structs
 
 from emrnas_jax import compare
+from emrnas_jax.machine import host
 from emrnas_jax.runs.begun_with import write_config, write_data
 from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.results import (
@@ -61,6 +65,24 @@ GAINS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def defined():
+    """Define the flags, and forget their definitions after the test."""
+    before = set(flags.FLAGS)
+    compare.define_flags()
+    yield
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
+
+
+def call(arguments):
+    """Call the program in this process."""
+    flags.FLAGS.unparse_flags()
+    for name in ("reference", "output"):
+        flags.FLAGS[name].unparse()
+    compare.main(host.parse_or_exit(["compare", *arguments]))
+
+
 @pytest.fixture
 def runs(tmp_path):
     return [write_run(tmp_path / f"seed_{s}", GAINS, s) for s in (0, 1)]
@@ -81,7 +103,7 @@ def values(text):
 
 
 def test_differences_are_paired_and_pooled_over_runs(runs, capsys):
-    compare.main(runs)
+    call(runs)
     printed = capsys.readouterr().out
     header, rows = table(printed)
     assert header == ["Network", "Mean", "seed_0", "seed_1", "Minus emrnas [95 %]"]
@@ -99,17 +121,17 @@ def test_differences_are_paired_and_pooled_over_runs(runs, capsys):
 
 
 def test_another_reference_turns_the_differences(runs, capsys):
-    compare.main([*runs, "--reference", "random"])
+    call([*runs, "--reference", "random"])
     _, rows = table(capsys.readouterr().out)
     assert values(rows["emrnas"][3])[0] == pytest.approx(0.2, abs=0.011)
     with pytest.raises(SystemExit):
-        compare.main([*runs, "--reference", "unet"])
+        call([*runs, "--reference", "unet"])
     assert "emrnas, random, dccnn" in capsys.readouterr().err
 
 
 def test_networks_that_a_run_lacks_are_left_out(runs, tmp_path, capsys):
     other = write_run(tmp_path / "other", {"zero_filled": -5.0, "dccnn": 0.4}, 2)
-    compare.main([*runs, other])
+    call([*runs, other])
     _, rows = table(capsys.readouterr().out)
     assert list(rows) == ["zero_filled", "dccnn"]
 
@@ -123,7 +145,7 @@ def test_runs_of_other_data_or_masks_are_refused(
 ):
     other = write_run(tmp_path / "other", GAINS, 2, **convention)
     with pytest.raises(SystemExit):
-        compare.main([*runs, other])
+        call([*runs, other])
     assert named in capsys.readouterr().err
 
 
@@ -131,7 +153,7 @@ def test_runs_of_other_data_or_masks_are_refused(
 def test_printed_lines_fit_the_terminal(columns, runs, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     more = [write_run(tmp_path / f"seed_{s}", GAINS, s) for s in range(2, 9)]
-    compare.main([*runs, *more])
+    call([*runs, *more])
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= columns
     assert "zero_filled" in printed
@@ -151,7 +173,7 @@ def test_the_metrics_and_what_they_score_are_named(tmp_path, capsys):
     changed = {"convention": "fastmri", "unit": "volume"}
     changed |= {"metrics": "fastmri: per volume"}
     write_results(path, structs.replace(read_results(path), **changed))
-    compare.main([str(run)])
+    call([str(run)])
     printed = " ".join(capsys.readouterr().out.split())
     assert "24 volumes of 6 subjects" in printed
     assert "Metrics (fastmri): per volume." in printed
@@ -161,14 +183,14 @@ def test_runs_in_folders_of_one_name_are_told_apart(tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path)
     for seed in (0, 1):
         write_run(Path(f"seed_{seed}") / "run", GAINS, seed)
-    compare.main(["seed_0/run", "seed_1/run"])
+    call(["seed_0/run", "seed_1/run"])
     header, _ = table(capsys.readouterr().out)
     assert header[2:4] == ["seed_0/run", "seed_1/run"]
 
 
 def test_the_output_is_csv_with_plain_numbers(runs, tmp_path, capsys):
     path = tmp_path / "tables" / "seeds.csv"
-    compare.main([*runs, "--output", str(path)])
+    call([*runs, "--output", str(path)])
     assert capsys.readouterr().out == f"wrote {path}\n"
     with path.open(newline="") as file:
         rows = {(r["network"], r["measure"]): r for r in csv.DictReader(file)}
@@ -186,7 +208,7 @@ def test_the_output_is_csv_with_plain_numbers(runs, tmp_path, capsys):
 
 def test_the_output_is_markdown_or_latex_by_its_ending(runs, tmp_path):
     for ending in ("md", "tex"):
-        compare.main([*runs, f"--output={tmp_path / f'seeds.{ending}'}"])
+        call([*runs, f"--output={tmp_path / f'seeds.{ending}'}"])
     markdown = (tmp_path / "seeds.md").read_text()
     assert "| dccnn " in markdown
     assert "## 2 runs: SSIM" in markdown
@@ -210,16 +232,16 @@ def test_only_its_own_output_is_overwritten(ending, runs, tmp_path, capsys):
     assert f"{path} is there and was not written by this command" in line
     assert path.read_text() == "network,psnr_db\nmine,40\n"
     path.unlink()
-    compare.main([*runs, f"--output={path}"])
+    call([*runs, f"--output={path}"])
     first = path.read_text()
-    compare.main([*runs, "--reference=dccnn", f"--output={path}"])
+    call([*runs, "--reference=dccnn", f"--output={path}"])
     assert path.read_text() != first
 
 
 def refusal(arguments, capsys):
     """The one line that refuses to compare some runs."""
     with pytest.raises(SystemExit):
-        compare.main([str(argument) for argument in arguments])
+        call([str(argument) for argument in arguments])
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
@@ -254,12 +276,12 @@ def test_runs_that_share_the_scores_of_one_network_are_compared(tmp_path, capsys
         path = Path(runs[1]) / f"fold_{fold}" / "emrnas" / "scores.csv"
         scores = read_scores(path)
         write_scores(path, scores._replace(psnr_db=scores.psnr_db + 0.1))
-    compare.main(runs)
+    call(runs)
     assert "2 runs" in capsys.readouterr().out
 
 
 def test_one_run_is_called_one_run(runs, capsys):
-    compare.main(runs[:1])
+    call(runs[:1])
     printed = capsys.readouterr().out
     assert "1 run: PSNR (dB)\n" in printed
     assert "24 frames of 6 subjects" in printed
@@ -267,5 +289,35 @@ def test_one_run_is_called_one_run(runs, capsys):
 
 def test_a_run_without_results_is_refused(runs, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        compare.main([runs[0], str(tmp_path)])
+        call([runs[0], str(tmp_path)])
     assert "--stage=evaluate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "error: no run is given; name the folders of one run or more"),
+        (["--refrence=emrnas"], "error: Unknown command line flag 'refrence'"),
+        (["--output"], "error: Missing value for flag --output"),
+        (["nowhere"], "nowhere/"),
+    ],
+)
+def test_a_wrong_command_is_one_line(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refusal(arguments, capsys)
+    assert message in line
+
+
+def test_flags_may_stand_between_runs_in_both_forms(runs, capsys):
+    call([runs[0], "--reference", "dccnn", runs[1]])
+    spaced = capsys.readouterr().out
+    call(["--reference=dccnn", *runs])
+    assert capsys.readouterr().out == spaced
+
+
+@pytest.mark.slow
+def test_the_help_names_the_flags_and_shows_a_command():
+    asked = [sys.executable, "-m", "emrnas_jax.compare", "--help"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    for text in ("--reference", "--output", "python -m emrnas_jax.compare runs/"):
+        assert text in done.stdout
