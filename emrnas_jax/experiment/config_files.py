@@ -76,6 +76,7 @@ def load_config(name: str) -> ConfigDict:
     place, _, variant = name.partition(":")
     path = config_path(name)
     try:
+        # Not imported: a second config of the same name would be the first one.
         defined = runpy.run_path(str(path))
         if "get_config" not in defined:
             raise InputError(f"{place}: no config, it defines no function get_config")
@@ -103,6 +104,7 @@ def config_path(name: str) -> Path:
     """
     place = Path(name.partition(":")[0])
     path = place.expanduser()
+    # The user's own file comes first, so a changed copy is never passed over.
     if path.is_file():
         return path
     folder = packaged_folder()
@@ -123,6 +125,7 @@ def packaged_folder() -> Path:
 
 
 def _call(get_config: Callable[..., Any], place: str, variant: str) -> Any:
+    # A config without variants may take no argument.
     if inspect.signature(get_config).parameters:
         return get_config(variant or None)
     if variant:
@@ -136,6 +139,7 @@ def _line(path: Path, error: Exception) -> str:
     """Return the line of the config file at which the error arose, for a message."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}"
+    # The innermost frame of the file: deeper ones are those of the package.
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""

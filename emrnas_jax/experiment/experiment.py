@@ -152,6 +152,7 @@ class Experiment:
 
     def indices(self, *subjects: tuple[str, ...]) -> Int[np.ndarray, " frame"]:
         """Return the frames of some subjects."""
+        # A set: the test of each frame would else search a list of all subjects.
         wanted = {s for part in subjects for s in part}
         return np.flatnonzero([s in wanted for s in self.image_set.subjects])
 
@@ -168,6 +169,7 @@ class Experiment:
             self.image_set,
             self.indices(*subjects),
             batch,
+            # A purpose has its own order, so that S_train is not visited alike twice.
             key_for(self.seed, "order", purpose, fold),
             self.sections.loop.steps_per_dispatch,
             self.sections.loop.device_mib,
@@ -216,6 +218,7 @@ class Experiment:
     def settings(self, name: str) -> dict[str, Any]:
         """Return all settings of a network; architectures of folds may differ."""
         network = self.networks[name]
+        # Each fold has its own architecture, so "fold" is all that holds for all.
         if network.source in ("", FOLD):
             return network.settings
         return network.settings | {"architecture": str(self.architecture(name, 1))}
@@ -223,6 +226,8 @@ class Experiment:
     def record(self, name: str, fold: int) -> NetworkRecord:
         """Return all that a network of a fold is, except its weights."""
         network = self.networks[name]
+        # The record holds the architecture itself: a trained network must not depend on
+        # files of the search.
         settings, operations = dict(network.settings), ()
         if network.source:
             architecture = self.architecture(name, fold)

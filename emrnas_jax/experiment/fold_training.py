@@ -46,10 +46,13 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     else:
         meshes = [mesh_for(settings.batch)] * count
     _tell_devices(search.folder_name, settings.batch, meshes[0])
+    # One compilation for all folds that use the same devices.
     programs_on = cache(partial(_programs, experiment, search))
     tasks = []
     for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1):
         path = experiment.run.fold(k).search(search.own_name).architecture
+        # The file is written last, so a fold that has it is finished. One process
+        # looks: a shared disk may show the file to the others later.
         if processes.as_first_sees(path.exists()):
             found, _ = read_architecture(path)
             LOG.info("%s: finished before, %s", _name_of(search, k), found)
@@ -60,7 +63,7 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
         run_side_by_side(tasks)
     else:
         for task in tasks:
-            task(None)
+            task(None)  # the loop itself listens for signals
     return bool(tasks)
 
 
@@ -125,6 +128,7 @@ def _search_fold(
 
 
 def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
+    # On one device there is nothing to say.
     if jax.device_count() > 1:
         LOG.info(
             "%s: a batch of %d frames on %d of %d devices",
@@ -156,6 +160,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         folder = files.path
         last = experiment.retrain_steps(name, fold)
         scores = files.scores(experiment.evaluation.convention)
+        # A scored network may have lost its checkpoints to save space.
         if processes.as_first_sees(scores.exists() or has_trained(folder, last)):
             return False
         record, start = experiment.record(name, k), time.monotonic()

@@ -92,13 +92,14 @@ def _nearest(
     keys = list(_keys(config))
     spelt = get_close_matches(parts[i], list(section))
     near = [".".join([*parts[:i], name, *parts[i + 1 :]]) for name in spelt]
-    near = [key for key in near if key in keys]
+    near = [key for key in near if key in keys]  # the rest of the key must fit too
     if not near:  # elsewhere
         names = [key.rpartition(".")[2] for key in keys]
+        # The right name in a wrong section is likelier than a misspelt one.
         same = [name for name in names if name == parts[-1]]
         spelt = same or get_close_matches(parts[-1], names)
         near = [key for key, name in zip(keys, names, strict=True) if name in spelt]
-    return near[:3]
+    return near[:3]  # more would hide the right one
 
 
 def _keys(config: ConfigDict, place: str = "") -> Iterator[str]:

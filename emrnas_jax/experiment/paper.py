@@ -165,6 +165,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     """
     if not name:
         return
+    # A variant of the config may have the name of a network and comes first.
     if name in variants:
         variants[name](config)
     elif name in NETWORKS or name in CATALOGUE:
@@ -172,6 +173,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
         reduce(config)
+        # Many networks share the half hour that one would have.
         if len(config.networks.keys()) > 1:
             reduce_comparison(config)
     else:

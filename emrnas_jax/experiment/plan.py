@@ -15,6 +15,7 @@ def plan(experiment: Experiment) -> list[str]:
         experiment: the run; its data are opened, which may build their cache.
     """
     images, path = experiment.image_set, experiment.sections.data.path
+    # Phantoms come from no folder.
     where = "" if path == "phantom" else f" of {path}"
     count = len(experiment.folds)
     lines = [
@@ -65,6 +66,7 @@ def _finished(experiment: Experiment) -> str:
         name: [experiment.network_folder(k, name).scores(convention) for k in folds]
         for name in experiment.networks
     }
+    # Parts that are finished in the same folds share a clause.
     by_folds: dict[str, list[str]] = {}
     for part, paths in last_files.items():
         done = [k for k, path in zip(folds, paths, strict=True) if path.exists()]

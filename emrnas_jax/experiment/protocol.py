@@ -87,6 +87,7 @@ def retrain_stage(experiment: Experiment) -> Outcome:
 def evaluate_stage(experiment: Experiment) -> Outcome:
     """Score every network and the zero-filled images; write `results.json`."""
     worked = []
+    # Zero-filling first: it is the baseline of every comparison, and scored at once.
     for name in (ZERO_FILLED, *experiment.networks):
         score = scorer(experiment, name)
         worked += [score(k, fold) for k, fold in enumerate(experiment.folds, 1)]
@@ -157,11 +158,13 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
+    # These two search nothing, so they may read a run of other operations.
     if stage not in ("evaluate", "report"):
         for search in experiment.searches:
             folders = experiment.search_folders(search)
             refuse_other_operations(folders, experiment.run, experiment.operations)
     with locked(experiment.run), recorded(experiment.run, command) as recording:
+        # The other stages may run where the data are not.
         if stage in ("all", "search", "retrain", "evaluate"):
             for line in plan(experiment):
                 LOG.info(line)

@@ -131,7 +131,7 @@ def seconds_per_epoch(folders: Sequence[NetworkFolder]) -> float | None:
     """
     medians = []
     for folder in folders:
-        rows = metrics_log.read(folder.metrics)[1:]
+        rows = metrics_log.read(folder.metrics)[1:]  # the first epoch compiles
         if rows:
             medians.append(float(np.median([row["seconds"] for row in rows])))
     return float(np.mean(medians)) if medians else None

@@ -109,6 +109,7 @@ def score_fold(
         **work,
     )
     write_cost(files.cost, cost)
+    # The scores come last: a fold that has them has all else.
     write_examples(files.examples(settings.convention), examples)
     write_scores(files.scores(settings.convention), scores)
     return scores

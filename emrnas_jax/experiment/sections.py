@@ -89,6 +89,7 @@ def with_every_path(config: ConfigDict, operations: int) -> ConfigDict:
         search = section.get("search") if isinstance(section, ConfigDict) else None
         if not isinstance(search, ConfigDict):
             continue
+        # As many paths as there are operations means a path for every operation.
         if search.get("paths_per_cell") == len(OPERATIONS):
             search.paths_per_cell = operations
     return config

@@ -34,6 +34,8 @@ def weight_step(
 ) -> SearchState:
     """Move the weights on the active path; alphas and idle operations stay."""
     path = choices.reshape(network.components, network.cells_per_block)
+    # The gradient is taken of the active weights alone: that of all weights would be
+    # eight times as large, and zero where an operation rests.
     active = take_active(state.weights, path)
 
     def loss_of(active: PyTree) -> Float[Array, ""]:
@@ -81,6 +83,7 @@ def architecture_step(
         gradient, state.alpha_optimizer, state.alphas
     )
     alphas = descend(state.alphas, direction, jnp.float32(rate))
+    # One path and all paths move every alpha; two move the sampled pair alone.
     if paths_per_cell == 2:
         alphas = keep_other_probabilities(state.alphas, alphas, choices)
     return state._replace(
