@@ -1,5 +1,7 @@
 """The convolution against SciPy, and its gradients against the library's own."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,18 +109,15 @@ def test_gradients_are_the_librarys_for_all_channels(channels):
 
 
 def check_gradients(case, dilation):
-    maps, kernel, bias, dy = case
-    _, pullback = jax.vjp(
-        lambda m, k, b: library_convolution(m, k, b, dilation), maps, kernel, bias
-    )
-    expected = pullback(dy)
-    _, pullback = jax.vjp(
-        lambda m, k, b: convolve(m, k, b, dilation), maps, kernel, bias
-    )
-    found = pullback(dy)
-    for one, other in zip(
-        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
-    ):
+    # One program: alone, each of its operations is compiled anew for every shape.
+    @jax.jit
+    def both(maps, kernel, bias, dy):
+        own = partial(convolve, dilation=dilation)
+        library = partial(library_convolution, dilation=dilation)
+        return tuple(jax.vjp(f, maps, kernel, bias)[1](dy) for f in (own, library))
+
+    found, expected = map(jax.tree.leaves, both(*case))
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
 
@@ -126,15 +125,22 @@ def check_gradients(case, dilation):
 @pytest.mark.parametrize("size", SIZES)
 def test_both_forms_of_xlas_kernel_gradient_agree(size, dilation):
     (x,), kernel, bias, dy = draw_case(size, ((3,), 2))
-    _, pullback = jax.vjp(
-        lambda k: library_convolution((x,), k, bias, dilation), kernel
-    )
-    for form in (
-        lambda x, dy: xla.kernel_gradient(x, dy, dilation, "float32"),
-        lambda x, dy: xla.kernel_gradient_as_product(x, dy, dilation),
-        lambda x, dy: kernel_gradient_of_library(x, dy, dilation),
-    ):
-        np.testing.assert_allclose(form(x, dy), pullback(dy)[0], atol=1e-4)
+
+    @jax.jit
+    def forms(x, kernel, dy):
+        _, pullback = jax.vjp(
+            lambda k: library_convolution((x,), k, bias, dilation), kernel
+        )
+        found = (
+            xla.kernel_gradient(x, dy, dilation, "float32"),
+            xla.kernel_gradient_as_product(x, dy, dilation),
+            kernel_gradient_of_library(x, dy, dilation),
+        )
+        return found, pullback(dy)[0]
+
+    found, expected = forms(x, kernel, dy)
+    for one in found:
+        np.testing.assert_allclose(one, expected, atol=1e-4)
 
 
 @both_backends

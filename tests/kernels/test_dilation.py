@@ -41,10 +41,16 @@ def test_every_form_is_the_convolution_with_its_gradients(size, dilation):
     turned = np.asarray(kernel, float)[::-1, ::-1].swapaxes(2, 3)
     dx = by_loops(dy, turned, dilation)
     for name, form in FORMS.items():
-        y, pullback = jax.vjp(
-            lambda x, k, f=form.convolution: f(x, k, dilation, "float32"), x, kernel
-        )
-        found = (*pullback(dy), form.kernel_gradient(x, dy, dilation, "float32"))
+        # One program: alone, each of its operations is compiled anew for every shape.
+        @jax.jit
+        def results(x, kernel, dy, form=form):
+            y, pullback = jax.vjp(
+                lambda x, k: form.convolution(x, k, dilation, "float32"), x, kernel
+            )
+            own = form.kernel_gradient(x, dy, dilation, "float32")
+            return y, (*pullback(dy), own)
+
+        y, found = results(x, kernel, dy)
         np.testing.assert_allclose(y, expected, atol=1e-4, err_msg=name)
         np.testing.assert_allclose(found[0], dx, atol=1e-4, err_msg=name)
         for gradient in found[1:]:
