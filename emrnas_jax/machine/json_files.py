@@ -18,7 +18,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.machine.files import write_text
 
 Value = TypeVar("Value")
-Place = tuple[str | int, ...]  # keys and numbers that lead to a value
+Keys = tuple[str | int, ...]  # keys and numbers that lead to a value
 
 
 def read_json(path: Path, kind: type[Value] | GenericAlias, way_out: str) -> Value:
@@ -27,7 +27,7 @@ def read_json(path: Path, kind: type[Value] | GenericAlias, way_out: str) -> Val
     Args:
         path: the file.
         kind: its schema: a Struct, a tuple of what it holds, or `dict` for any object.
-        way_out: what the user can do where the file cannot be used.
+        way_out: advice to the user where the file cannot be used.
 
     Raises:
         InputError: the file is missing or damaged. The message names the line that is
@@ -52,10 +52,10 @@ def checked(
     """Return what JSON holds as the value of a schema.
 
     Args:
-        record: what JSON holds.
+        record: value as JSON holds it.
         kind: the schema.
         where: the file, or its line, for the message.
-        way_out: what the user can do, for the message.
+        way_out: advice to the user, for the message.
 
     Raises:
         InputError: a value is missing, or of the wrong type, or out of range.
@@ -82,35 +82,38 @@ def json_text(value: Any) -> str:
 def _reason(error: msgspec.ValidationError, record: Any, kind: Any) -> str:
     """Return why a record is refused: its keys, the value found, the expectation."""
     text, _, path = str(error).partition(" - at `$")
-    place = _place(str(error), path, record, kind)
-    found = _value(record, place)
-    text, named = f"{text[0].lower()}{text[1:]}", ".".join(map(str, place))
+    keys = _keys(str(error), path, record, kind)
+    found = _value(record, keys)
+    text, named = f"{text[0].lower()}{text[1:]}", ".".join(map(str, keys))
     if not isinstance(found, dict | list):  # they would fill the terminal
         named += f" is {found!r}" if named else f"found {found!r}"
     return f"{named}: {text}" if named else text
 
 
-def _place(message: str, path: str, record: Any, kind: Any) -> Place:
+def _keys(message: str, path: str, record: Any, kind: Any) -> Keys:
     """Return the keys that lead to the value that a message is about.
 
     msgspec writes `[...]` for a key of a dictionary, whichever it is. The key is then
     the first with which alone the record is refused with the same words.
     """
-    place: Place = ()
+    keys: Keys = ()
     for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):
         if index == "...":
-            keys = _value(record, place)
-            alone = (k for k in keys if _refusal(record, place, k, kind) == message)
-            place = (*place, next(alone))
+            entries = _value(record, keys)
+            alone = (k for k in entries if _refusal(record, keys, k, kind) == message)
+            key = next(alone, None)
+            if key is None:
+                break  # a message that depends on several keys: name what is known
+            keys = (*keys, key)
         else:
-            place = (*place, name or int(index))
-    return place
+            keys = (*keys, name or int(index))
+    return keys
 
 
-def _refusal(record: Any, place: Place, key: str, kind: Any) -> str:
+def _refusal(record: Any, keys: Keys, key: str, kind: Any) -> str:
     """Return why a record is refused in which one dictionary has one key alone."""
     reduced = copy.deepcopy(record)
-    entries = _value(reduced, place)
+    entries = _value(reduced, keys)
     only = entries[key]
     entries.clear()
     entries[key] = only
@@ -121,7 +124,7 @@ def _refusal(record: Any, place: Place, key: str, kind: Any) -> str:
     return ""
 
 
-def _value(record: Any, place: Place) -> Any:
-    for key in place:
+def _value(record: Any, keys: Keys) -> Any:
+    for key in keys:
         record = record[key]
     return record

@@ -145,7 +145,7 @@ def refuse_other_data(run: RunFolder, fingerprint: dict[str, str | int]) -> None
 
     Args:
         run: the run's folder.
-        fingerprint: that of the data now.
+        fingerprint: fingerprint of the data now.
 
     Raises:
         InputError: they differ, or the file is missing or damaged.

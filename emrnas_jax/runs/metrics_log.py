@@ -32,6 +32,7 @@ def read(path: Path) -> list[dict]:
     if not path.exists():
         return []
     rows = []
+    # Half a character that a kill left must not keep the lines before from being read.
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             row = json.loads(line)

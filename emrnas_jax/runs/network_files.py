@@ -92,7 +92,7 @@ class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         parameters: number of trained weights.
         seconds_per_frame: median; 0 for the zero-filled images.
-        device: what the time was measured on.
+        device: name of the device on which the time was measured.
         gflop_per_frame: arithmetic of one frame, 10^9 floating-point operations. This
             and what follows is None where it was not measured: for the zero-filled
             images, for total variation, or by an older version.

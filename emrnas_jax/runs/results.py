@@ -39,14 +39,14 @@ class NetworkScore(Struct, frozen=True, kw_only=True):
         frames: number of scored frames or volumes, as `Results.unit` says.
         parameters: number of trained weights; None where it was not counted.
         seconds_per_frame: median over the folds.
-        device: what the time was measured on.
+        device: name of the device on which the time was measured.
         gflop_per_frame: arithmetic of one frame, 10^9 floating-point operations.
         mbytes_per_frame: traffic to memory of one frame, 10^6 bytes.
         gflops_ceiling: the most that the device can compute in a second.
         gbytes_per_second_ceiling: the most that the device can move in a second.
         kind: key of `models.networks.NETWORKS`.
         settings: arguments of the network's constructor.
-        seconds_per_epoch: of its training; None where nothing was trained.
+        seconds_per_epoch: time of a training epoch; None where nothing was trained.
         architecture_source: "ensemble", "fold", "random", "given", or "" without one.
         title: its name in words; "" where the name itself is shown.
         group: the table of a report that it belongs to; "" for the main one.
@@ -114,10 +114,10 @@ class Results(Struct, frozen=True, kw_only=True):
         sampling_rate: the rate that was asked for.
         achieved_rate: the rate that the masks of the test frames have in the mean.
         folds: number of folds.
-        architecture: that of the first network that has one.
+        architecture: architecture of the first network that has one.
         searches: by the name of the first network that is made from each.
         convention: name of the convention of the scores.
-        unit: what one score covers, "frame" or "volume".
+        unit: extent of one score, "frame" or "volume".
         metrics: the convention's name and rule in words.
         networks: by name, the zero-filled images first.
         comparisons: every network with every one before it.
@@ -159,7 +159,7 @@ def read_results(path: Path, way_out: str = WAY_OUT) -> Results:
 
     Args:
         path: the file.
-        way_out: what the user can do where it cannot be used.
+        way_out: advice to the user where it cannot be used.
 
     Raises:
         InputError: the file is missing or damaged, or its convention is not known.

@@ -33,7 +33,7 @@ class RunScores(NamedTuple):
         folds: number of each frame's fold.
         values: by network and measure, the score of each frame in that order.
         metrics: the convention of the scores, by its name and in words.
-        unit: what one score covers, "frame" or "volume".
+        unit: extent of one score, "frame" or "volume".
     """
 
     subjects: tuple[str, ...]
