@@ -3,6 +3,8 @@
 An operation has the colour that it has in the diagrams.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from emrnas_jax.nas.operation_tables import unnamed_operations
-from emrnas_jax.nas.space import CELLS_PER_BLOCK
+from emrnas_jax.nas.space import CELLS_PER_BLOCK, Operation
 from emrnas_jax.reporting.colours import operation_colour, series_colour
 from emrnas_jax.reporting.figures.picture import FAINT, Picture, picture
 from emrnas_jax.reporting.networks import in_order, title_of, titles_of
@@ -58,32 +60,11 @@ def draw_probabilities(fold: FoldRun) -> Figure:
         figsize=(max(2.1 * blocks, 4.5), 1.45 * per_block + 0.9), layout="constrained"
     )
     grid = figure.subplots(per_block, blocks, sharex=True, sharey=True, squeeze=False)
-    room = 0.12 * max(float(epoch[-1] - epoch[0]), 1.0)  # for the winner's name
     for cell, axes in enumerate(grid.T.flat):
-        if cell >= cells:
-            axes.set_visible(False)
-            continue
-        best = int(np.argmax(p[-1, cell]))
-        axes.axhline(1 / operations, color=FAINT, linewidth=0.8, linestyle=":")
-        for operation in range(operations):
-            axes.plot(
-                epoch,
-                p[:, cell, operation],
-                color=operation_colour(operation),
-                linewidth=2.6 if operation == best else 1.1,
-                zorder=3 if operation == best else 2,
-                marker="." if len(epoch) < 3 else "",
-            )
-        axes.annotate(
-            names[best].name,
-            (float(epoch[-1]), float(p[-1, cell, best])),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            fontweight="bold",
-        )
-        axes.set_xlim(float(epoch[0]) - 0.1 * room, float(epoch[-1]) + 1.6 * room)
+        if cell < cells:
+            _draw_cell(axes, epoch, p[:, cell], names)
+        else:
+            axes.set_visible(False)  # the last component may be shorter
     grid[0, 0].set_ylim(0, min(1.0, 1.12 * float(np.nanmax(p))))
     for block, axes in enumerate(grid[0]):
         axes.set_title(f"Component {block + 1}")
@@ -101,6 +82,38 @@ def draw_probabilities(fold: FoldRun) -> Figure:
         ncols=min(operations, 4 if blocks < 3 else 8),  # as many as its width holds
     )
     return figure
+
+
+def _draw_cell(
+    axes: Axes,
+    epoch: Int[np.ndarray, " epoch"],
+    p: Float[np.ndarray, "epoch operation"],
+    operations: Sequence[Operation],
+) -> None:
+    """Draw p of every operation of one cell, and name the likeliest at the end."""
+    best = int(np.argmax(p[-1]))
+    axes.axhline(1 / len(operations), color=FAINT, linewidth=0.8, linestyle=":")
+    for operation in range(len(operations)):
+        axes.plot(
+            epoch,
+            p[:, operation],
+            color=operation_colour(operation),
+            linewidth=2.6 if operation == best else 1.1,
+            zorder=3 if operation == best else 2,
+            # A line through fewer points than these could not be seen.
+            marker="." if len(epoch) < 3 else "",
+        )
+    axes.annotate(
+        operations[best].name,
+        (float(epoch[-1]), float(p[-1, best])),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        fontweight="bold",
+    )
+    room = 0.12 * max(float(epoch[-1] - epoch[0]), 1.0)  # for the winner's name
+    axes.set_xlim(float(epoch[0]) - 0.1 * room, float(epoch[-1]) + 1.6 * room)
 
 
 def search_pictures(run: Run, search: str = "") -> list[Picture]:

@@ -31,6 +31,7 @@ CELL = (2.7, 1.1)
 GAP = 0.22
 BAR = 0.42
 PITCH = CELL[0] + 0.75
+PLATE = 0.62  # the coloured part of a cell
 
 
 def draw_architecture(
@@ -101,13 +102,13 @@ def _cell(
     index: int,
     p: str,
 ) -> None:
+    """Draw a cell: a plate with the operation's name and p, and its convolutions."""
     colour = operation_colour(index)
     width, height = CELL
-    plate = 0.62
-    for x, wide, face in ((left, width, "white"), (left, plate, colour)):
+    for wide, face in ((width, "white"), (PLATE, colour)):
         axes.add_patch(
             FancyBboxPatch(
-                (x, bottom),
+                (left, bottom),
                 wide,
                 height,
                 boxstyle="round,pad=0,rounding_size=0.1",
@@ -119,19 +120,34 @@ def _cell(
     ink = readable_on(colour)
     write(
         axes,
-        left + plate / 2,
+        left + PLATE / 2,
         bottom + height / 2 + 0.12 * len(p.splitlines()),
         operation.name,
         bold=True,
         size=11.0,
         colour=ink,
     )
-    write(axes, left + plate / 2, bottom + 0.3, p, size=7.3, colour=ink)
+    write(axes, left + PLATE / 2, bottom + 0.3, p, size=7.3, colour=ink)
 
+    start, end = left + PLATE + 0.22, left + width - 0.28
+    _convolutions(axes, operation, start, end, bottom + 0.32)
+
+
+def _convolutions(
+    axes: Axes, operation: Operation, start: float, end: float, line: float
+) -> None:
+    """Draw an operation's convolutions along a line, and arcs for carried maps.
+
+    Args:
+        axes: canvas.
+        operation: what is drawn.
+        start: left end of the line, the input of the cell.
+        end: middle of the last convolution.
+        line: height of the line.
+    """
     # Node 0 is the cell's input, node j the j-th convolution.
-    count = len(operation.dilations)
-    nodes = np.linspace(left + plate + 0.22, left + width - 0.28, count + 1)
-    side, line = 0.32, bottom + 0.32
+    nodes = np.linspace(start, end, len(operation.dilations) + 1)
+    side = 0.32
     _line(axes, nodes[0], nodes[-1] + 0.24, line)
     axes.plot([nodes[0]], [line], "o", color=INK, markersize=3.5, zorder=3)
     for convolution, dilation in enumerate(operation.dilations):

@@ -6,6 +6,7 @@ What an ablation changes is read from its settings, so the table says what was t
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -137,12 +138,7 @@ def _bars(
 ) -> None:
     title, digits = MEASURES[measure]
     means = [getattr(run.results.networks[n], f"{measure}_mean") for n in names]
-    below, above = [], []
-    for name in names:
-        line = _paired(run, name, reference, measure)
-        below.append(line.mean_difference - line.low if line else 0.0)
-        above.append(line.high - line.mean_difference if line else 0.0)
-    whiskers = np.nan_to_num(np.asarray([below, above]))
+    whiskers = _whiskers([_paired(run, name, reference, measure) for name in names])
     heights = np.nan_to_num(np.asarray(means))
     low, high = (heights - whiskers[0]).min(), (heights + whiskers[1]).max()
     room = max(float(high - low), 10.0**-digits)
@@ -163,12 +159,11 @@ def _bars(
         elinewidth=1,
         capsize=3,
     )
-    for position, (height, reach, mean) in enumerate(
-        zip(heights, whiskers[1], means, strict=True)
-    ):
+    for position, mean in enumerate(means):
         axes.annotate(
+            # Four decimals of SSIM do not fit above a bar.
             number(mean, digits - (measure == "ssim")),
-            (position, height + reach),
+            (position, heights[position] + whiskers[1, position]),
             xytext=(0, 2),
             textcoords="offset points",
             ha="center",
@@ -179,7 +174,23 @@ def _bars(
     axes.grid(False, axis="x")
     axes.set_ylim(start, float(high) + 0.18 * room)
     axes.set_title(f"{title}, axis from {number(start, digits)}", loc="left")
-    # Two strokes across the axis: it is cut here.
+    _cut_mark(axes)
+
+
+def _whiskers(lines: list[Comparison | None]) -> Float[np.ndarray, "side network"]:
+    """Return how far intervals reach below and above their means; 0 without one."""
+    reach = [
+        (own.mean_difference - own.low, own.high - own.mean_difference)
+        if own
+        else (0.0, 0.0)
+        for own in lines
+    ]
+    # Bootstrap intervals of a network that diverged are not numbers.
+    return np.nan_to_num(np.transpose(reach))
+
+
+def _cut_mark(axes: Axes) -> None:
+    """Draw two strokes across the vertical axis: it does not begin at zero."""
     for height in (0.03, 0.055):
         axes.plot(
             [-0.014, 0.014],
