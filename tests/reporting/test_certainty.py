@@ -62,8 +62,8 @@ def test_the_sentence_counts_and_gives_the_uniform_value(largest, begin):
     assert "a uniform choice (12.5\u00a0%)" in text
 
 
-def test_the_captions_of_a_run_say_it(reported):
-    run = read_run(reported)
+def test_the_captions_of_a_run_say_it(template):
+    run = read_run(template)
     assert run.searched is not None
     p = np.full_like(run.searched.probabilities, 1 / 8)
     searched = replace(run.searched, probabilities=p)

@@ -30,9 +30,9 @@ LAST = structs.replace(
 
 
 @pytest.fixture
-def content(reported):
+def content(template):
     commands = (SEARCH, AGAIN, ELSEWHERE, LAST)
-    return replace(read_run(reported), commands=commands)
+    return replace(read_run(template), commands=commands)
 
 
 def test_the_total_is_the_sum_over_commands_and_the_dates_are_utc(content):

@@ -40,29 +40,29 @@ def fold_means(run, network, measure):
 
 
 @pytest.fixture(scope="module")
-def content(reported):
-    return read_run(reported)
+def content(template):
+    return read_run(template)
 
 
-def test_scores_are_mean_and_deviation_of_the_fold_means(reported, content):
+def test_scores_are_mean_and_deviation_of_the_fold_means(template, content):
     found = texts(tables.scores_table(content))
     for network, name in (
         ("zero_filled", "Zero-filled"),
         ("dccnn", "DC-CNN"),
         ("emrnas", "EMR-NAS"),
     ):
-        psnr_db = fold_means(reported, network, "psnr_db")
-        ssim = fold_means(reported, network, "ssim")
+        psnr_db = fold_means(template, network, "psnr_db")
+        ssim = fold_means(template, network, "ssim")
         assert found[name][0] == f"{np.mean(psnr_db):.2f} ± {np.std(psnr_db):.2f}"
         assert found[name][1] == f"{np.mean(ssim):.4f} ± {np.std(ssim):.4f}"
     assert found["EMR-NAS"][2:] == ["324,186", "0.0512"]
 
 
-def test_each_column_of_the_fold_table_is_one_fold(reported, content):
+def test_each_column_of_the_fold_table_is_one_fold(template, content):
     table = tables.fold_table(content)
     assert table.header == ("Network", "Fold 1", "Fold 2", "Fold 3")
-    psnr_db = fold_means(reported, "dccnn", "psnr_db")
-    ssim = fold_means(reported, "dccnn", "ssim")
+    psnr_db = fold_means(template, "dccnn", "psnr_db")
+    ssim = fold_means(template, "dccnn", "ssim")
     expected = [f"{p:.2f} / {s:.4f}" for p, s in zip(psnr_db, ssim, strict=True)]
     assert texts(table)["DC-CNN"] == expected
 
