@@ -2,11 +2,12 @@
 
 Maps are `batch height width channel`, kernels `3 3 in out` ("HWIO"); stride 1, zero
 padding that keeps the size, dilation d. A convolution reads one or several maps, whose
-channels in turn are the kernel's inputs: what is called a concatenation in the field,
-without the copy. The type of the maps is that of the result; kernels, biases and their
-gradients stay float32, see `kernels.precision`.
+channels in turn are the kernel's inputs. This is the concatenation of the field's
+papers without its copy. The type of the maps is that of the result; kernels, biases
+and their gradients stay float32, see `kernels.precision`.
 
-On the CPU float32 convolutions run in the C++ kernels of `native`, elsewhere in XLA.
+On the CPU float32 convolutions run in the C++ kernels of `kernels.cpp`, elsewhere in
+XLA.
 """
 
 import itertools
@@ -18,8 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from emrnas_jax.kernels import cpp as native
-from emrnas_jax.kernels import xla as xla
+from emrnas_jax.kernels import cpp, xla
 
 Map = Float[Array, "batch height width channel"]
 Maps = Sequence[Float[Array, "batch height width _"]]
@@ -52,10 +52,10 @@ def convolve(
 
     Args:
         maps: their channels make up the kernel's inputs.
-        kernel: of all maps.
-        bias: of every output channel.
-        dilation: of the kernel's taps, pixels.
-        slope: of LeakyReLU; 0 is ReLU, 1 leaves the sum as it is.
+        kernel: weights for the channels of all maps.
+        bias: one value for every output channel.
+        dilation: distance of the kernel's taps, pixels.
+        slope: slope of LeakyReLU; 0 is ReLU, 1 leaves the sum as it is.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
     result: Any = _convolve(tuple(maps), kernel, bias, dilation, slope, precision)
@@ -63,7 +63,7 @@ def convolve(
 
 
 def leaky_relu(y: Map, slope: float) -> Map:
-    """Multiply what is negative by `slope`."""
+    """Multiply negative values by `slope`."""
     return y if slope == 1 else jnp.where(y >= 0, y, slope * y)
 
 
@@ -81,8 +81,8 @@ class Reader(NamedTuple):
 
     Attributes:
         dy: gradient of the convolution's sum.
-        kernel: its part for the map.
-        dilation: of its taps, pixels.
+        kernel: part of its kernel that reads the map.
+        dilation: distance of its taps, pixels.
     """
 
     dy: Map
@@ -102,8 +102,8 @@ def input_gradient(
         readers: the convolutions.
         activated: the map itself where it is the output of a LeakyReLU; the gradient
             returned is then that of the activation's input.
-        slope: of this LeakyReLU.
-        precision: of the convolutions.
+        slope: slope of this LeakyReLU.
+        precision: precision of the convolutions, as for `convolve`.
     """
     # The gradient of a convolution is one with the kernel turned by half a turn.
     turned = [r.kernel[::-1, ::-1].swapaxes(2, 3) for r in readers]
@@ -111,7 +111,7 @@ def input_gradient(
     maps, dilations = tuple(r.dy for r in readers), tuple(r.dilation for r in readers)
     forms = _input_gradient_forms(dilations, slope, precision)
     more = () if activated is None else (activated,)
-    usable = native.takes(maps, kernel.shape[-1])
+    usable = cpp.takes(maps, kernel.shape[-1])
     return _by_platform(usable, forms, maps, kernel, *more)
 
 
@@ -121,12 +121,12 @@ def kernel_gradient(
     """Return the gradients of a convolution's kernel and bias, in float32.
 
     Args:
-        maps: what it read.
+        maps: maps that the convolution read.
         dy: gradient of its sum.
-        dilation: of its taps, pixels.
-        precision: of the convolution.
+        dilation: distance of its taps, pixels.
+        precision: precision of the convolution, as for `convolve`.
     """
-    usable = native.takes_gradient(maps, dy)
+    usable = cpp.takes_gradient(maps, dy)
     return _by_platform(
         usable, _kernel_gradient_forms(dilation, precision), tuple(maps), dy
     )
@@ -144,9 +144,9 @@ class Forms(NamedTuple):
 @cache
 def _convolution_forms(dilation: int, slope: float, precision: str) -> Forms:
     def on_cpu(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
-        after = native.NOTHING if slope == 1 else native.LEAKY
+        after = cpp.NOTHING if slope == 1 else cpp.LEAKY
         dilations = [dilation] * len(maps)
-        return native.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
+        return cpp.sum_of_convolutions(maps, kernel, bias, dilations, after, slope)
 
     def elsewhere(maps: Maps, kernel: Kernel, bias: Bias) -> Map:
         y = xla.sum_of_convolutions(maps, kernel, [dilation] * len(maps), precision)
@@ -160,8 +160,8 @@ def _input_gradient_forms(
     dilations: tuple[int, ...], slope: float, precision: str
 ) -> Forms:
     def on_cpu(maps: Maps, kernel: Kernel, *activated: Map) -> Map:
-        after = native.LEAKY_GRADIENT if activated else native.NOTHING
-        return native.sum_of_convolutions(
+        after = cpp.LEAKY_GRADIENT if activated else cpp.NOTHING
+        return cpp.sum_of_convolutions(
             maps, kernel, None, dilations, after, slope, *activated
         )
 
@@ -175,7 +175,7 @@ def _input_gradient_forms(
 @cache
 def _kernel_gradient_forms(dilation: int, precision: str) -> Forms:
     def on_cpu(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
-        return native.kernel_gradient(maps, dy, dilation)
+        return cpp.kernel_gradient(maps, dy, dilation)
 
     def elsewhere(maps: Maps, dy: Map) -> tuple[Kernel, Bias]:
         parts = [xla.kernel_gradient(x, dy, dilation, precision) for x in maps]
@@ -185,6 +185,7 @@ def _kernel_gradient_forms(dilation: int, precision: str) -> Forms:
 
 
 def _by_platform(usable: bool, forms: Forms, *arrays: Any) -> Any:
+    # Chosen when the program is compiled: one traced for export serves any platform.
     if not usable:
         return forms.elsewhere(*arrays)
     return jax.lax.platform_dependent(
@@ -202,7 +203,7 @@ def _convolve(
     precision: str,
 ) -> Map:
     forms = _convolution_forms(dilation, slope, precision)
-    usable = native.takes(maps, kernel.shape[-1])
+    usable = cpp.takes(maps, kernel.shape[-1])
     return _by_platform(usable, forms, maps, kernel, bias)
 
 
@@ -215,6 +216,7 @@ def _forward(
     precision: str,
 ) -> tuple[Map, tuple]:
     y = convolve(maps, kernel, bias, dilation, slope, precision)
+    # LeakyReLU keeps the sign, so its output gives its gradient and no sum is stored.
     return y, (maps, kernel, None if slope == 1 else y)
 
 

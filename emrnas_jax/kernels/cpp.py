@@ -1,4 +1,4 @@
-"""The 3x3 convolutions of `native/*.cpp`, called from compiled programs on the CPU."""
+"""The 3x3 convolutions of this folder's C++ files, called from programs on the CPU."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,14 @@ from jaxtyping import Array, Float, Shaped
 
 from emrnas_jax.kernels.library import targets
 
-# What becomes of a sum, as `After` in convolution.cpp numbers it.
+# Activations of a sum, as `After` in convolution.cpp numbers it.
 NOTHING, LEAKY, LEAKY_GRADIENT = 0, 1, 2
 
 
 def takes(maps: Sequence[Shaped[Array, "batch height width _"]], outputs: int) -> bool:
     """Return whether `sum_of_convolutions` can be used for these maps."""
+    # The kernels compute channels by fours; few outputs of one map are the last
+    # convolution of every component.
     few_from_one = len(maps) == 1 and maps[0].shape[-1] % 4 == 0 and outputs < 4
     return (outputs % 4 == 0 or few_from_one) and _is_usable(maps)
 
@@ -45,16 +47,17 @@ def sum_of_convolutions(
 
     Args:
         maps: their channels make up the kernel's inputs.
-        kernel: of all maps.
-        bias: is added.
-        dilations: one for each map.
-        after: what becomes of the sum.
-        slope: of the LeakyReLU.
-        activated: for `LEAKY_GRADIENT`, the activation's output.
+        kernel: weights for the channels of all maps.
+        bias: one value for every output channel, or None to add nothing.
+        dilations: dilation of the taps for each map, pixels.
+        after: activation of the sum: `NOTHING`, `LEAKY` or `LEAKY_GRADIENT`.
+        slope: slope of the LeakyReLU.
+        activated: output of the activation, for `LEAKY_GRADIENT`.
     """
     names = targets()
     assert names is not None, "ask `takes` first"
     y = jax.ShapeDtypeStruct((*maps[0].shape[:3], kernel.shape[-1]), jnp.float32)
+    # A foreign function takes no missing arguments: an empty array stands for one.
     nothing = jnp.zeros(0, jnp.float32)
     call = jax.ffi.ffi_call(names["emrnas_convolve"], y, vmap_method="sequential")
     return call(
@@ -75,7 +78,7 @@ def kernel_gradient(
 ) -> tuple[Float[Array, "3 3 in out"], Float[Array, " out"]]:
     """Return the gradients of kernel and bias."""
     if dy.shape[-1] % 4:
-        # The kernel wants many output channels: let input and output change places.
+        # The kernel wants many output channels: exchange input and output.
         turned, _ = kernel_gradient([dy], maps[0], dilation)
         return turned[::-1, ::-1].swapaxes(2, 3), dy.sum((0, 1, 2))
     names = targets()

@@ -1,8 +1,8 @@
-"""Compiles the C++ kernels of this folder once per machine, and gives them to XLA.
+"""Compile the C++ kernels of this folder once per machine, and give them to XLA.
 
 XLA's own 3x3 convolutions of 16 channels reach half the arithmetic speed of a CPU, and
 their gradients less inside `switch` and `scan`. The kernels here need a C++ compiler
-(`c++`, `g++` or `clang++`, or what the variable CXX names); where there is none, or
+(`c++`, `g++` or `clang++`, or the one that the variable CXX names). Without one, or
 with EMRNAS_NATIVE=0, XLA's convolutions are used instead and give the same results.
 """
 
@@ -24,7 +24,7 @@ LOG = logging.getLogger("emrnas_jax")
 FOLDER = Path(__file__).parent
 CACHE = Path("~/.cache/emrnas_jax/native")
 SYMBOLS = ("emrnas_convolve", "emrnas_kernel_gradient")
-# `native` names another flag on ARM.
+# Compilers for ARM call the flag by another name.
 MACHINE = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else None
 FLAGS = ("-std=c++17", "-O3", MACHINE or "-march=native", "-w", "-fPIC", "-shared")
 
@@ -42,7 +42,7 @@ def targets() -> dict[str, str] | None:
     except (OSError, subprocess.SubprocessError) as error:
         LOG.warning(
             "the CPU kernels could not be compiled (%s); XLA's convolutions, half as "
-            "fast, are used. A C++17 compiler named by CXX mends it",
+            "fast, are used. Install a C++17 compiler, or set CXX to one",
             _reason(error),
         )
         return None
@@ -78,7 +78,7 @@ def _compiler() -> str:
 
 
 def _digest(compiler: str) -> str:
-    """Name what the library depends on: sources, compiler, XLA's interface, machine."""
+    """Return a checksum of sources, compiler, XLA's interface and machine."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True)
     parts = [path.read_bytes() for path in _sources("*")]
     parts += [version.stdout, jax.__version__.encode(), repr(FLAGS).encode()]

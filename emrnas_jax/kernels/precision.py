@@ -1,7 +1,7 @@
-"""In what precision the convolutions of a network compute, and their feature maps.
+"""Precisions of a network's convolutions and of their feature maps.
 
-It concerns what lies between a component's input image and the change that is added to
-it. Images, Fourier transforms, data consistency, losses, weights, their gradients and
+A precision concerns everything between a component's input image and the change that
+is added to it. Images, Fourier transforms, data consistency, losses, weights, their gradients and
 the optimizers' states stay float32 (complex64) in every precision.
 
 - `float32`: true float32 on every device. It has to be asked for: by default GPUs
@@ -26,11 +26,11 @@ from jax.typing import DTypeLike
 
 
 class Precision(NamedTuple):
-    """What a precision means to a convolution.
+    """The number formats of a convolution.
 
     Attributes:
         maps: type of feature maps, and of the kernels they are convolved with.
-        products: what XLA is asked for.
+        products: precision of the products, as XLA is asked for it.
     """
 
     maps: DTypeLike

@@ -7,7 +7,7 @@ A dilated convolution has two forms, which differ in speed alone:
   The samples that a dilated kernel reads together lie side by side in one of them, so a
   plain convolution of the sub-images, stacked on the batch axis, gives the same result;
   and its kernel gradient is that of the plain convolution. Sides that d does not divide
-  are filled with zeros, which is what a convolution sees beyond the image anyway.
+  are filled with zeros, as a convolution reads zeros beyond the image anyway.
 
 XLA's passes for cuDNN write a dilated kernel out with its zeros, 25 or 81 taps for 9,
 and compute them all: 15 to 23 times slower than PyTorch by the report of
@@ -77,7 +77,7 @@ def kernel_gradient_as_product(
     dy: Float[Array, "batch height width out"],
     dilation: int,
 ) -> Float[Array, "3 3 in out"]:
-    """One matrix product of the input with the nine shifted output gradients."""
+    """Multiply the input with the nine shifted output gradients, as matrices."""
     _, height, width, channels_in = x.shape
     channels_out = dy.shape[-1]
     d = dilation
@@ -108,7 +108,7 @@ def convolution_of_library(
 def kernel_gradient_of_library(
     x: Input, dy: Output, dilation: int, precision: str = "float32"
 ) -> Kernel:
-    """Gradient of the convolution with respect to its kernel, likewise."""
+    """Return the kernel's gradient in the form that is right for the platform."""
     return _by_platform("kernel_gradient", dilation, precision, x, dy)
 
 
@@ -128,7 +128,7 @@ def direct(x: Input, kernel: Kernel, dilation: int, precision: str) -> Output:
 def direct_kernel_gradient(
     x: Input, dy: Output, dilation: int, precision: str
 ) -> Kernel:
-    """Gradient of the kernel: batch and channels change places."""
+    """Return the kernel's gradient: batch and channels are exchanged."""
     # Asked for a float32 result of bfloat16 operands, cuDNN would get float32 copies.
     gradient = jax.lax.conv_general_dilated(
         x,
@@ -150,7 +150,7 @@ def space_to_batch(x: Input, kernel: Kernel, dilation: int, precision: str) -> O
 def space_to_batch_kernel_gradient(
     x: Input, dy: Output, dilation: int, precision: str
 ) -> Kernel:
-    """Gradient of the kernel: the plain one, summed over the sub-images."""
+    """Return the kernel's gradient: the plain one, summed over the sub-images."""
     return direct_kernel_gradient(split(x, dilation), split(dy, dilation), 1, precision)
 
 
@@ -193,6 +193,7 @@ def join(
 
 
 def _by_platform(part: str, dilation: int, precision: str, *arrays: Array) -> Array:
+    # Without dilation both forms are the same program.
     if dilation == 1:
         return _form("direct", part, dilation, precision)(*arrays)
     elsewhere = _form("space_to_batch", part, dilation, precision)

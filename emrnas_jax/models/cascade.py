@@ -36,8 +36,8 @@ class Component(nn.Module):
 
         Args:
             image: real and imaginary channels, intensity in [0, 1].
-            control: what the block takes beside its features: the gates of a search,
-                or whether batch norm is training.
+            control: second argument of the block: the gates of a search, or whether
+                batch norm is training.
             measurement: k-space, mask and coil maps of the frames.
         """
 

@@ -218,7 +218,7 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
 
     Args:
         search_params: `params` of a `SearchNetwork` without batch norm.
-        architecture: what the fixed network consists of.
+        architecture: architecture of the fixed network.
 
     Returns:
         `params` of `fixed_network(architecture)`.

@@ -1,6 +1,6 @@
 """Layers that several networks are made of, with the paper's initialisation.
 
-Maps are `batch height width channel`; a layer's result has the type of what it read,
+Maps are `batch height width channel`; a layer's result has the type of its input,
 its weights and statistics are float32.
 """
 
@@ -55,8 +55,8 @@ class Convolution(nn.Module):
 
     Attributes:
         features: output channels.
-        dilation: of the kernel's taps, pixels.
-        slope: of LeakyReLU; 0 is ReLU, 1 none.
+        dilation: distance of the kernel's taps, pixels.
+        slope: slope of LeakyReLU; 0 is ReLU, 1 no activation.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
 
@@ -97,9 +97,9 @@ def batch_norm(dtype: DTypeLike, train: bool, name: str) -> nn.BatchNorm:
     its pixels, and Flax does not: a factor of 1.000002 at 256 x 256 and batch 8.
 
     Args:
-        dtype: of the result.
+        dtype: type of the result.
         train: whether to take the batch's statistics and move the running ones.
-        name: of the layer.
+        name: name of the layer in the tree of weights.
     """
     return nn.BatchNorm(
         use_running_average=not train,

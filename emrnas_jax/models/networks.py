@@ -72,7 +72,7 @@ def _parameters(kind: str, name: str = "") -> Mapping[str, inspect.Parameter]:
 
 
 def check_settings(kind: str, settings: dict, name: str = "") -> None:
-    """Check what can be checked before the architecture is known.
+    """Check settings, as far as the architecture does not matter.
 
     Args:
         kind: key of `NETWORKS`.

@@ -100,7 +100,7 @@ def load_published(
 
 
 def published_settings(name: str, weights: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """Return the settings of the network that weights are of, as far as they tell.
+    """Infer the constructor's settings from the names and shapes of the weights.
 
     Args:
         name: a key of `LAYER_NAMES`.

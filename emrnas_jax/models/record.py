@@ -26,7 +26,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         sampling: arguments of `SamplingSettings`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.
         shape: height and width of the training images, pixels.
-        seed: of the run.
+        seed: the run's seed.
         kind: key of `NETWORKS`; its name unless given.
         operations: those of its architecture, if it has one. Records of older versions
             name them alone; then they are those of Table 1, or of now.

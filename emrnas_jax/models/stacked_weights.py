@@ -97,7 +97,7 @@ def take_vectors(
     leaf: Shaped[Array, "component cell op *rest"],
     choices: Int[Array, "component cell"],
 ) -> Shaped[Array, "component cell 1 *rest"]:
-    """Return what belongs to the active operations."""
+    """Return the entries of the active operations."""
     index = choices.reshape(*choices.shape, *[1] * (leaf.ndim - 2))
     return jnp.take_along_axis(leaf, index, axis=2)
 

@@ -31,7 +31,7 @@ class TotalVariation(nn.Module):
     """Compressed sensing by total variation, then data consistency.
 
     Attributes:
-        iterations: of `mri.total_variation.restore`.
+        iterations: number of iterations of `mri.total_variation.restore`.
         consistency: a name in `mri.consistency.CONSISTENCY`.
     """
 

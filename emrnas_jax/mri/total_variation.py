@@ -47,7 +47,8 @@ def restore(
         measurement: samples of images with intensities about [0, 1], without coils.
         strength: λ, 0 or more. 0 keeps the measured samples exactly, and is the limit
             of small λ: the least total variation among the images that have them.
-        iterations: from the zero-filled image; each has a transform each way.
+        iterations: number of iterations from the zero-filled image; each takes a
+            transform each way.
 
     Returns:
         complex images. A mean that was not measured is 0.

@@ -23,9 +23,9 @@ class Operation:
 
     Attributes:
         name: its name in architectures, without white space.
-        dilations: one for each convolution; none where a file of an older version
-            tells the name alone.
-        connections: of Table 1, out of 1, 2, 3.
+        dilations: dilation of each convolution; empty where a file of an older version
+            holds the name alone.
+        connections: dense connections of Table 1, out of 1, 2, 3.
     """
 
     name: str
