@@ -1,8 +1,8 @@
 """Precisions of a network's convolutions and of their feature maps.
 
 A precision concerns everything between a component's input image and the change that
-is added to it. Images, Fourier transforms, data consistency, losses, weights, their gradients and
-the optimizers' states stay float32 (complex64) in every precision.
+is added to it. Images, Fourier transforms, data consistency, losses, weights, their
+gradients and the optimizers' states stay float32 (complex64) in every precision.
 
 - `float32`: true float32 on every device. It has to be asked for: by default GPUs
   round the operands of float32 products to TF32, TPUs to bfloat16.
