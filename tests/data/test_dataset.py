@@ -1,5 +1,8 @@
 """Folders of files and phantoms become one set of images, by way of the cache."""
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +54,50 @@ def test_a_batch_is_drawn_from_complete_kspace(kspace_folder, settings):
     batch = make_batch(stored, ids, jax.random.key(1), Sampling(rate=0.5))
     assert batch.target.shape == (2, 12, 10, 2)
     assert 0 < float(batch.target.max()) <= 1 + 1e-6
+
+
+def test_steps_of_training_on_kspace_lower_the_loss(kspace_folder, settings):
+    images = open_dataset(settings(kspace_folder)).images(range(8))
+    batch = make_batch(
+        jnp.asarray(images),
+        jnp.arange(8, dtype=jnp.uint32),
+        jax.random.key(1),
+        Sampling(rate=0.5),
+    )
+    network = nn.Conv(2, (3, 3))
+    variables = network.init(jax.random.key(0), batch.zero_filled)
+
+    @jax.jit
+    def loss(variables):
+        found: Any = network.apply(variables, batch.zero_filled)
+        return jnp.mean((found - batch.target) ** 2)
+
+    losses = [loss(variables)]
+    for _ in range(5):
+        gradients = jax.grad(loss)(variables)
+        variables = jax.tree.map(lambda w, g: w - 0.1 * g, variables, gradients)
+        losses.append(loss(variables))
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_one_file_of_kspace_is_a_data_set(kspace_folder, settings):
+    images = open_dataset(settings(kspace_folder / "b.h5"))
+    assert (images.name, set(images.subjects), len(images)) == ("kspace", {"b"}, 3)
+
+
+def test_a_file_that_cannot_be_trained_on_is_named_and_leaves_no_build(
+    kspace_folder, settings, write, random
+):
+    kspace = random.normal(size=(2, 12, 10)) + 0j
+    path = write.hdf5(kspace_folder, "d.h5", kspace=kspace[:, None].repeat(3, axis=1))
+    with pytest.raises(InputError, match=r"d\.h5: .* 3 coils"):
+        open_dataset(settings(kspace_folder))
+    kspace[:, [0, 1, 2, 3, 8, 9, 10, 11]] = 0
+    write.hdf5(kspace_folder, "d.h5", kspace=kspace)
+    with pytest.raises(InputError, match=r"d\.h5: `kspace` is incomplete, 67%"):
+        open_dataset(settings(kspace_folder))
+    path.unlink()
+    assert len(open_dataset(settings(kspace_folder))) == 9
 
 
 def test_declared_otherwise_kspace_is_read_again(kspace_folder, settings):
