@@ -32,10 +32,10 @@ class Frame(NamedTuple):
     Attributes:
         mask: True where k-space was measured, zero frequency first.
         zero_filled: the image of the measured samples alone.
-        zero_filled_db: its PSNR.
-        reconstruction: what the network made of it.
-        reconstruction_db: its PSNR.
-        target: the truth.
+        zero_filled_db: PSNR of the zero-filled image, dB.
+        reconstruction: the network's reconstruction.
+        reconstruction_db: PSNR of the reconstruction, dB.
+        target: the fully sampled image.
     """
 
     mask: Bool[np.ndarray, "height width"]

@@ -54,9 +54,9 @@ def paired_difference(
             are resampled as if they were independent.
 
     Returns:
-        The difference over the frames where both scores are finite (the PSNR of a frame
-        reproduced exactly is not). All NaN when there is none; the interval is the mean
-        itself when nothing varies.
+        The difference over the frames where both scores are finite; the PSNR of a frame
+        that is reproduced exactly is not. Without such frames every value is NaN. If
+        all differences are equal, both ends of the interval are the mean.
 
     Raises:
         InputError: the numbers of frames and of their subjects differ.

@@ -144,30 +144,32 @@ def calgary_images(
     return found, target, jnp.where(data_range > 0, data_range, 1)
 
 
-ALL = (
-    Convention(
-        PAPER,
-        "magnitude clipped to [0, 1], per frame, data range 1",
-        "frame",
-        paper_images,
-    ),
-    Convention(
-        "fastmri",
-        "per volume, which is the test slices of one subject at one time, data range "
-        "the largest value of the target volume, magnitude not clipped, SSIM averaged "
-        "over the slices",
-        "volume",
-        fastmri_images,
-    ),
-    Convention(
-        "calgary",
-        "per frame, magnitudes divided by the largest of the target, data range from "
-        "the smallest to the largest value of both images",
-        "frame",
-        calgary_images,
-    ),
-)
-CONVENTIONS = {convention.name: convention for convention in ALL}
+CONVENTIONS = {
+    convention.name: convention
+    for convention in (
+        Convention(
+            PAPER,
+            "magnitude clipped to [0, 1], per frame, data range 1",
+            "frame",
+            paper_images,
+        ),
+        Convention(
+            "fastmri",
+            "per volume, which is the test slices of one subject at one time, data "
+            "range the largest value of the target volume, magnitude not clipped, SSIM "
+            "averaged over the slices",
+            "volume",
+            fastmri_images,
+        ),
+        Convention(
+            "calgary",
+            "per frame, magnitudes divided by the largest of the target, data range "
+            "from the smallest to the largest value of both images",
+            "frame",
+            calgary_images,
+        ),
+    )
+}
 
 
 def in_words(name: str) -> str:

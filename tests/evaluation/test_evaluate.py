@@ -134,6 +134,13 @@ def test_positions_are_spread_from_the_first_to_the_last(count, wanted, position
     assert evenly_spread(count, wanted).tolist() == positions
 
 
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(InputError, match=r"evaluation\.batch: must be at least 1"):
+        EvaluationSettings(batch=0)
+    with pytest.raises(InputError, match=r"evaluation\.examples: must be at least 1"):
+        EvaluationSettings(examples=0)
+
+
 def test_more_examples_than_frames_are_all_frames(phantoms):
     _, shown, _ = evaluated(phantoms, INDICES[:2], examples=5)
     assert len(shown.subject) == 2
