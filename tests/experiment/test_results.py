@@ -1,5 +1,7 @@
 """The results of a run from its folds: pairs of networks, and the time of an epoch."""
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+
 import numpy as np
 import pytest
 

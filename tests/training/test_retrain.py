@@ -13,7 +13,13 @@ from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.loss import squared_error
-from emrnas_jax.training.retrain import load_trained, retrain_fold
+from emrnas_jax.training.retrain import (
+    has_trained,
+    identity,
+    keep_record,
+    load_trained,
+    retrain_fold,
+)
 from emrnas_jax.training.retrain_steps import initial_state, training_program
 from emrnas_jax.training.settings import RetrainSettings
 
@@ -173,6 +179,31 @@ def test_a_record_changed_after_training_is_refused(trained, record, tmp_path):
     structs.replace(record, settings=changed).write(tmp_path / "network.json")
     with pytest.raises(InputError, match=r"consistency is 'single' there"):
         load_trained(tmp_path)
+
+
+def test_a_folder_keeps_the_record_that_it_began_with(tmp_path):
+    record = record_of(False)
+    keep_record(tmp_path, record)
+    keep_record(tmp_path, record)  # a continued training
+    before = (tmp_path / "network.json").read_text()
+    with pytest.raises(InputError, match="of another network than the one to train"):
+        keep_record(tmp_path, record_of(True))
+    assert (tmp_path / "network.json").read_text() == before
+
+
+def test_a_network_is_trained_when_its_last_checkpoint_is_there(tmp_path):
+    (tmp_path / "checkpoints" / "12").mkdir(parents=True)
+    assert has_trained(tmp_path, 12)
+    assert not has_trained(tmp_path, 24)
+    assert not has_trained(tmp_path / "elsewhere", 12)
+
+
+def test_a_checkpoint_belongs_to_a_name_and_all_settings():
+    record = record_of(False)
+    found = identity(record)
+    assert found == {"network": "emrnas", **record.settings}
+    assert found != identity(record_of(True))
+    assert found != identity(structs.replace(record, name="other", kind="emrnas"))
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch": 0}])
