@@ -1,5 +1,7 @@
 """The sections of a config, and the paths of a run that has other operations."""
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+
 import pytest
 from ml_collections import ConfigDict
 
