@@ -16,33 +16,33 @@ PART_OF_THE_WAY = 0.1
 
 
 def uniform(p: Float[np.ndarray, "cell operation"]) -> float:
-    """The p that every operation has before a search."""
+    """Return the p that every operation has before a search."""
     return 1 / p.shape[1]
 
 
 def draw_limit(p: Float[np.ndarray, "cell operation"]) -> float:
-    """The p below which a choice is close to a draw."""
+    """Return the p below which a choice is close to a draw."""
     return uniform(p) + PART_OF_THE_WAY * (1 - uniform(p))
 
 
 def chosen(
     architecture: Architecture, p: Float[np.ndarray, "cell operation"]
 ) -> Float[np.ndarray, " cell"]:
-    """The p of the operation that the architecture has in every cell."""
+    """Return the p of the operation that the architecture has in every cell."""
     return p[np.arange(len(p)), list(architecture.cells)]
 
 
 def near_draw(
     architecture: Architecture, p: Float[np.ndarray, "cell operation"]
 ) -> Bool[np.ndarray, " cell"]:
-    """In which cells the choice is close to a draw."""
+    """Mark the cells whose choice is close to a draw."""
     return chosen(architecture, p) < draw_limit(p)
 
 
 def draws_sentence(
     architecture: Architecture, p: Float[np.ndarray, "cell operation"]
 ) -> str:
-    """How many of the choices are close to a draw, and what that means."""
+    """Count the choices that are close to a draw, and say what that means."""
     near = near_draw(architecture, p)
     count, cells = int(near.sum()), len(near)
     rule = (
@@ -61,7 +61,7 @@ def draws_sentence(
 def chosen_text(
     architecture: Architecture, p: Float[np.ndarray, "cell operation"]
 ) -> str:
-    """The range of p of the choices, and how many of them are close to a draw."""
+    """Return the range of p of the choices, and how many are close to a draw."""
     found, near = chosen(architecture, p), near_draw(architecture, p)
     ends = dict.fromkeys(percent(float(end)) for end in (found.min(), found.max()))
     return f"{' to '.join(ends)}; {int(near.sum())} of {len(near)} close to a draw"

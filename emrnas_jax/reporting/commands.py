@@ -27,7 +27,7 @@ def command_facts(run: Run) -> dict[str, str]:
 
 
 def command_table(run: Run) -> Table:
-    """Every command with its time; equal ones, one after the other, are one row."""
+    """Return every command with its time; successive equal ones are one row."""
     groups: list[list[Command]] = []
     for line in run.commands:
         if groups and _same(groups[-1][-1], line):
@@ -77,11 +77,11 @@ def _each(texts: Iterable[str]) -> str:
 
 
 def versions(line: Command) -> str:
-    """The versions that a command worked with."""
+    """Return the versions that a command worked with."""
     named = ("emrnas_jax", line.emrnas_jax), ("JAX", line.jax), ("Python", line.python)
     return ", ".join(f"{name}\u00a0{version}" for name, version in named)
 
 
 def _time(seconds: float) -> str:
-    """A time whose numbers keep their units beside them where a line is broken."""
+    """Return a time in which no line breaks between a number and its unit."""
     return duration(seconds).replace(" ", "\u00a0")

@@ -73,6 +73,7 @@ def in_order(results: Results, networks: Iterable[str]) -> list[str]:
     the paper stand before its own.
     """
 
+    # Known names have one order, however the config lists them.
     def rank(name: str) -> tuple[int, int]:
         if name in _FIRST:
             return 0, _FIRST.index(name)

@@ -37,8 +37,8 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     this one lacks are removed.
 
     Args:
-        run: the folder.
-        settings: the config section `report`; that of the run unless given.
+        run: folder of the run.
+        settings: config section `report`; that of the run unless given.
 
     Raises:
         InputError: the run has no results yet, or a file of it is damaged.
@@ -55,10 +55,12 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
             path = figures / f"{picture.name}.{ending}"
             write_bytes(path, content_of)
             written.add(path)
+    # A picture of an earlier report would look like one of this run.
     for stale in {*figures.glob("*.png"), *figures.glob("*.pdf")} - written:
         stale.unlink()
     write_text(folder / "tables.md", tables.markdown(content))
     write_text(folder / "tables.tex", tables.latex(content))
+    # Last: a page that is there has all the files beside it.
     page = RunFolder(run).page
     write_text(page, page_text(content, pictures))
     return page
@@ -86,7 +88,7 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
 
 
 def _sections(run: Run, pictures: dict[str, list[Picture]]) -> dict[str, list[str]]:
-    """The parts of each section by its title; a part that the run lacks is empty.
+    """Return the parts of each section by its title; a part that is missing is empty.
 
     Scores and images come first, what only some readers ask for is folded or last.
     """

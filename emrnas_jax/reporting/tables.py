@@ -34,7 +34,7 @@ from emrnas_jax.runs.run import Run
 
 
 def all_tables(run: Run) -> list[Table]:
-    """Every table that the run has data for, scores first and cost last."""
+    """Return every table that the run has data for, scores first and cost last."""
     tables = [
         scores_table(run),
         ablation_table(run),
@@ -51,12 +51,12 @@ def all_tables(run: Run) -> list[Table]:
 
 
 def markdown(run: Run) -> str:
-    """The text of `tables.md`."""
+    """Return the text of `tables.md`."""
     return "\n".join(to_markdown(table) for table in all_tables(run))
 
 
 def latex(run: Run) -> str:
-    """The text of `tables.tex`, one floating table after the other."""
+    """Return the text of `tables.tex`, one floating table after the other."""
     return "\n".join(
         [LATEX_PREAMBLE, "", *(to_latex(table) for table in all_tables(run))]
     )
@@ -107,7 +107,7 @@ def scores_table(run: Run) -> Table:
 
 
 def fold_table(run: Run) -> Table:
-    """The mean of every fold: PSNR and SSIM of each network."""
+    """Return the mean of every fold: PSNR and SSIM of each network."""
     folds = [fold for fold in run.folds if fold.scores]
     names = in_order(run.results, {name for fold in folds for name in fold.scores})
     means = {
@@ -147,7 +147,7 @@ def fold_table(run: Run) -> Table:
 
 
 def manifest_table(run: Run) -> Table:
-    """Which subjects every fold tested, and what it searched and trained on."""
+    """Return the subjects that every fold tested, searched and trained on."""
     return Table(
         name="subjects",
         title="Subjects of each fold",

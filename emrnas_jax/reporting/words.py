@@ -32,17 +32,17 @@ _MASKS = {
 
 
 def heading(run: Run) -> str:
-    """The page's first line: the data set and the name of the run's folder."""
+    """Return the page's first line: the data set and the name of the run's folder."""
     return f"{run.results.dataset}: run {run.path.resolve().name}"
 
 
 def warnings(run: Run) -> list[str]:
-    """Warnings to show before anything else."""
+    """Return the warnings that are shown before anything else."""
     return ["Reduced-size run"] if run.config.get("reduced") is True else []
 
 
 def lead(run: Run) -> list[str]:
-    """What came out, in a few sentences."""
+    """Return the result of the run in a few sentences."""
     results = run.results
     network = main_network(run.results)
     if network is None:
@@ -77,7 +77,7 @@ def lead(run: Run) -> list[str]:
 
 
 def facts(run: Run) -> dict[str, str]:
-    """The run at a glance, label and value; what is not known is left out."""
+    """Return the run at a glance as names and values; unknown ones are left out."""
     results, config = run.results, run.config
     tested = max(score.frames for score in results.networks.values())
     found = {
@@ -93,7 +93,7 @@ def facts(run: Run) -> dict[str, str]:
 
 
 def protocol(run: Run) -> list[str]:
-    """Paragraphs on masks, averages and what else a reader must know to compare."""
+    """Return paragraphs on masks, averages and whatever a comparison depends on."""
     paragraphs = []
     if run.config.get("reduced") is True:
         paragraphs.append(

@@ -29,7 +29,7 @@ MARKERS = "os^DvPX*"
 
 
 def all_pictures(run: Run) -> dict[str, list[Picture]]:
-    """Every picture, by the section of the page that it belongs to.
+    """Draw every picture, by the section of the page that it belongs to.
 
     Those of the run's first search have sections of their own.
     """
@@ -109,7 +109,7 @@ def score_pictures(run: Run) -> list[Picture]:
 
 
 def architecture_pictures(run: Run) -> list[Picture]:
-    """The network, the folds' choices beside it, and the operations of Table 1."""
+    """Draw the network, the folds' choices beside it, and the operations of Table 1."""
     if run.searched is None:
         return []
     return [
@@ -181,7 +181,7 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
 
 
 def cells_agreed(architectures: list[Architecture]) -> int:
-    """In how many cells all the architectures choose the same operation."""
+    """Count the cells in which all architectures choose the same operation."""
     names = (
         [operation.name for block in one.chosen for operation in block]
         for one in architectures

@@ -275,7 +275,7 @@ def _curve(
 
 
 def _logarithmic(axes: Axes) -> None:
-    """A logarithmic scale, unless some training left nothing that it can show."""
+    """Set a logarithmic scale, unless no value can be shown on one."""
     values = np.concatenate([np.asarray(line.get_ydata()) for line in axes.lines])
     if np.any(values > 0):
         axes.set_yscale("log")

@@ -89,7 +89,7 @@ def canvas(width: float, height: float) -> Axes:
 
 
 def figure_of(axes: Axes) -> Figure:
-    """The figure that a canvas is on."""
+    """Return the figure that a canvas is on."""
     figure = axes.figure
     assert isinstance(figure, Figure)
     return figure

@@ -41,7 +41,7 @@ class Panel:
 
 
 def reconstruction_pictures(run: Run) -> list[Picture]:
-    """One picture per stored example: the first of every fold, then the second, ...
+    """Draw every stored example: the first of every fold, then the second, ...
 
     Raises:
         InputError: the setting `report.zoom` does not fit.
@@ -57,7 +57,7 @@ def reconstruction_pictures(run: Run) -> list[Picture]:
 
 
 def pictures_shown_first(run: Run) -> int:
-    """How many of the pictures a page shows before it folds the others.
+    """Count the pictures that a page shows before it folds the others.
 
     One of every fold, or only one where its networks need several rows.
     """
@@ -110,7 +110,7 @@ def _picture(
 def absolute_errors(
     target: Float[np.ndarray, "height width"], panels: list[Panel]
 ) -> Float[np.ndarray, "network height width"]:
-    """The error of every panel."""
+    """Return the absolute error of every panel."""
     return np.stack([np.abs(panel.image - target) for panel in panels])
 
 
@@ -157,7 +157,7 @@ def draw_reconstructions(
 
 @dataclass(frozen=True)
 class _Column:
-    """The places of one network; the enlarged parts are half as wide as the others."""
+    """The axes of one network; the enlarged parts are half as wide as the others."""
 
     image: Axes
     error: Axes

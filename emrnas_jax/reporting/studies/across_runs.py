@@ -129,13 +129,14 @@ def _line(scores: list[RunScores], name: str, reference: str, measure: str) -> L
         np.concatenate([own.values[n][measure] for own in scores])
         for n in (name, reference)
     )
+    # A subject may be tested in several runs; it is drawn with all its frames.
     subjects = [subject for own in scores for subject in own.subjects]
     difference = paired_difference(first, second, SEED, subjects)
     return Line(name, measure, means, difference)
 
 
 def run_tables(comparison: RunComparison) -> list[Table]:
-    """One table for each measure."""
+    """Return one table for each measure."""
     header = ("Network", "Mean", *comparison.runs)
     header += (f"Minus {comparison.reference} [95\u00a0%]",)
     return [
@@ -177,13 +178,13 @@ def caption(comparison: RunComparison) -> str:
 
 
 def latex(comparison: RunComparison) -> str:
-    """The tables for LaTeX."""
+    """Return the tables for LaTeX."""
     tables = [to_latex(table) for table in run_tables(comparison)]
     return "\n".join([LATEX_PREAMBLE, "", *tables])
 
 
 def csv_text(comparison: RunComparison) -> str:
-    """One line for every network and measure, with plain numbers; "," between them."""
+    """Write one line of plain numbers for every network and measure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*CSV_COLUMNS, *comparison.runs])

@@ -10,7 +10,7 @@ _NOT_SEARCHED = {"random": "Drawn at random", "given": "Given"}
 
 
 def architecture_table(run: Run) -> Table | None:
-    """Every architecture of a run; None where one search found the only one."""
+    """Return every architecture of a run; None where one search found the only one."""
     searched, others = _searched_rows(run), _other_rows(run)
     users = [line.architecture_source for line in run.results.networks.values()]
     if len(run.results.searches) + len(others) < 2 and "fold" not in users:

@@ -17,6 +17,7 @@ CONSISTENCIES = {"single": "Single", "two_step": "Two-step", "real": "Real"}
 def consistency_table(run: Run) -> Table | None:
     """Scores of networks that differ in their consistency alone; None without any."""
     networks = run.results.networks
+    # Networks are grouped by their settings: a network of any name may be compared.
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for name in in_order(run.results, networks):
         consistency = networks[name].settings.get("consistency")
@@ -65,7 +66,7 @@ def consistency_table(run: Run) -> Table | None:
 
 
 def _likeness(line: NetworkScore) -> tuple[str, ...]:
-    """What networks have in common that differ in their consistency alone.
+    """Return a key that is equal for networks differing in their consistency alone.
 
     An architecture that each searched for itself may differ.
     """

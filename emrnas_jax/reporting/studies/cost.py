@@ -45,18 +45,18 @@ def efficiency_table(run: Run) -> Table | None:
 
 
 def devices(run: Run) -> str:
-    """The devices that times were measured on."""
+    """Return the devices that times were measured on."""
     lines = run.results.networks.values()
     return ", ".join(dict.fromkeys(line.device for line in lines if line.device))
 
 
 def seconds(value: float | None) -> str:
-    """A time with three digits."""
+    """Return a time with three digits."""
     return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def cost_table(run: Run) -> Table:
-    """What a frame's reconstruction takes, and which part of the device it achieves."""
+    """Return the work of a frame, and the part of the device's speed that it uses."""
     rows = []
     for name in in_order(run.results, run.results.networks):
         line = run.results.networks[name]

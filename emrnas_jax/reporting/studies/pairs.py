@@ -14,7 +14,7 @@ Pair = tuple[str, str]
 def difference(
     results: Results, network: str, reference: str, measure: str
 ) -> Comparison | None:
-    """The comparison of `network` minus `reference`, turned round where necessary."""
+    """Return `network` minus `reference`, turned round where the run has it so."""
     for line in results.comparisons:
         if line.measure != measure:
             continue
@@ -33,7 +33,7 @@ def difference(
 
 
 def difference_text(line: Comparison | None) -> str:
-    """The mean difference, and its interval in brackets."""
+    """Return the mean difference, and its interval in brackets."""
     if line is None:
         return "–"
     digits = MEASURES[line.measure].digits
@@ -42,12 +42,12 @@ def difference_text(line: Comparison | None) -> str:
 
 
 def narrow_text(line: Comparison | None) -> str:
-    """As `difference_text`, the interval in a line of its own: for wide tables."""
+    """Return `difference_text` with the interval in a line of its own."""
     return difference_text(line).replace(" [", "\n[")
 
 
 def comparison_tables(run: Run) -> list[Table]:
-    """The pairs with the main network and with the best other; then all the others."""
+    """Return the pairs with the main network and the best other, then all others."""
     results, unit = run.results, run.results.unit
     main, best = main_network(results), best_other(results)
     pairs = list(
