@@ -202,6 +202,7 @@ def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:
     values = y.astype(jnp.float32)
     mean = mean_over_devices(values.mean((0, 1, 2), keepdims=True))
     square = ((values - mean) ** 2).mean((0, 1, 2), keepdims=True)
+    # Over the whole batch: each device has a part of it alone.
     variance = mean_over_devices(square)
     scale = per_channel(weights["norm_scale"]) * jax.lax.rsqrt(variance + 1e-5)
     normalised = (values - mean) * scale + per_channel(weights["norm_bias"])

@@ -72,6 +72,7 @@ class UNet(nn.Module):
             )
             x = doubling(x)
             x = self._convolve_twice(down[j - 1], f"up_{j}", skips[j - 1], x)
+        # What was padded is cut off again before the change is added.
         change = pointwise(2, self.settings.precision, "last")(x)[:, :height, :width]
         image = zero_filled + change.astype(zero_filled.dtype)
         return CONSISTENCY[self.consistency](image, measurement)

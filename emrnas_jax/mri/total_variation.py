@@ -80,6 +80,7 @@ def restore(
         split = _shrink(wanted)
         return image, split, wanted - split
 
+    # The zero-filled image; its unmeasured samples count as 0, whatever they hold.
     start = adjoint(kspace, measurement)
     split = differences(start)
     state = (start, split, jnp.zeros_like(split))

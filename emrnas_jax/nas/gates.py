@@ -102,6 +102,7 @@ def two_path_gates(
     first_key, second_key = jax.random.split(key)
     first = GATE_RULES[rule](first_key, alphas)
     rows = jnp.arange(alphas.shape[0])
+    # Without the first, so that the pair is of two different operations.
     others = alphas.at[rows, first].set(-jnp.inf)
     second = GATE_RULES[rule](second_key, jax.lax.stop_gradient(others))
     choices = jnp.stack([first, second], axis=-1)
@@ -115,6 +116,7 @@ def mixture_gates(
     rule: str,  # noqa: ARG001
 ) -> Gates:
     """The softmax mixture of equation 1 (DARTS): all eight operations run."""
+    # All operations of every cell, in the order of alphas: no draw and no key.
     every = jnp.broadcast_to(jnp.arange(alphas.shape[-1]), alphas.shape)
     return Gates(every, jax.nn.softmax(alphas))
 
