@@ -69,10 +69,16 @@ def clear_errors() -> Iterator[None]:
     """Print an expected error as one line and exit with status 1.
 
     Covers unusable input, unwritable folders and out-of-memory errors. Any other error
-    keeps its traceback. Ctrl-C exits with 130, as shells expect.
+    keeps its traceback. Ctrl-C exits with 130, as shells expect, and a reader that
+    closed the pipe, such as `head`, silently with 141.
     """
     try:
         yield
+        sys.stdout.flush()  # else a closed pipe is noticed after this function
+    except BrokenPipeError:
+        # Python flushes once more when it exits, and must find somewhere to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except InputError as error:
         message = str(error)
     except OSError as error:

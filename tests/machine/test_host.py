@@ -1,9 +1,12 @@
-"""Memory that a thread of a program frees is there for the next that asks."""
+"""Freed memory is there for the next that asks; a closed pipe is no error."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from emrnas_jax.machine import host
 
 PROGRAM = """
 import ctypes, resource, threading
@@ -39,3 +42,15 @@ def test_a_thread_gets_back_the_memory_that_it_freed():
     first, second = map(int, done.stdout.split())
     assert first > 10_000  # 64 MiB are 16384 pages
     assert second < 100
+
+
+def test_a_reader_that_has_read_enough_is_no_error(monkeypatch, capfd):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended, host.clear_errors():
+            print("a line that nobody reads")
+        assert ended.value.code == 128 + 13  # as of a program that SIGPIPE ended
+        print("a line that goes nowhere", flush=True)
+    assert capfd.readouterr().err == ""
