@@ -50,7 +50,8 @@ def test_a_reader_that_has_read_enough_is_no_error(monkeypatch, capfd):
     with os.fdopen(write, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         with pytest.raises(SystemExit) as ended, host.clear_errors():
-            print("a line that nobody reads")
+            pipe.write("a line that nobody reads\n")
         assert ended.value.code == 128 + 13  # as of a program that SIGPIPE ended
-        print("a line that goes nowhere", flush=True)
+        pipe.write("a line that goes nowhere\n")
+        pipe.flush()
     assert capfd.readouterr().err == ""
