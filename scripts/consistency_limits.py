@@ -8,16 +8,17 @@ true image, and the PSNR that is left is the most that a network can reach that 
 them. PSNR compares complex images, with data range 1.
 """
 
-import argparse
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import app, flags
 
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
+from emrnas_jax.errors import InputError
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.machine import host
 from emrnas_jax.mri.consistency import CONSISTENCY
@@ -60,22 +61,24 @@ def limits(images: ImageSet) -> dict[str, float]:
     return {name: float(np.concatenate(parts).mean()) for name, parts in found.items()}
 
 
-def main() -> None:
+def define_flags() -> None:
+    """Define the flags of the command line."""
+    kinds = ["magnitude", "complex"]
+    flags.DEFINE_enum("images", "magnitude", kinds, "kind of images that are read")
+
+
+def main(argv: Sequence[str]) -> None:
     """Print a line for every start image and consistency."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "--images", choices=["magnitude", "complex"], default="magnitude"
-    )
-    options = parser.parse_args()
+    folders = list(argv[1:])
     with host.clear_errors():
+        if len(folders) != 1:
+            raise InputError(f"expected one folder of images, found {folders}")
         data: Any = load_config("configs/cardiac.py").data
-        data.update(path=str(options.folder), images=options.images)
+        data.update(path=folders[0], images=flags.FLAGS.images)
         for name, value in limits(open_dataset(DataSettings(**data.to_dict()))).items():
             print(f"{name:22s} {value:7.2f} dB")
 
 
 if __name__ == "__main__":
-    main()
+    define_flags()
+    app.run(main, flags_parser=host.parse_or_exit)

@@ -13,10 +13,9 @@ Images come from every file that the package reads, and from MATLAB files with
 their largest magnitude; the grey levels of 8-bit images become [0, 1].
 """
 
-import argparse
 import collections
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ import h5py
 import jax
 import numpy as np
 import scipy.io
+from absl import app, flags
 from jaxtyping import Bool, Complex, Inexact
 
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
@@ -205,17 +205,20 @@ def print_table(
         )
 
 
-def main() -> None:
+def define_flags() -> None:
+    """Define the flags of the command line."""
+    flags.DEFINE_integer("files", 1000, "number of files that are made", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "seed of all that is drawn", lower_bound=0)
+
+
+def main(argv: Sequence[str]) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    folders = list(argv[1:])
     with host.clear_errors():
-        counts, scans = table(options.folder, options.files, options.seed)
+        if len(folders) != 1:
+            raise InputError(f"expected one folder of images, found {folders}")
+        given = flags.FLAGS
+        counts, scans = table(Path(folders[0]), given.files, given.seed)
         print("Scans:", ", ".join(f"{n} of {name}" for name, n in scans.items()))
         print_table(counts, "Flags", lambda case: case.flags)
         print_table(counts, "Flags, images", lambda c: f"{c.flags}, {c.source}")
@@ -228,4 +231,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    define_flags()
+    app.run(main, flags_parser=host.parse_or_exit)

@@ -107,7 +107,7 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
         name = f"building {recipe.label}"
         for part in counted(recipe.parts, len(recipe.parts), name, "parts read"):
             for named in recipe.read(part):
-                name = named[:3]
+                name = (named.subject, named.slice, named.frame)
                 if name in names:
                     raise InputError(
                         f"{part}: subject {name[0]}, slice {name[1]}, frame {name[2]} "

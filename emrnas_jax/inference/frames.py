@@ -85,7 +85,8 @@ def reconstruct_together(
         else partial(prepare_batch, mask_key=key, sampling=model.sampling)
     )
     # Masks are drawn by the name of a frame, not by its position among the files.
-    arrays.insert(1, np.concatenate([frame_ids(*scan[:3]) for scan in scans]))
+    ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
+    arrays.insert(1, np.concatenate(ids))
     of_images = partial(_from_images, model, undersampled)
     return in_batches(of_images, batch, *arrays, progress=progress)
 

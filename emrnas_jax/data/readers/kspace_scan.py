@@ -121,7 +121,8 @@ def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
     assert scan.images is not None
     # The two channels lie beside each other in memory, as complex64 does.
     images = scan.images.view(np.complex64)[..., 0]
-    for subject, slice_, frame, image in zip(*scan[:3], images, strict=True):
+    names = zip(scan.subjects, scan.slices, scan.frames, images, strict=True)
+    for subject, slice_, frame, image in names:
         yield NamedImage(subject, int(slice_), int(frame), image)
 
 
