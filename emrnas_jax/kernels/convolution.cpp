@@ -188,6 +188,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats act
     halo = std::max(halo, dilations[i]);
     most_channels = std::max(most_channels, channels);
   }
+  // Fewer products, but only for channels in whole vectors; the rest goes on below.
   if (winograd_takes(c)) {
     winograd_convolve(pool, c);
     return ffi::Error::Success();
@@ -196,6 +197,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats act
   const std::vector<float> transposed = few ? transpose(c) : std::vector<float>();
   const int64_t rows = c.batch * c.height, rows_per_task = 4;
   parallel(pool, (rows + rows_per_task - 1) / rows_per_task, [&](int64_t task) {
+    // Room for three rows of a block with the pixels that its taps reach on either side.
     std::vector<float> scratch(3 * (kPixels + 2 * halo) * most_channels);
     const int64_t end = std::min(rows, (task + 1) * rows_per_task);
     for (int64_t r = task * rows_per_task; r < end; ++r) {

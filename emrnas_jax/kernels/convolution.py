@@ -58,12 +58,14 @@ def convolve(
         slope: slope of LeakyReLU; 0 is ReLU, 1 leaves the sum as it is.
         precision: a name in `kernels.precision.PRECISIONS`.
     """
+    # JAX's decorator hides the type of the result from type checkers.
     result: Any = _convolve(tuple(maps), kernel, bias, dilation, slope, precision)
     return result
 
 
 def leaky_relu(y: Map, slope: float) -> Map:
     """Multiply negative values by `slope`."""
+    # Slope 1 changes nothing, and the program is spared a pass over the map.
     return y if slope == 1 else jnp.where(y >= 0, y, slope * y)
 
 
@@ -226,6 +228,7 @@ def _backward(
     maps, kernel, y = saved
     if y is not None:
         dy = leaky_gradient(y, dy, slope)
+    # One map at a time, because each may have other readers, which JAX adds up.
     dmaps = [
         input_gradient([Reader(dy, part, dilation)], precision=precision)
         for part in parts(maps, kernel)

@@ -31,6 +31,7 @@ def takes_gradient(
 
 
 def _is_usable(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
+    # The kernels are written for float32 alone; bfloat16 maps go to XLA.
     return all(x.dtype == jnp.float32 for x in maps) and targets() is not None
 
 
@@ -59,12 +60,14 @@ def sum_of_convolutions(
     y = jax.ShapeDtypeStruct((*maps[0].shape[:3], kernel.shape[-1]), jnp.float32)
     # A foreign function takes no missing arguments: an empty array stands for one.
     nothing = jnp.zeros(0, jnp.float32)
+    # Under `vmap` the calls run one by one: a kernel knows these four axes and no more.
     call = jax.ffi.ffi_call(names["emrnas_convolve"], y, vmap_method="sequential")
     return call(
         kernel,
         nothing if bias is None else bias,
         nothing if activated is None else activated,
         *maps,
+        # XLA converts no attributes: the types are those that the C++ side declares.
         dilations=np.asarray(dilations, np.int64),
         after=np.int64(after),
         slope=np.float32(slope),

@@ -230,6 +230,8 @@ void winograd_convolve(ffi::ThreadPool& pool, const Convolution& c) {
     }
     own->sources.push_back({source, transform_kernel(c, source)});
   }
+  // Tiles of different dilations do not coincide, so each dilation passes over the map
+  // anew and adds; only the last pass may apply the activation.
   passes.back().last = true;
   for (const Pass& pass : passes) run(pool, c, pass);
 }

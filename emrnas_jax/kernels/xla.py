@@ -82,6 +82,7 @@ def kernel_gradient_as_product(
     channels_out = dy.shape[-1]
     d = dilation
     padded = jnp.pad(dy, ((0, 0), (d, d), (d, d), (0, 0)))
+    # A tap that reads the pixel t further on meets the output gradient t further back.
     taps = jnp.concatenate(
         [
             padded[:, i : i + height, j : j + width]
@@ -93,6 +94,7 @@ def kernel_gradient_as_product(
     product = jnp.matmul(
         x.reshape(-1, channels_in).T,
         taps.reshape(-1, 9 * channels_out),
+        # A sum over all pixels of a batch, for which bfloat16 has too few digits.
         preferred_element_type=jnp.float32,
     )
     return product.reshape(channels_in, 3, 3, channels_out).transpose(1, 2, 0, 3)
@@ -116,7 +118,7 @@ def direct(x: Input, kernel: Kernel, dilation: int, precision: str) -> Output:
     """Convolve with zero padding; the dilation is left to XLA."""
     return jax.lax.conv_general_dilated(
         x,
-        kernel.astype(x.dtype),
+        kernel.astype(x.dtype),  # weights are float32 in every precision
         window_strides=(1, 1),
         padding="SAME",
         rhs_dilation=(dilation, dilation),
@@ -133,6 +135,7 @@ def direct_kernel_gradient(
     gradient = jax.lax.conv_general_dilated(
         x,
         dy,
+        # The taps are `dilation` apart, so `dy` as the kernel moves by as much.
         window_strides=(dilation, dilation),
         padding=((dilation, dilation), (dilation, dilation)),
         dimension_numbers=("CHWN", "IHWO", "HWNC"),

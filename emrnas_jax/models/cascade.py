@@ -22,6 +22,7 @@ class Component(nn.Module):
     make_block: Callable[..., nn.Module]
     settings: LayerSettings
     consistency: str
+    # No activation: EMR-NAS and CDDNTDC have theirs inside of the block.
     first_slope: float = 1.0
     last_slope: float = 1.0
 
@@ -45,6 +46,8 @@ class Component(nn.Module):
             precision = self.settings.precision
             return Convolution(features, slope=slope, precision=precision, name=name)
 
+        # The features alone take the chosen precision. Images stay float32, so
+        # that the sum and the data consistency do not round measured samples.
         start = image.astype(self.settings.maps)
         features = convolution(self.settings.width, self.first_slope, "first")(start)
         features = self.make_block(name="block")(features, control)

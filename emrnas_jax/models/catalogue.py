@@ -116,12 +116,8 @@ SEARCH_VARIANTS = {
     for number in (1, 2)
 }
 
-CASCADES = (
-    "dccnn",
-    "rdn",
-    "cddntdc",
-    "emrnas",
-)  # have a consistency in every component
+# These have a data consistency in every component; U-Net has one at its end.
+CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
 CONSISTENCY_TITLES = {"single": "single", "two_step": "two-step", "real": "real"}
 
 CONSISTENCIES = {

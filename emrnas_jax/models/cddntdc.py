@@ -53,10 +53,14 @@ class DenseBlock(nn.Module):
         for j in range(self.layers):
             dilation = DILATIONS[j % len(DILATIONS)]
             layer = DenseLayer(self.settings, dilation, name=f"layer_{j + 1}")
+            # Batch norm and the 1x1 convolution read all maps as one array, so this
+            # copy cannot be spared as in a cell.
             stack = jnp.concatenate([stack, layer(stack, train)], axis=-1)
         y = nn.relu(batch_norm(x.dtype, train, "norm")(stack))
         half = stack.shape[-1] // 2
         y = pointwise(half, self.settings.precision, "transition")(y)
+        # The published weights count this norm to the cascade's last convolution. That
+        # layer is the same in all cascades, so here the block ends with the norm.
         return nn.relu(batch_norm(x.dtype, train, "last_norm")(y))
 
 

@@ -38,6 +38,7 @@ class _Parameters(nn.Module):
     def __call__(self) -> dict[str, Array]:
         return {
             "kernel": self.param("kernel", uniform_kernel, self.shapes["kernel"]),
+            # The paper's framework would draw it from the kernel's range by default.
             "bias": self.param("bias", nn.initializers.zeros, self.shapes["bias"]),
         }
 
@@ -59,6 +60,7 @@ class FixedCell(nn.Module):
             if self.is_initializing():  # the parameters exist; compiling more is waste
                 return x
             return make_operation(self.operation, self.settings)(weights, x)
+        # The gradient by hand covers no batch norm, so JAX derives this one.
         norms = [batch_norm(x.dtype, train, f"norm_{j + 1}") for j in range(3)]
 
         def normalise(j: int, y: Map) -> Map:
@@ -96,6 +98,7 @@ class MixedCell(nn.Module):
             run = mixed_operation_with_batch_norm
 
         def evaluate(choice: Int[Array, ""]) -> Map:
+            # With one stored operation, its vector was taken out before the step.
             vector = stacked[0 if self.stored == 1 else choice]
             return run(vector, choice, x, self.settings)
 
@@ -142,6 +145,8 @@ def _mixed_forward(
         return run
 
     branches = [branch(operation) for operation in OPERATIONS]
+    # The choice is known only when the step runs. A switch evaluates one branch and
+    # lets one compiled step serve every path.
     y, inner = jax.lax.switch(choice, branches, vector, x)
     return y, (vector, choice, x, inner)
 
@@ -155,12 +160,14 @@ def _mixed_backward(settings: LayerSettings, saved: tuple, dy: Map) -> tuple:
             gradients, dx = operation_gradient(
                 operation, weights, x, inner, dy, settings
             )
+            # All branches must return one shape, so shorter gradients end in zeros.
             return pack(gradients, vector.shape[0]), dx
 
         return run
 
     branches = [branch(operation) for operation in OPERATIONS]
     gradient, dx = jax.lax.switch(choice, branches, vector, x, inner, dy)
+    # A choice is an integer and has no gradient.
     return gradient, None, dx
 
 
@@ -180,6 +187,7 @@ def mixed_operation_with_batch_norm(
     """
 
     def branch(operation: Operation) -> Callable[[Array, Map], Map]:
+        # Without it, `switch` would keep the intermediates of all eight operations.
         @jax.checkpoint
         def run(vector: Array, x: Map) -> Map:
             weights = unpack(operation, vector, settings)
@@ -199,11 +207,13 @@ def mixed_operation_with_batch_norm(
 
 def batch_statistics_norm(weights: dict[str, Array], y: Map) -> Map:
     """Normalise by the statistics of this batch, as batch norm does in training."""
+    # In float32, because bfloat16 keeps too few digits of a sum over a batch.
     values = y.astype(jnp.float32)
     mean = mean_over_devices(values.mean((0, 1, 2), keepdims=True))
     square = ((values - mean) ** 2).mean((0, 1, 2), keepdims=True)
     # Over the whole batch: each device has a part of it alone.
     variance = mean_over_devices(square)
+    # The epsilon of `models.layers.batch_norm`, so that both networks agree.
     scale = per_channel(weights["norm_scale"]) * jax.lax.rsqrt(variance + 1e-5)
     normalised = (values - mean) * scale + per_channel(weights["norm_bias"])
     return normalised.astype(y.dtype)

@@ -77,6 +77,7 @@ class SearchBlock(nn.Module):
         """Return the block's features; `gates` are `[cell, path]`."""
         cells = nn.scan(
             _SearchCell,
+            # Each cell draws its own weights; the tree stacks them on a first axis.
             variable_axes={"params": 0},
             split_rngs={"params": True},
             length=self.cells,
@@ -98,7 +99,7 @@ class SearchNetwork(nn.Module):
         cells_per_block: cells of each block.
         width: channels of the feature maps.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        batch_norm: whether the activations of a cell are followed by it.
+        batch_norm: whether batch norm follows the activations of a cell.
         residual: whether cells and blocks add what they read.
         shared: a key of `nas.space.SHARING`.
         precision: a name in `kernels.precision.PRECISIONS`.
@@ -140,6 +141,7 @@ class SearchNetwork(nn.Module):
             Component,
             variable_axes={"params": 0},
             split_rngs={"params": True},
+            # Every component has its own gates; all see the same measurement.
             in_axes=(0, nn.broadcast),  # pyright: ignore
             length=self.components,
         )(make_block, self.settings, self.consistency, name="components")
@@ -180,7 +182,7 @@ def emrnas(
         cells_per_block: cells of each block.
         width: channels of the feature maps.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        batch_norm: whether the activations of a cell are followed by it.
+        batch_norm: whether batch norm follows the activations of a cell.
         residual: whether cells and blocks add what they read.
         shared: a key of `nas.space.SHARING`.
         precision: a name in `kernels.precision.PRECISIONS`.
@@ -203,6 +205,7 @@ def emrnas(
             f"architecture {parsed} has {found[0]} blocks of {found[1]} cells; the "
             f"settings ask for {components} of {cells_per_block}"
         )
+    # As many different pairs as groups: each group has one operation alone.
     groups = cell_groups(components, cells_per_block, shared)
     if len(set(zip(groups, parsed.cells, strict=True))) != len(set(groups)):
         raise InputError(
@@ -234,6 +237,7 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
             f"architecture {architecture} has {asked[0]} blocks of {asked[1]} cells; "
             f"the search network has {operations.shape[0]} of {operations.shape[1]}"
         )
+    # Without batch norm the width alone decides the shapes of the weights.
     settings = LayerSettings(width=stacked["first"]["bias"].shape[-1])
     params = {}
     for n, chosen in enumerate(architecture.chosen):

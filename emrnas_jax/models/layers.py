@@ -27,7 +27,7 @@ class LayerSettings:
     Attributes:
         width: channels of the feature maps.
         precision: a name in `kernels.precision.PRECISIONS`.
-        batch_norm: whether the activations of a cell are followed by it (ablation B).
+        batch_norm: whether batch norm follows the activations of a cell (ablation B).
         residual: whether cells and blocks add what they read (without: ablation C).
     """
 
@@ -46,6 +46,7 @@ def uniform_kernel(
     key: Key[Array, ""], shape: tuple[int, ...], dtype: DTypeLike = "float32"
 ) -> Float[Array, "*taps in out"]:
     """Draw a kernel with variance 1 / (3 · fan in), the paper's framework's default."""
+    # A uniform draw from [-b, b] has the variance b² / 3.
     bound = 1 / math.sqrt(math.prod(shape[:-1]))
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
 
@@ -103,9 +104,10 @@ def batch_norm(dtype: DTypeLike, train: bool, name: str) -> nn.BatchNorm:
     """
     return nn.BatchNorm(
         use_running_average=not train,
-        momentum=0.9,
+        momentum=0.9,  # the framework's 0.1 is the weight of the new value
         epsilon=1e-5,
         dtype=dtype,  # statistics are float32
+        # Devices share their statistics: a divided batch gives the same result.
         axis_name=batch_axis(),
         name=name,
     )

@@ -40,8 +40,9 @@ def takes_architecture(kind: str, name: str = "") -> bool:
     """Return whether a kind of network is one of the search space.
 
     Raises:
-        InputError: there is no such kind; the message has the label `name`.
+        InputError: there is no such kind; the message names `name`.
     """
+    # The constructor itself knows, so there is no second list to keep in step.
     return "architecture" in _parameters(kind, name)
 
 
@@ -51,12 +52,13 @@ def build_network(kind: str, settings: dict, name: str = "") -> nn.Module:
     Args:
         kind: key of `NETWORKS`.
         settings: arguments of its constructor.
-        name: its label in messages; the kind unless given.
+        name: name of the network in messages; the kind unless given.
 
     Raises:
         InputError: there is no such kind, setting or kind of consistency, or a setting
             without a default is not given.
     """
+    # Python's own TypeError would name neither the network nor the config's key.
     check_settings(kind, settings, name)
     for key, parameter in _parameters(kind).items():
         if parameter.default is parameter.empty and key not in settings:
@@ -77,7 +79,7 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
     Args:
         kind: key of `NETWORKS`.
         settings: arguments of its constructor.
-        name: its label in messages; the kind unless given.
+        name: name of the network in messages; the kind unless given.
 
     Raises:
         InputError: there is no such kind or setting, or it has a value of another type

@@ -55,7 +55,7 @@ def plain_operation(
     """Evaluate one operation.
 
     Args:
-        operation: which one.
+        operation: candidate to evaluate.
         weights: its four kernels and biases.
         x: the cell's input; all maps are of its type.
         settings: layers of the network.
@@ -69,6 +69,7 @@ def plain_operation(
     for j in range(3):
         y = _convolution(operation, j, weights[j], maps, SLOPE, settings)
         maps.append(y if normalise is None else normalise(j, y))
+    # The fourth has no activation, like the last convolution of ESRGAN's blocks.
     y = _convolution(operation, 3, weights[3], maps, 1.0, settings)
     return y, (maps[1], maps[2], maps[3])
 
@@ -109,6 +110,8 @@ def operation_gradient(
                 found.append(Reader(dsums[j], kernel, operation.dilations[j]))
         return found
 
+    # From the last map to the first: a map needs the gradients of all its readers. They
+    # are passed together, so that one call sums them.
     for s in (3, 2, 1):
         dsums[s - 1] = input_gradient(readers(s), inner[s - 1], SLOPE, precision)
     grads = []
@@ -126,6 +129,8 @@ def make_operation(
 ) -> Callable[[Weights, Map], Map]:
     """Return the operation as a function whose gradient keeps only the inner maps."""
 
+    # By default each convolution would have a gradient call for every map that it
+    # reads, and the results of the calls would be added in memory.
     @jax.custom_vjp
     def run(weights: Weights, x: Map) -> Map:
         return plain_operation(operation, weights, x, settings)[0]

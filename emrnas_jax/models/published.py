@@ -112,6 +112,7 @@ def published_settings(name: str, weights: Mapping[str, np.ndarray]) -> dict[str
     layer = re.escape(repeated.split("{}")[0])
     first = [a for key, a in weights.items() if key.endswith(f"{names['first']}.bias")]
     settings = {
+        # Every second number is a data consistency, without weights.
         "components": _largest(keys, r"layerList\.(\d+)\.") // 2 + 1,
         "layers": _largest(keys, rf"layerList\.\d+\.{layer}(\d+)\.") + 1,
     }
@@ -137,6 +138,7 @@ def _layer_names(name: str, components: int, layers: int) -> dict:
 def _their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) == 1:
         return shape
+    # [.., in, out] becomes [out, in, ..]; their 1x1 convolutions have both axes.
     return (*shape[:-3:-1], *(shape[:-2] or (1, 1)))
 
 

@@ -31,7 +31,7 @@ def rdn(
         components: cascades, each followed by data consistency.
         layers: convolutions of a recursion, with dilations 1, 2, 3, 1, 2, ..; 7 give
             the 330 thousand parameters that EMR-NAS compares at.
-        recursions: times that they run.
+        recursions: number of times that the layers run.
         width: channels of the feature maps.
         consistency: a name in `mri.consistency.CONSISTENCY`.
         precision: a name in `kernels.precision.PRECISIONS`.
@@ -55,6 +55,7 @@ class RecursiveBlock(nn.Module):
         train: bool,  # noqa: ARG002 - there is no batch norm here
     ) -> Map:
         """Return the block's features; the shortcut always comes from `x`."""
+        # Made once and called in every recursion, so the recursions share weights.
         convolutions = [
             Convolution(
                 self.settings.width,

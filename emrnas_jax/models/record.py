@@ -18,10 +18,10 @@ WAY_OUT = "give the folder of a run, or of one of its networks (RUN/fold_1/emrna
 
 
 class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a trained network is, except its weights.
+    """Everything that builds a trained network again, except its weights.
 
     Attributes:
-        name: its label in the run.
+        name: name of the network in the run.
         settings: arguments of its constructor.
         sampling: arguments of `SamplingSettings`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.

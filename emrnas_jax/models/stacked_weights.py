@@ -77,6 +77,7 @@ def initial_stack(
         settings: layers of the network.
     """
     length = vector_length(settings)
+    # Padding has scale 0 and starts at 0. Without gradients, decay keeps it there.
     scale = np.zeros((len(OPERATIONS), length), np.float32)
     constant = np.zeros_like(scale)
     for i, operation in enumerate(OPERATIONS):

@@ -46,6 +46,7 @@ class TotalVariation(nn.Module):
         train: bool = False,  # noqa: ARG002 - called like every network
     ) -> Float[Array, "batch height width 2"]:
         """Reconstruct; the arguments are those of `cascade.Component`."""
+        # A parameter and not a setting, so that checkpoints hold it like any weights.
         strength = self.param("strength", lambda _: jnp.asarray(STRENGTH, jnp.float32))
         found = restore(measurement, strength, self.iterations)
         return CONSISTENCY[self.consistency](to_channels(found), measurement)
@@ -61,7 +62,7 @@ def tv(
     Args:
         iterations: at least 1.
         consistency: a name in `mri.consistency.CONSISTENCY`.
-        precision: "float32"; there is no other.
+        precision: "float32", the only one.
 
     Raises:
         InputError: there are no iterations, or another precision is asked for.

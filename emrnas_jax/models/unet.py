@@ -55,7 +55,7 @@ class UNet(nn.Module):
             zero_filled: real and imaginary channels, intensity in [0, 1]; sides that 8
                 does not divide are padded with zeros.
             measurement: k-space, mask and coil maps of the frames.
-            train: makes no difference.
+            train: ignored, because there is no batch norm.
         """
         *down, bottom = (self.settings.width * level for level in LEVELS)
         height, width = zero_filled.shape[1:3]
@@ -121,6 +121,7 @@ class Doubling(nn.Module):
         """Return a map of twice the height and width."""
         # Squares do not overlap, so one matrix product gives the four pixels of each.
         batch, height, width, _ = x.shape
+        # The bias has a value for each channel, not one for each of the four pixels.
         product = pointwise(4 * self.features, self.precision, "squares", bias=False)
         squares = product(x).reshape(batch, height, width, 2, 2, self.features)
         rows = squares.transpose(0, 1, 3, 2, 4, 5)

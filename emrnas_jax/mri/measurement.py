@@ -26,7 +26,7 @@ CoilMaps = Complex[Array, "batch coil height width"]
 
 
 class Measurement(NamedTuple):
-    """What was measured of a batch of frames; a PyTree of arrays.
+    """Samples of a batch of frames, with their mask and coil maps; a PyTree of arrays.
 
     Attributes:
         kspace: complex64 samples, orthonormal, zero frequency first. Values where

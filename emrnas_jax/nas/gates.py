@@ -20,7 +20,7 @@ from emrnas_jax.nas.space import OPERATIONS, Architecture, Operation
 
 
 class Gates(NamedTuple):
-    """What every cell evaluates: `output = sum over path of weight · operation`.
+    """Operations that each cell runs: `output = sum over path of weight · operation`.
 
     Attributes:
         choices: operations that run, one choice per cell, never per sample: a batched
@@ -104,6 +104,7 @@ def two_path_gates(
     rows = jnp.arange(alphas.shape[0])
     # Without the first, so that the pair is of two different operations.
     others = alphas.at[rows, first].set(-jnp.inf)
+    # A draw has no gradient, and the infinity must not enter one.
     second = GATE_RULES[rule](second_key, jax.lax.stop_gradient(others))
     choices = jnp.stack([first, second], axis=-1)
     pair = jax.nn.softmax(jnp.take_along_axis(alphas, choices, axis=-1))
@@ -130,6 +131,7 @@ GATES: dict[int, Callable[..., Gates]] = {
 
 def entropy(alphas: Float[Array, "*cell op"]) -> Float[Array, "*cell"]:
     """Entropy of p in nats: ln 8 = 2.08 when undecided, 0 when decided."""
+    # The logarithm of a p that underflows to 0 would turn the product into NaN.
     log_p = jax.nn.log_softmax(alphas)
     return -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
 
@@ -155,6 +157,7 @@ def ensemble(
     shapes = {np.shape(p) for p in probabilities}
     if len(shapes) != 1:
         raise InputError(f"the folds' searches differ in their cells: {shapes}")
+    # The mean is largest where the sum is, and is a probability that reports can show.
     mean = np.mean(np.asarray(probabilities, float), axis=0)
     cells = mean.argmax(axis=-1).tolist()
     return Architecture.from_cells(cells, cells_per_block, operations), mean

@@ -1,4 +1,4 @@
-"""Tables of candidate operations: as JSON holds them, and how two of them differ.
+"""Tables of candidate operations: complete those of older files, and compare two.
 
 A run keeps the operations that it was begun with, names, dilations and connections, so
 that it can be read when the package has others.
@@ -27,7 +27,7 @@ def unnamed_operations(count: int) -> tuple[Operation, ...]:
     """Return the operations of a file of an older version, which does not name them.
 
     Args:
-        count: how many there were.
+        count: number of operations in the file.
     """
     known = (*TABLE_1, *OPERATIONS[len(TABLE_1) :])[:count]
     more = range(len(known) + 1, count + 1)

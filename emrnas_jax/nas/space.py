@@ -12,9 +12,8 @@ import numpy as np
 
 from emrnas_jax.errors import InputError
 
-CELLS_PER_BLOCK = (
-    3  # section 2.1: "the RIR BasicBlock is made of three operation units"
-)
+# Section 2.1: "the RIR BasicBlock is made of three operation units".
+CELLS_PER_BLOCK = 3
 
 
 @dataclass(frozen=True)
@@ -125,6 +124,7 @@ class Architecture:
             InputError: the text has another form, an operation that does not exist or
                 blocks of different sizes.
         """
+        # The brackets must hold the whole text: a part would be a smaller network.
         match = re.fullmatch(r"\s*\[([^\[\]]*)\]\s*", text)
         if not match:
             raise InputError(
