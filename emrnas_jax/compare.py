@@ -104,6 +104,7 @@ def refuse_output(path: Path) -> None:
             "does"
         )
     if path.exists():
+        # The file may be any: bytes that are no text must not raise.
         with path.open(encoding="utf-8", errors="replace") as file:
             first = file.readline()
         # A comment is no part of CSV: there the columns tell.

@@ -57,6 +57,7 @@ def main(argv: Sequence[str]) -> None:
     given: Any = flags.FLAGS
     with host.clear_errors():
         host.prepare(Path(DataSettings.cache).expanduser())
+        # absl requires these flags, but takes empty ones.
         for name in ("weights", "output"):
             if not given[name].value:
                 raise InputError(f"--{name} is empty; name a file or folder")

@@ -28,6 +28,7 @@ CONFIG = config_flags.DEFINE_config_file(
     help_string="A file of configs/ or of your own, with a variant after a colon.",
 )
 PARSER = ConfigParser()
+# Set afterwards, because config_flags gives the flag a parser of its own.
 flags.FLAGS["config"].parser = PARSER
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, new or continued.")
 STAGE = flags.DEFINE_enum(
@@ -49,15 +50,18 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
     with host.clear_errors():
+        # First of all: JAX must not look for devices before the processes have met.
         if DISTRIBUTED.value:
             processes.join()
         host.prepare(Path(CONFIG.value.data.cache).expanduser())
         if PARSER.packaged:
             LOG.info("the config is that of the package, %s", PARSER.packaged)
+        # absl requires the flag, but takes an empty one.
         if not WORKDIR.value:
             raise InputError("--workdir is empty; name a folder for the run")
         run = Path(WORKDIR.value)
         run_protocol(CONFIG.value, run, STAGE.value, command_line(sys.argv[1:]))
+        # One process answers for all of them.
         if processes.is_first() and STAGE.value in ("all", "evaluate", "report"):
             print(summary(run))  # noqa: T201 - the program's answer
 

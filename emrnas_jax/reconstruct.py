@@ -65,6 +65,7 @@ def _define_network_flags() -> None:
         "to 15 % of the rows of k-space.",
         required=True,
     )
+    # None means that a flag is not given: the model decides then.
     flags.DEFINE_integer("fold", None, "Fold of a run; the first unless given.")
     flags.DEFINE_string(
         "network", None, "Network of a run; emrnas unless given, if it was trained."
@@ -136,6 +137,7 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be any
     with host.clear_errors():
+        # absl requires these flags, but takes empty ones.
         for name in ("model", "input", "output"):
             if not given[name].value:
                 raise InputError(f"--{name} is empty; name a file or folder")
@@ -149,9 +151,11 @@ def main(argv: Sequence[str]) -> int:
             given.model, given.fold, given.network, given.precision, given.images
         )
         summary = reconstruct_files(model, settings_of(given, model.record, masks))
+    # Not to standard output, which holds the summary alone.
     for sentence in repeated_warnings(summary):
         print(f"warning: {sentence}", file=sys.stderr)  # noqa: T201
     print(summary_line(summary))  # noqa: T201 - the program's answer
+    # A script learns of a failed file, though the others are written.
     return 1 if summary.failed else 0
 
 
@@ -169,6 +173,8 @@ def settings_of(
         input=Path(given.input).expanduser(),
         output=Path(given.output).expanduser(),
         reading=Reading(
+            # Images and direction of the lines are those that the network was
+            # trained for, whatever the file holds.
             images=record.images,
             phase_encode=record.sampling["phase_encode"],
             convention=given.kspace_convention,

@@ -41,6 +41,7 @@ def section_of(values: Any, key: str, kind: type[Section]) -> Section:
     require_known(key, types, values)
     require_types(key, types, values)
     try:
+        # A setting without a default may be missing; the checks see only given ones.
         return kind(**values)
     except TypeError as error:
         raise InputError(f"config section {key!r}: {error}") from error
@@ -53,7 +54,7 @@ def require_types(
 
     Args:
         section: the key of the section that they are in; empty for the whole config.
-        types: by name. A setting without one is not checked.
+        types: types by name. A setting without one is not checked.
         values: the settings by name.
 
     Raises:
@@ -96,11 +97,13 @@ def has_type(value: object, expected: Any) -> bool:
     if isinstance(expected, UnionType):
         return any(has_type(value, one) for one in get_args(expected))
     if expected in (int, float):
+        # These include NumPy's numbers, most of which are no int or float.
         number = Integral if expected is int else Real
         return isinstance(value, number) and not isinstance(value, bool)
     expected = get_origin(expected) or expected
     if expected in (list, tuple):  # JSON has no tuples
         return isinstance(value, list | tuple)
+    # An annotation that is no class cannot be tested, so every value passes.
     return not isinstance(expected, type) or isinstance(value, expected)
 
 
@@ -113,6 +116,7 @@ def wrong_type(key: str, expected: Any, value: object) -> str:
         value: value that was found.
     """
     if isinstance(expected, UnionType):
+        # One type is enough for a message.
         expected = get_args(expected)[0]
     expected = get_origin(expected) or expected
     words = WORDS.get(expected, expected.__name__)
@@ -132,6 +136,7 @@ def types_of(constructor: Callable) -> dict[str, Any]:
     types = {}
     for name, parameter in inspect.signature(constructor).parameters.items():
         annotated, default = parameter.annotation, parameter.default
+        # A postponed annotation is text; the default gives the type then.
         if annotated is not parameter.empty and not isinstance(annotated, str):
             types[name] = annotated
         elif default is not parameter.empty and default is not None:

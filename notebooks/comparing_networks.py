@@ -132,7 +132,7 @@ NETWORKS["wide"] = wide
 # %% [markdown]
 # ## Settings
 #
-# `paper.use` makes any systems by name the networks of a run. Two of one kind may
+# `paper.use` makes any networks by name the networks of a run. Two of one kind may
 # differ in a setting: `dccnn_real` is `dccnn` with the consistency for real images.
 # Copy an entry to add another: the name is free, `kind` says which network it is.
 

@@ -27,7 +27,7 @@ from emrnas_jax.setting_types import wrong_type
 
 FOLDER = "configs"
 
-# What a ConfigDict says of a value whose type is not that of the setting.
+# Message of a ConfigDict about a value of another type than its setting.
 WRONG_TYPE = re.compile(
     r"Could not override field '(.*?)' \(reference\)\. (.*) is of original type "
     r"<class '(.*)'> and cannot be casted to type <class '(.*)'>"
@@ -54,13 +54,14 @@ class ConfigParser(flags.ArgumentParser):
                 of the command line cannot be used.
         """
         config = load_config(argument)
+        # Here, because ml_collections applies them next and names no way out.
         require_overrides(config, sys.argv[1:])
         path, given = config_path(argument), Path(argument.partition(":")[0])
         self.packaged = None if path == given.expanduser() else path
-        return config.lock()
+        return config.lock()  # a misspelt setting is refused, not added
 
     def flag_type(self) -> str:
-        """Return what `--help` says of the flag."""
+        """Return the name of the type of the flag, for `--help`."""
         return "config"
 
 
@@ -73,21 +74,21 @@ def load_config(name: str) -> ConfigDict:
     Raises:
         InputError: there is no such file or variant, or it is no config.
     """
-    place, _, variant = name.partition(":")
+    file, _, variant = name.partition(":")
     path = config_path(name)
     try:
         # Not imported: a second config of the same name would be the first one.
         defined = runpy.run_path(str(path))
         if "get_config" not in defined:
-            raise InputError(f"{place}: no config, it defines no function get_config")
-        config = _call(defined["get_config"], place, variant)
+            raise InputError(f"{file}: no config, it defines no function get_config")
+        config = _call(defined["get_config"], file, variant)
     except InputError:
         raise
     except Exception as error:  # a config file is a program: it may raise anything
-        raise InputError(f"{place}{_line(path, error)}: {_reason(error)}") from error
+        raise InputError(f"{file}{_line(path, error)}: {_reason(error)}") from error
     if not isinstance(config, ConfigDict):
         raise InputError(
-            f"{place}: get_config returned {type(config).__name__}, expected a "
+            f"{file}: get_config returned {type(config).__name__}, expected a "
             "ConfigDict, which load_config of another file gives"
         )
     return config
@@ -97,22 +98,23 @@ def config_path(name: str) -> Path:
     """Return the file of a config: the user's own or, without one, the package's.
 
     Args:
-        name: as `load_config` has it.
+        name: file of the config; a variant after a colon is left out.
 
     Raises:
         InputError: neither has such a file.
     """
-    place = Path(name.partition(":")[0])
-    path = place.expanduser()
+    named = Path(name.partition(":")[0])
+    # A shell leaves the ~ in --config=~/FILE as it is.
+    path = named.expanduser()
     # The user's own file comes first, so a changed copy is never passed over.
     if path.is_file():
         return path
     folder = packaged_folder()
-    if place.parent == Path(FOLDER) and (folder / place.name).is_file():
-        return folder / place.name
+    if named.parent == Path(FOLDER) and (folder / named.name).is_file():
+        return folder / named.name
     known = [f"{FOLDER}/{file.name}" for file in sorted(folder.glob("*.py"))]
     raise InputError(
-        f"{place}: no such config in {Path.cwd()}; the package has {', '.join(known)}. "
+        f"{named}: no such config in {Path.cwd()}; the package has {', '.join(known)}. "
         "Name one of these, or give the whole path of your own"
     )
 
@@ -124,13 +126,13 @@ def packaged_folder() -> Path:
     return installed if installed.is_dir() else package.parent / FOLDER
 
 
-def _call(get_config: Callable[..., Any], place: str, variant: str) -> Any:
+def _call(get_config: Callable[..., Any], file: str, variant: str) -> Any:
     # A config without variants may take no argument.
     if inspect.signature(get_config).parameters:
         return get_config(variant or None)
     if variant:
         raise InputError(
-            f"{place}: no variant {variant!r}, because its get_config takes no argument"
+            f"{file}: no variant {variant!r}, because its get_config takes no argument"
         )
     return get_config()
 
@@ -146,7 +148,7 @@ def _line(path: Path, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what a config file raised, for a message."""
+    """Return the reason of the error of a config file, for a message."""
     text = " ".join(str(error).split())
     refused = WRONG_TYPE.match(text)
     if isinstance(error, TypeError) and refused:

@@ -64,7 +64,7 @@ class Experiment:
         run: folder of the run.
         operations: candidate operations that the run was begun with.
         sections: settings of the config's sections.
-        sampling: how masks are drawn.
+        sampling: pattern from which masks are drawn.
         networks: networks of the run by name, those of earlier commands included.
         searches: searches that these networks need.
     """
@@ -89,7 +89,7 @@ class Experiment:
         self._config: dict = json.loads(config.to_json())
         self._begun_with = refuse_other_config(self.run, self._config)
         self._config["networks"] = self._begun_with | self._config["networks"]
-        # The order of all that the run ever had: a search keeps its place in the run.
+        # The order of all that the run ever had: a search keeps its name and files.
         ever = self._read_networks(self._config["networks"], settings)
         # Networks that the run has already tested stay in its results.
         self.networks = {
@@ -126,7 +126,7 @@ class Experiment:
     def folds(self) -> list[Fold]:
         """The folds of the manifest, which is written the first time."""
         path = self.run.folds
-        begun = processes.as_first_sees(path.exists())
+        begun = processes.as_first_sees(path.exists())  # a shared disk may lag
         if begun:
             folds = read_folds(path)
         else:
@@ -148,7 +148,7 @@ class Experiment:
             write_operations(self.run.operations)
             write_folds(path, folds)
         refuse_other_data(self.run, self.image_set.summary())
-        return read_folds(path)
+        return read_folds(path)  # the first process's, in all of them
 
     def indices(self, *subjects: tuple[str, ...]) -> Int[np.ndarray, " frame"]:
         """Return the frames of some subjects."""
@@ -201,7 +201,7 @@ class Experiment:
         if network.source == RANDOM:
             return random_architecture(network, self.seed, self.operations)
         if network.source not in SEARCHED:
-            known = with_newer(self.operations)
+            known = with_newer(self.operations)  # a given one may be newer than the run
             return architecture_named(network.settings["architecture"], known)
         search = next(s for s in self.searches if name in s.networks)
         if network.source == FOLD:

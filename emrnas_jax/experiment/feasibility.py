@@ -20,7 +20,7 @@ def require_images(path: str, sampling: Sampling, shape: tuple[int, int]) -> Non
 
     Args:
         path: config value `data.path`, for the message.
-        sampling: how masks are drawn.
+        sampling: pattern from which masks are drawn.
         shape: height and width of the images, pixels.
 
     Raises:
@@ -61,6 +61,7 @@ def require_batches(
             meshes_apart(len(folds), search.settings.batch, "search.folds_in_parallel")
     for k, fold in enumerate(folds, 1):
         for section, batch, subjects in _batches(networks, searches, fold):
+            # The mesh knows no setting, so the key is put before its message.
             try:
                 mesh_for(batch)
             except InputError as error:
@@ -79,6 +80,7 @@ def _batches(
 ) -> Iterator[tuple[str, int, Subjects]]:
     """Yield each section with its batch and the subjects whose frames fill it."""
     for network in networks.values():
+        # A network is trained on S_val too; S_test alone is kept from it.
         yield "retrain", network.training.batch, (*fold.train, *fold.validation)
     for search in searches:
         # A step of the weights and one of alphas have a batch of one size.

@@ -45,7 +45,7 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
         meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
     else:
         meshes = [mesh_for(settings.batch)] * count
-    _tell_devices(search.folder_name, settings.batch, meshes[0])
+    _say_devices(search.folder_name, settings.batch, meshes[0])
     # One compilation for all folds that use the same devices.
     programs_on = cache(partial(_programs, experiment, search))
     tasks = []
@@ -127,7 +127,7 @@ def _search_fold(
     LOG.info("%s found %s", name, architecture)
 
 
-def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
+def _say_devices(stage: str, batch: int, mesh: Mesh) -> None:
     # On one device there is nothing to say.
     if jax.device_count() > 1:
         LOG.info(
@@ -140,13 +140,13 @@ def _tell_devices(stage: str, batch: int, mesh: Mesh) -> None:
 
 
 def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
-    """Return what trains a network in a fold, unless it was trained before.
+    """Return a function that trains a network in a fold, unless it was trained before.
 
-    It returns whether it trained.
+    The function returns whether it trained.
     """
     settings = experiment.networks[name].training
     batch = settings.batch
-    _tell_devices(f"retrain {name}", batch, mesh_for(batch))
+    _say_devices(f"retrain {name}", batch, mesh_for(batch))
 
     @once_for_like_folds
     def program_of(record: NetworkRecord) -> Program:
@@ -163,6 +163,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         # A scored network may have lost its checkpoints to save space.
         if processes.as_first_sees(scores.exists() or has_trained(folder, last)):
             return False
+        # The record needs the architecture, so a search has to be over by now.
         record, start = experiment.record(name, k), time.monotonic()
         network = record.build()
         if is_fitted(network):

@@ -129,6 +129,7 @@ def _read(
     search: dict,
     operations: tuple[Operation, ...],
 ) -> RunNetwork:
+    # A fold keeps its searches and the baseline in folders of these names.
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
         raise InputError(
             f"networks.{name}: not a network's name, which names its folder; use "
@@ -150,6 +151,7 @@ def _read(
         text, known = own["architecture"], with_newer(operations)
         named = {"architecture": architecture_named(text, known)}
         build_network(kind, own | named, name)
+    # Only a source that is searched needs settings of a search.
     return replace(network, search=searched) if network.source in SEARCHED else network
 
 
@@ -169,7 +171,7 @@ def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = dict(given)
     kind = own.pop("kind", "") or name
-    # What these two hold changes the run's own sections for this network alone.
+    # Values of these two change the run's own sections for this network alone.
     sections = {"retrain": own.pop("retrain", {}), "search": own.pop("search", {})}
     if takes_architecture(kind, name):
         own = {"architecture": ENSEMBLE} | own
@@ -178,12 +180,12 @@ def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, **complete_settings(kind, own, name), **sections}
 
 
-def _changed(place: str, kind: type[Section], common: dict, own: dict) -> Section:
+def _changed(key: str, kind: type[Section], common: dict, own: dict) -> Section:
     """Take a network's changes of a section out of `own` and return the section."""
-    name = place.rpartition(".")[2]
+    name = key.rpartition(".")[2]
     changes = own.pop(name, {})
-    require_types("networks", {place: Mapping}, {place: changes})
-    return section_of(common | changes, f"networks.{place}", kind)
+    require_types("networks", {key: Mapping}, {key: changes})
+    return section_of(common | changes, f"networks.{key}", kind)
 
 
 def searches_of(networks: dict[str, RunNetwork]) -> list[RunSearch]:
@@ -196,12 +198,14 @@ def searches_of(networks: dict[str, RunNetwork]) -> list[RunSearch]:
     for name, network in networks.items():
         if network.search is None:
             continue
+        # The architecture is left out: it is what the search finds.
         own = {k: v for k, v in network.settings.items() if k != "architecture"}
         for i, other in enumerate(found):
             if (other.network, other.settings) == (own, network.search):
                 found[i] = replace(other, networks=(*other.networks, name))
                 break
         else:
+            # In the networks' order: the first network names a search and its files.
             found.append(RunSearch(own, network.search, (name,), not found))
     return found
 
@@ -221,6 +225,7 @@ def random_architecture(
     groups = cell_groups(
         network.settings["components"], cells, network.settings["shared"]
     )
+    # The name is in the key, so that random networks of a run differ.
     key = key_for(seed, "architecture", network.name)
     undecided = jnp.zeros((max(groups) + 1, len(operations)))
     drawn = uniform_choices(key, undecided).tolist()

@@ -36,6 +36,8 @@ def require_overrides(config: ConfigDict, words: Sequence[str]) -> None:
             type.
     """
     for word, following in zip_longest(words, words[1:]):
+        # absl takes one dash or two, and --noconfig.KEY for False. Elements of lists,
+        # KEY[0], are left to ml_collections.
         match = re.fullmatch(r"--?(?:no)?config\.([^=\[]+)(?:=(.*))?", word, re.DOTALL)
         if not match:
             continue
@@ -69,8 +71,8 @@ def _setting(config: ConfigDict, key: str) -> Any:
 
 def _unknown(config: ConfigDict, section: ConfigDict, parts: list[str], i: int) -> str:
     """Return that part `i` of a key does not exist, and what does."""
-    place = ".".join(parts[:i])
-    if place == "networks":
+    section_key = ".".join(parts[:i])
+    if section_key == "networks":
         return (
             f"this run has no network {parts[i]!r}; it has {', '.join(section)}. The "
             "variant of --config chooses the networks, as in configs/cardiac.py:dccnn"
@@ -82,7 +84,7 @@ def _unknown(config: ConfigDict, section: ConfigDict, parts: list[str], i: int) 
         there = f"there are {', '.join(section)}"
     else:
         there = "a config of your own can put it there"
-    return f"no {parts[i]!r} in {place or 'the config'}; {there}"
+    return f"no {parts[i]!r} in {section_key or 'the config'}; {there}"
 
 
 def _nearest(
@@ -102,18 +104,19 @@ def _nearest(
     return near[:3]  # more would hide the right one
 
 
-def _keys(config: ConfigDict, place: str = "") -> Iterator[str]:
-    """All keys, of sections and of values."""
+def _keys(config: ConfigDict, prefix: str = "") -> Iterator[str]:
+    """Yield every key, of sections and of values."""
     for name, value in config.items():
-        yield place + name
+        yield prefix + name
         if isinstance(value, ConfigDict):
-            yield from _keys(value, f"{place}{name}.")
+            yield from _keys(value, f"{prefix}{name}.")
 
 
 def _require_value(key: str, setting: Any, value: str) -> None:
     if isinstance(setting, ConfigDict):
         if not _is_dict(value):
             raise InputError(f"--config.{key}={value}: {_section(key, setting)}")
+    # Text takes any value; other types are left to ml_collections.
     elif type(setting) in PARSERS:
         try:
             PARSERS[type(setting)].parse(value)

@@ -42,7 +42,7 @@ TABLE_2 = (
     *("dccnn_matched", "rdn_matched", "cddntdc_matched"),  # section 3.3
 )
 
-# What a network of each kind becomes where two CPU cores have minutes.
+# Settings of each kind of network that two CPU cores train in minutes.
 REDUCED: dict[str, dict[str, Any]] = {
     "emrnas": {"components": 3, "width": 8},
     "unet": {"width": 16},
@@ -56,7 +56,7 @@ def settings(*names: str) -> ConfigDict:
     """Return the settings of section 3, for 256 x 256 magnitude images.
 
     Args:
-        names: the networks, as `models.catalogue` or `models.networks` calls them;
+        names: names of networks in `models.catalogue` or `models.networks`;
             EMR-NAS alone unless given.
     """
     config = ConfigDict(
@@ -157,7 +157,7 @@ def reduce_comparison(config: ConfigDict) -> None:
 def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> None:
     """Change `config` into the variant that follows the colon of `--config`.
 
-    Beside `variants`, the name of a system makes it the run's only network; and
+    Beside `variants`, the name of a network makes it the run's only network; and
     NAME_small is NAME at reduced size.
 
     Raises:
@@ -172,6 +172,7 @@ def apply_variant(config: ConfigDict, name: str | None, variants: Variants) -> N
         use(config, [name])
     elif name.endswith("_small"):
         apply_variant(config, name.removesuffix("_small"), variants)
+        # After the variant: the networks to reduce are known only then.
         reduce(config)
         # Many networks share the half hour that one would have.
         if len(config.networks.keys()) > 1:

@@ -17,6 +17,7 @@ def plan(experiment: Experiment) -> list[str]:
     images, path = experiment.image_set, experiment.sections.data.path
     # Phantoms come from no folder.
     where = "" if path == "phantom" else f" of {path}"
+    # Reading the folds also checks the run and writes what it is begun with.
     count = len(experiment.folds)
     lines = [
         f"data: {len(images)} {experiment.sections.data.images} images of "

@@ -50,6 +50,7 @@ def search_stage(experiment: Experiment) -> Outcome | None:
     """Search every fold, for each network that asks for a search of its own."""
     if not experiment.searches:
         return None
+    # All folds of one search in turn, because they share compiled programs.
     worked = [search_folds(experiment, search) for search in experiment.searches]
     every_fold = f"{experiment.run.path}/fold_*"
     where = [f"{every_fold}/{search.folder_name}" for search in experiment.searches]
@@ -68,6 +69,7 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
         paths.append(experiment.run.architecture(search.own_name))
         write_architecture(paths[-1], architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)
+    # Made anew each time: it costs nothing, and so follows the searches.
     return Outcome(True, f"written to {', '.join(map(str, paths))}")
 
 
@@ -129,7 +131,7 @@ STAGES = {
     "evaluate": evaluate_stage,
     "report": report_stage,
 }
-# What "all" does: the files are the same, but no score waits for all trainings.
+# Stages of "all": the files are the same, but no score waits for all trainings.
 IN_TURN = {
     "search": search_stage,
     "ensemble": ensemble_stage,
@@ -163,6 +165,7 @@ def run_protocol(
         for search in experiment.searches:
             folders = experiment.search_folders(search)
             refuse_other_operations(folders, experiment.run, experiment.operations)
+    # Locked after the config is checked: a mistake in it creates no folder.
     with locked(experiment.run), recorded(experiment.run, command) as recording:
         # The other stages may run where the data are not.
         if stage in ("all", "search", "retrain", "evaluate"):

@@ -141,7 +141,7 @@ def compare(scores: dict[str, list[Scores]], seed: int) -> tuple[Comparison, ...
     """Compare every network with every one before it, frame by frame.
 
     Args:
-        scores: by network, those of each fold.
+        scores: scores of each fold, by network.
         seed: the run's seed, for the bootstrap.
     """
     names = list(scores)
@@ -160,6 +160,7 @@ def _comparison(
         _joined(scores[name], measure),
         _joined(scores[reference], measure),
         seed,
+        # The bootstrap needs them: frames of one subject are alike.
         [subject for part in scores[name] for subject in part.subject],
     )
     return Comparison(
@@ -183,6 +184,7 @@ def achieved_rate(experiment: Experiment) -> float:
 
     @jax.jit
     def rate(ids: Array) -> Array:
+        # The keys of the evaluation: every frame is a test frame of one fold.
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
         masks = jax.vmap(lambda k: draw_mask(experiment.sampling, k, shape))(keys)
         return masks.mean()

@@ -62,8 +62,8 @@ def score_fold(
 
     Args:
         experiment: the run.
-        fold: its subjects.
-        k: its number.
+        fold: subjects of the fold.
+        k: number of the fold.
         record: record of the network; None for the zero-filled images.
         apply: the network, compiled.
         files: the folder of the network in the fold.
@@ -82,6 +82,7 @@ def score_fold(
                 "--stage=retrain first"
             )
         found, module, variables = load_trained(folder, last)
+        # Checkpoints outlive a change of the config; scores must not mix the two.
         if found != record:
             raise InputError(
                 f"{folder} was trained as another network ({found.settings}); use a "
@@ -116,15 +117,16 @@ def score_fold(
 
 
 def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
-    """Return what scores a network in a fold, unless it was scored before.
+    """Return a function that scores a network in a fold, unless it was scored before.
 
-    It returns whether it scored.
+    The function returns whether it scored.
     """
     network_of = once_for_like_folds(compiled_network)
 
     def score(k: int, fold: Fold) -> bool:
         files, label = experiment.network_folder(k, name), f"fold {k} {name}"
         path = files.scores(experiment.evaluation.convention)
+        # One process looks, so that all of them skip the fold or none.
         if processes.as_first_sees(path.exists()):
             before = read_scores(path).psnr_db.mean()
             LOG.info("%s: finished before, %.2f dB", label, before)
@@ -148,6 +150,7 @@ def once_for_like_folds(make: Callable[[Any], Program]) -> Callable[[Any], Progr
 
     def get(record: Any) -> Program:
         if not made or made[0][0] != record:
+            # One program at a time: older ones would keep their memory.
             made[:] = [(record, make(record))]
         return made[0][1]
 

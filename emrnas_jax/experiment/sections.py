@@ -20,7 +20,7 @@ from emrnas_jax.training.settings import (
     require_paths,
 )
 
-# What the config has beside the sections that are dataclasses.
+# Types of the entries that are not read as a dataclass, or not at once.
 TYPES = {"seed": int, "reduced": bool, "networks": Mapping, "report": Mapping}
 
 
@@ -83,7 +83,7 @@ def with_every_path(config: ConfigDict, operations: int) -> ConfigDict:
     """
     config = config.copy_and_resolve_references()
     networks: Any = config.get("networks")
-    # What is no section is refused later, with its key.
+    # A value that is no section is refused later, with its key.
     own = networks.values() if isinstance(networks, ConfigDict) else ()
     for section in (config, *own):
         search = section.get("search") if isinstance(section, ConfigDict) else None

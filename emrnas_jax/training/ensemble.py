@@ -38,11 +38,13 @@ def ensemble_of_folds(
     among = {folder: own.operations for folder, (own, _) in found.items()}
     refuse_mixed_operations(among)
     operations = among[folders[0]]
+    # A random search has no alphas, so its folds vote with their losses.
     if settings.gate_rule == "uniform":
         architecture = common_candidate(folders, operations)
         return architecture, certain(architecture)
     probabilities = []
     for folder, (_, p) in found.items():
+        # A file may hold an architecture alone, of which no mean can be taken.
         if p is None:
             raise InputError(
                 f"{SearchFolder(folder).architecture} has no probabilities; run "

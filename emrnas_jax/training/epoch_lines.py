@@ -54,6 +54,7 @@ class EpochLines:
         self._speeds.append((now - self._at) / (step - self._step))
         self._step, self._at = step, now
         self._calls += 1
+        # The last step of the first epoch is left to the line of the epoch.
         is_first_epoch = self._phase is None and step % self._per_epoch
         if is_first_epoch and self._pace.is_due():
             speeds = list(self._speeds)

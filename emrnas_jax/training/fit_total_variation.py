@@ -81,6 +81,7 @@ def fit_weight(
     keep_record(folder, record)
     network = record.build()
     indices = _spread(validation)
+    # Fixed masks: two scores differ by the weight alone.
     frames = MeasuredFrames(
         image_set, indices, record.load_sampling(), fixed_mask_key(record.seed)
     )
@@ -118,11 +119,13 @@ def fit_weight(
     weight = choose_weight(score, tried, keep)
     message = "%s: strength %.3g is the best on the validation frames, %.2f dB"
     LOG.info(message, name, weight, tried[weight])
+    # Shapes alone: no weights are drawn that the fitted one would replace.
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))
     )
     # The optimizer's state is never used: it makes the checkpoint one of any network.
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+    # The step with which a training would end: `has_trained` looks for it.
     state = state._replace(
         weights={"strength": jnp.float32(weight)}, step=jnp.asarray(step, jnp.int32)
     )
@@ -165,7 +168,7 @@ def choose_weight(
 
 
 def _best(tried: dict[float, float]) -> float:
-    # Of equal scores the smaller weight, which changes the image less.
+    # A tie goes to the smaller weight, which changes the image less.
     return max(tried, key=lambda weight: (tried[weight], -weight))
 
 

@@ -95,7 +95,7 @@ def run(
     Args:
         training: the steps, and where they are kept.
         state: the state at step 0, on the devices where it is to be.
-        settings: how often to call a program and to save.
+        settings: number of steps of a call, and seconds between checkpoints.
         termination: request to stop; signals to this process unless given.
 
     Raises:
@@ -107,7 +107,7 @@ def run(
     with contextlib.closing(Checkpoints(folder, training.identity)) as checkpoints:
         restored = checkpoints.restore(state)
         if restored is not None:
-            state = _placed_like(state, restored)
+            state = _placed_like(state, restored)  # else compiled anew
             _say_continuation(training, int(state.step))
         with contextlib.ExitStack() as stack:
             if termination is None:
@@ -130,7 +130,7 @@ def _run_from(
     with contextlib.closing(RunLog(folder, step)) as log, bar:
         while step < training.steps:
             left = training.steps_per_epoch - step % training.steps_per_epoch
-            count = min(settings.steps_per_dispatch, left)
+            count = min(settings.steps_per_dispatch, left)  # a call ends with its epoch
             state = training.run_steps(state, step, count)
             # Waits for the steps: the host is never more than one call ahead.
             totals = {name: np.asarray(getattr(state, name)) for name in training.sums}
@@ -167,7 +167,7 @@ def _run_from(
             if requested:
                 reason = termination.reason or signal.Signals(requested).name
                 LOG.warning("%s: saved step %d of %s", reason, step, training.name)
-                raise SystemExit(128 + int(requested))
+                raise SystemExit(128 + int(requested))  # as a shell reports a signal
     return state
 
 
@@ -229,7 +229,7 @@ class TerminationRequest:
     def stop(self, reason: str) -> None:
         """Ask to stop as SIGTERM does, for another reason."""
         self.reason = self.reason or reason
-        self.requested = self.requested or signal.SIGTERM
+        self.requested = self.requested or signal.SIGTERM  # the first counts
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.requested = number

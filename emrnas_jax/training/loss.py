@@ -50,6 +50,7 @@ def loss_of_active(
     network: SearchNetwork, active: PyTree, batch: Batch, choices: Int[Array, " cell"]
 ) -> Float[Array, ""]:
     """Return the loss of one path, given the weights of its operations alone."""
+    # Stored once: `active` holds one operation per cell, and no idle ones.
     image: Any = network.clone(stored=1).apply(
         {"params": active}, batch.zero_filled, batch.measurement, fixed_gates(choices)
     )

@@ -25,6 +25,7 @@ def adam_with_l2(
         momentum: Adam's β₁; section 3 gives 0.9.
         epsilon: Adam's ε, about the smallest gradient that still moves a weight.
     """
+    # The decay comes first, so that Adam scales it with the gradient.
     return optax.chain(
         optax.add_decayed_weights(decay), optax.scale_by_adam(momentum, eps=epsilon)
     )

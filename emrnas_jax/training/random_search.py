@@ -43,7 +43,7 @@ from emrnas_jax.training.loss import jit, path_loss
 
 LOG = logging.getLogger("emrnas_jax")
 
-# What a step of alphas costs with one path: the forward pass and the gradients of the
+# Cost of a step of alphas with one path: the forward pass and the gradients of the
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
 # emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
 FORWARD_PASSES_PER_STEP = 2
@@ -78,9 +78,11 @@ def best_candidate(
     _say_beginning(name, done, len(candidates))
     judged = counted(left, len(candidates), f"{name} candidates", "judged", done)
     for number, candidate in enumerate(judged, done + 1):
+        # Every judged candidate is in the log already: nothing has to be saved.
         if termination is not None and termination.requested:
             raise SystemExit(128 + int(termination.requested))
         losses.append(loss_of(candidate))
+        # All processes have the same loss, and one of them writes it.
         if processes.is_first():
             metrics_log.append(path, _row(number, candidate, losses[-1]))
     return candidates[int(np.argmin(losses))]
@@ -123,8 +125,10 @@ def draw_candidates(
     """
     # A candidate costs a forward pass for each batch of validation.
     count = max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
+    # The key has no fold: folds vote on candidates that all of them drew.
     key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
     undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
+    # A key for each number, so that fewer candidates are the first of more.
     keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(count))
     drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
     cells = np.asarray(drawn)[:, groups].tolist()

@@ -45,7 +45,7 @@ def retrain_fold(
         settings: settings of the training.
         split: S_train and S_val.
         fold: number of the fold, which decides the first weights.
-        loop: how often to save and to call the program.
+        loop: number of steps of a call, and seconds between checkpoints.
 
     Raises:
         DivergedError: the loss or a weight is not finite.

@@ -134,7 +134,7 @@ def initial_state(
         weights=weights,
         statistics=variables.get("batch_stats", {}),
         optimizer=optimizer.init(weights),
-        # Of the types that a step returns: a weak type would compile it twice.
+        # The types that a step returns: a weak type would compile it twice.
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         train_psnr_db=jnp.zeros(()),
@@ -156,7 +156,7 @@ def training_program(
     Args:
         network: the network that is trained.
         settings: settings of the training.
-        sampling: how masks are drawn.
+        sampling: pattern from which masks are drawn.
         seed: the run's seed, which decides the masks.
         mesh: devices that share each batch; as many as divide it unless given.
     """
@@ -169,18 +169,22 @@ def training_program(
         steps_per_epoch: Int[Array, ""],
         count: Int[Array, ""],
     ) -> TrainState:
+        # An argument of the program, which folds of unequal size share.
         total = settings.epochs * steps_per_epoch
 
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             step = state.step
             images, ids = frames_of_step(frames, step, steps_per_epoch, settings.batch)
+            # New masks in each epoch, from its number: a continued run has the same.
             mask_key = training_mask_key(seed, step // steps_per_epoch)
             batch = make_batch(images, ids, mask_key, sampling)
+            # The rate falls from step to step, not only from epoch to epoch.
             rate = cosine(settings.learning_rate, step / total)
             return train_step(network, optimizer, state, batch, rate)
 
         return jax.lax.fori_loop(0, count, body, state)
 
+    # Donated: the new state takes the memory of the old one.
     @partial(jit, donate_argnums=0)
     def program(
         state: TrainState,

@@ -58,7 +58,7 @@ def search_fold(
         validation: S_val, whose frames the alphas or the candidates see.
         seed: the run's seed.
         fold: number of the fold, which decides its weights and paths.
-        loop: how often to save and to call a program.
+        loop: number of steps of a call, and seconds between checkpoints.
         termination: request to stop; signals to this process unless given.
 
     Returns:
@@ -69,6 +69,7 @@ def search_fold(
         DivergedError: the loss or a weight is not finite.
         SystemExit: the search was asked to stop, and its state was saved.
     """
+    # Paths and weights have keys of their own, which differ between folds.
     training = _training(
         name,
         folder,
@@ -82,6 +83,7 @@ def search_fold(
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = run(training, replicate(state, train.mesh), loop, termination)
     if settings.gate_rule == "uniform":
+        # The steps of alphas that were left out pay for the candidates.
         steps = settings.search_epochs * train.steps_per_epoch
         architecture = best_candidate(
             name,
@@ -96,6 +98,7 @@ def search_fold(
         architecture = Architecture.from_cells(
             p.argmax(-1).tolist(), network.cells_per_block
         )
+    # Written last: a fold that has this file is finished.
     write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p
 

@@ -69,7 +69,7 @@ def search_programs(
     Args:
         network: the network that is searched.
         settings: settings of the search.
-        sampling: how masks are drawn.
+        sampling: pattern from which masks are drawn.
         seed: the run's seed, which decides the masks.
         mesh: devices that share each batch; as many as divide it unless given.
 
@@ -93,6 +93,7 @@ def search_programs(
             parts = on_every_device(steps, mesh, specs, SHARED)
             return parts(state, train, validation, *rest)
 
+        # Donated: the new state takes the memory of the old one.
         return jit(run, donate_argnums=0)
 
     validate = make_validate(network, settings.batch, sampling, seed, mesh)
@@ -132,16 +133,19 @@ def _steps(
 
     def body(_: Int[Array, ""], state: SearchState) -> SearchState:
         step = state.step
+        # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
         batch = batch_of(train, step, own, training_mask_key(seed, step // own))
         choices = draw(path_key, state.alphas)
         rate = _weight_rate(settings, searching, step, own)
+        # Cells of a group share their choice.
         state = weight_step(network, weight_tx, state, batch, choices[groups], rate)
         # Random search spends what the steps of alphas cost on candidates.
         if not searching or rule == "uniform":
             return state
         # S_val has fewer frames than S_train, so its epochs follow their own count.
         first = settings.warmup_epochs * own
+        # Frames of S_val keep one mask each, unlike those of S_train.
         batch = batch_of(validation, step - first, other, fixed_mask_key(seed))
         return architecture_step(
             network,

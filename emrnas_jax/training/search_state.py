@@ -33,8 +33,8 @@ class SearchState(NamedTuple):
         alpha_optimizer: their state.
         step: weight steps done.
         train_loss: sum over this epoch's steps.
-        validation_loss: likewise, of the steps of alphas.
-        path_counts: how often each operation was active in this epoch's weight steps.
+        validation_loss: sum over this epoch's steps of alphas.
+        path_counts: number of this epoch's weight steps that ran each operation.
     """
 
     weights: PyTree
@@ -60,7 +60,7 @@ def initial_state(
         weight_optimizer=jax.jit(weight_tx.init)(weights),
         alphas=alphas,
         alpha_optimizer=alpha_tx.init(alphas),
-        # Of the types that a step returns: a weak type would compile it twice.
+        # The types that a step returns: a weak type would compile it twice.
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         validation_loss=jnp.zeros(()),
@@ -119,6 +119,7 @@ def epoch_record(
     searching = epoch > settings.warmup_epochs
     done = epoch - settings.warmup_epochs if searching else epoch
     phase = settings.search_epochs if searching else settings.warmup_epochs
+    # The rate of the epoch's last step; each phase has a cosine of its own.
     fraction = (done * steps_per_epoch - 1) / (phase * steps_per_epoch)
     record = {
         "epoch": epoch,
@@ -128,6 +129,7 @@ def epoch_record(
     }
     if searching:
         record["path_counts"] = np.asarray(state.path_counts).tolist()
+    # A random search moves no alphas, so it has no p to log.
     if searching and settings.gate_rule != "uniform":
         record |= {
             "validation_loss": float(state.validation_loss) / steps_per_epoch,

@@ -71,6 +71,7 @@ def architecture_step(
 
     def loss_of(alphas: Float[Array, "group op"]) -> tuple[Float[Array, ""], Array]:
         gates = GATES[paths_per_cell](key, alphas, gate_rule)
+        # The gates of a group are drawn once, and its cells share them.
         per_cell = Gates(gates.choices[groups], gates.weights[groups])
         image: Any = network.apply(
             {"params": state.weights}, batch.zero_filled, batch.measurement, per_cell

@@ -79,9 +79,9 @@ class RetrainSettings:
     """The config section `retrain`.
 
     Attributes:
-        epochs: the paper does not give how many.
+        epochs: number of epochs, which the paper does not give.
         batch: frames per step (section 3).
-        learning_rate: falls to 0 by a cosine (section 3).
+        learning_rate: learning rate; falls to 0 by a cosine (section 3).
         weight_decay: coupled L2 (section 3).
         momentum: Adam's β₁ (section 3).
     """
@@ -115,6 +115,7 @@ def require_paths(settings: SearchSettings, operations: int) -> None:
     Raises:
         InputError: it is another number.
     """
+    # Two are the sampled pair of ProxylessNAS.
     if settings.paths_per_cell not in (1, 2, operations):
         raise InputError(
             f"search.paths_per_cell: found {settings.paths_per_cell}; choose one of "
@@ -130,6 +131,7 @@ def require_rates(section: str, settings: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(settings, name)
+        # Zero is allowed: it turns a decay off.
         if not math.isfinite(value) or value < 0:
             raise InputError(f"{section}.{name}: found {value}; use 0 or more")
 

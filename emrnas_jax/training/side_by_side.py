@@ -35,6 +35,7 @@ def meshes_apart(count: int, batch: int, setting: str) -> list[Mesh]:
             f"{setting} needs a device for each of {count} folds, found "
             f"{len(devices)}; set it to False"
         )
+    # Devices that are left over stay idle, so that all folds have equally many.
     share = len(devices) // count
     return [
         mesh_for(batch, devices[first : first + share])
@@ -46,11 +47,13 @@ def run_side_by_side(tasks: Sequence[Task]) -> None:
     """Run every task in a thread; signals, and the failure of one, stop them all.
 
     Args:
-        tasks: they look at the request and save what they have before they stop.
+        tasks: functions that look at the request and save their state before they
+            stop.
 
     Raises:
         BaseException: that of the first task that failed or was stopped.
     """
+    # In this thread, because those of the pool cannot handle signals.
     with TerminationRequest() as termination, ThreadPoolExecutor(len(tasks)) as pool:
         # Threads, because a compiled program lets go of the interpreter's lock.
         futures = [pool.submit(task, termination) for task in tasks]

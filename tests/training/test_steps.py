@@ -271,11 +271,15 @@ def test_a_choice_per_cell_runs_one_operation_and_a_choice_per_frame_all(fresh, 
         return jnp.sum(image**2)
 
     def of_fixed(weights):
-        return error(fixed.apply({"params": weights}, *batch[:-1]))
+        image = fixed.apply({"params": weights}, batch.zero_filled, batch.measurement)
+        return error(image)
 
     def of_path(weights, choices):
         gates = fixed_gates(choices)
-        return error(NETWORK.apply({"params": weights}, *batch[:-1], gates))
+        image = NETWORK.apply(
+            {"params": weights}, batch.zero_filled, batch.measurement, gates
+        )
+        return error(image)
 
     def of_frames(weights, choices):
         def of_frame(zero_filled, measurement, choices):
