@@ -66,6 +66,7 @@ def main(argv: Sequence[str]) -> None:
             write_text(output, FORMATS[_ending(output)](comparison))
             print(f"wrote {output}")  # noqa: T201 - the program's answer
         else:
+            # 80 letters where the output is no terminal, such as a pipe.
             width = shutil.get_terminal_size().columns
             print(shown(comparison, width))  # noqa: T201
 
@@ -82,9 +83,11 @@ def _markdown(comparison: RunComparison) -> str:
 
 
 def _latex(comparison: RunComparison) -> str:
+    # The mark lets a later comparison replace this file, and no other.
     return f"% {MARK}\n{latex(comparison)}"
 
 
+# The ending alone chooses the format, as nothing else need be remembered.
 FORMATS: dict[str, Callable[[RunComparison], str]] = {
     ".md": _markdown,
     ".tex": _latex,
@@ -116,6 +119,7 @@ def refuse_output(path: Path) -> None:
 
 
 def _ending(path: Path) -> str:
+    # An ending in capitals names the same format.
     return path.suffix.lower()
 
 

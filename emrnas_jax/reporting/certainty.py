@@ -1,4 +1,4 @@
-"""How decided a search is: p of the chosen operations beside a uniform choice.
+"""Certainty of a search: p of the chosen operations beside a uniform choice.
 
 In every cell p is one number for each operation, and they sum to 1. A choice is called
 close to a draw when its p has gone less than a tenth of the way from a uniform choice
@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.numbers import percent
 
+# Relative to a uniform choice, so that the limit means the same for any number of
+# operations.
 PART_OF_THE_WAY = 0.1
 
 
@@ -63,5 +65,6 @@ def chosen_text(
 ) -> str:
     """Return the range of p of the choices, and how many are close to a draw."""
     found, near = chosen(architecture, p), near_draw(architecture, p)
+    # Compared as printed: ends that look alike are one value, not a range.
     ends = dict.fromkeys(percent(float(end)) for end in (found.min(), found.max()))
     return f"{' to '.join(ends)}; {int(near.sum())} of {len(near)} close to a draw"

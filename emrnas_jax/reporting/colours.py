@@ -12,7 +12,8 @@ _OPERATION_COLOURS = (
     "#882255",
     "#aa4499",
 )
-# Okabe and Ito's scheme for networks and folds.
+# Okabe and Ito's scheme for networks and folds: a second scheme, so that nobody reads
+# a network's colour as an operation's.
 SERIES_COLOURS = (
     "#0072b2",
     "#d55e00",
@@ -26,6 +27,8 @@ SERIES_COLOURS = (
 
 def operation_colour(index: int) -> str:
     """Colour of operation `index`, the same in every figure."""
+    # An operation keeps its colour, so that figures of several runs can be compared. A
+    # space of more operations than colours repeats them rather than fails.
     return _OPERATION_COLOURS[index % len(_OPERATION_COLOURS)]
 
 

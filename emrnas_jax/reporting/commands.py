@@ -19,6 +19,7 @@ def command_facts(run: Run) -> dict[str, str]:
         return {}
     days = [_began(line).strftime("%Y-%m-%d") for line in commands]
     return {
+        # A run within one day shows that day, not a range of equal ends.
         "Date": " to ".join(dict.fromkeys((min(days), max(days)))),
         "Total time": _time(sum(line.seconds for line in commands)),
         "Device": _each(line.device for line in commands),
@@ -30,6 +31,7 @@ def command_table(run: Run) -> Table:
     """Return every command with its time; successive equal ones are one row."""
     groups: list[list[Command]] = []
     for line in run.commands:
+        # Only neighbours are joined, so the table keeps the order of the work.
         if groups and _same(groups[-1][-1], line):
             groups[-1].append(line)
         else:
@@ -69,15 +71,18 @@ def _same(one: Command, other: Command) -> bool:
 
 
 def _began(line: Command) -> datetime:
+    # A run may move between time zones; one zone keeps its starts in order.
     return datetime.fromisoformat(line.began).astimezone(UTC)
 
 
 def _each(texts: Iterable[str]) -> str:
+    # A dict keeps the order in which they were used; a set would not.
     return "; ".join(dict.fromkeys(texts))
 
 
 def versions(line: Command) -> str:
     """Return the versions that a command worked with."""
+    # A non-breaking space keeps each version on the line of its name.
     named = ("emrnas_jax", line.emrnas_jax), ("JAX", line.jax), ("Python", line.python)
     return ", ".join(f"{name}\u00a0{version}" for name, version in named)
 

@@ -21,6 +21,7 @@ CSS_DOTS_PER_INCH = 96  # a browser's pixel, whatever the screen has
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("emrnas_jax.reporting"),
+        # Jinja escapes nothing by default, and names come from the user's data.
         autoescape=True,
         undefined=StrictUndefined,  # a misspelt name fails instead of showing nothing
         trim_blocks=True,
@@ -38,7 +39,7 @@ def page_html(**values: object) -> str:
     """Return a whole page.
 
     Args:
-        values: what `templates/page.html` names.
+        values: variables of `templates/page.html` by name.
     """
     return _environment().get_template("page.html").render(values)
 
@@ -51,6 +52,7 @@ def to_html(table: Table) -> str:
 def picture_html(picture: Picture) -> str:
     """Return `picture` as a figure that holds its own PNG."""
     scale = CSS_DOTS_PER_INCH / DOTS_PER_INCH
+    # Within the page, so that it stays whole when it is mailed or moved.
     data = base64.b64encode(picture.png).decode()
     width, height = round(scale * picture.width), round(scale * picture.height)
     return _parts().picture(picture, data, width, height)
@@ -58,6 +60,7 @@ def picture_html(picture: Picture) -> str:
 
 def folded(summary: str, parts: Sequence[str]) -> str:
     """Return parts that open with a click on `summary`; "" where there are no parts."""
+    # A fold that opens on nothing would look like a fault.
     present = list(filter(None, parts))
     return _parts().folded(summary, present) if present else ""
 

@@ -24,6 +24,7 @@ class ReportFrame:
     height: int = 800
 
     def _repr_html_(self) -> str:
+        # Read when shown, so a frame made before a later report shows that one.
         page = self.run / "report" / "index.html"
         if not page.is_file():
             raise InputError(f"{page} is missing; run the stage `report` first")

@@ -13,6 +13,8 @@ NO_LIGATURE = "\u200c"  # the zero-width non-joiner
 SPACE = "  "  # between the columns of a terminal
 LATEX_PREAMBLE = r"% needs \usepackage{booktabs} (and UTF-8 input)"
 
+# Letter by letter: replacing one after the other would escape the braces of an
+# earlier replacement again.
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -38,6 +40,7 @@ _LATEX = {
     "\n": " ",
 }
 
+# No vertical rules and three horizontal ones, the style of printed papers.
 # Unlike tabulate's own "latex_booktabs", it takes columns of any kind and leaves the
 # escaping, which knows the letters of this package's texts, to `_latex`.
 _BOOKTABS = TableFormat(
@@ -82,11 +85,12 @@ class Table:
 
     def __post_init__(self) -> None:
         widths = {len(self.header), len(self.align), *map(len, self.rows)}
+        # Tabulate would fill a short row or header silently.
         if len(widths) != 1:
             raise ValueError(f"table {self.name}: rows of {sorted(widths)} cells")
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
+        """Return the Markdown that a notebook shows."""
         return to_markdown(self)
 
 
@@ -94,7 +98,7 @@ def to_text(table: Table, width: int) -> str:
     """Write `table` in aligned columns under its title, without its caption.
 
     Args:
-        table: what to write; a terminal has no bold cells.
+        table: table to write; a terminal has no bold cells.
         width: letters of a line. Columns for which there is no room follow below,
             beside the first column again.
     """
@@ -106,6 +110,7 @@ def to_text(table: Table, width: int) -> str:
     parts = [[first]]
     for column in others:
         line = SPACE.join(shown[0] for shown in (*parts[-1], column))
+        # A part always gets one column beside the first, however narrow the terminal.
         if len(line) > width and len(parts[-1]) > 1:
             parts.append([first])
         parts[-1].append(column)
@@ -134,6 +139,7 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """Write `table` as a floating table in the style of booktabs."""
+    # Columns of texts share what the columns of numbers leave of the line.
     width = 0.75 / max(table.align.count("p"), 1)
     columns = table.align.replace("p", rf"p{{{width:.2f}\linewidth}}")
     header = [_latex(text) for text in table.header]
@@ -160,6 +166,7 @@ def _tabulate(
         rows,
         header,
         style,
+        # Without rows, tabulate has no columns to align.
         colalign=[sides[letter] for letter in align] if rows else None,
         disable_numparse=True,  # texts are formatted already
     )
@@ -170,6 +177,7 @@ def _bold(cell: Cell, begin: str, escape: Callable[[str], str], end: str) -> str
 
 
 def _markdown(text: str) -> str:
+    # A line break would end the row of a pipe table.
     return re.sub(r"([\\`*_|<\[\]])", r"\\\1", " ".join(text.split()))
 
 

@@ -1,7 +1,7 @@
-"""How a report calls the networks of a run, orders and groups them.
+"""Names, order and groups of the networks of a run in a report.
 
 `results.json` has every network's title, group and reference. Runs of older versions
-lack them; what the catalogue of networks says of a name stands in.
+lack them; the catalogue of networks supplies them by name.
 """
 
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ SEARCHED = ("emrnas", "ablation_a")
 
 
 class Shown(NamedTuple):
-    """How a report shows a network.
+    """A network as a report shows it.
 
     Attributes:
-        title: its name in words.
+        title: name in words.
         group: networks that one question compares, such as "ablations"; "" without.
         reference: name of the network that it is compared with; "" without.
     """
@@ -39,6 +39,7 @@ def shown(results: Results, name: str) -> Shown:
     """Return how the network `name` is shown; an unknown one has its name for title."""
     line = results.networks.get(name)
     # A search may go by the name of a network that was given up and has no scores.
+    # Runs of older versions have scores without titles.
     if line is None or not line.title:
         line = named(name)
     return Shown(line.title, line.group, line.reference)
@@ -86,6 +87,8 @@ def in_order(results: Results, networks: Iterable[str]) -> list[str]:
 
 def main_network(results: Results) -> str | None:
     """Return the network that a run is about: the paper's, else the best by PSNR."""
+    # The paper's network is the subject even where another scores better, so a loss is
+    # reported as one.
     for name in SEARCHED:
         if name in results.networks:
             return name
@@ -100,6 +103,7 @@ def best_other(results: Results) -> str | None:
 
 def _best(results: Results, names: Iterable[str]) -> str | None:
     return max(
+        # Zero-filling is a baseline, not a network to choose.
         (name for name in names if name != ZERO_FILLED),
         key=lambda name: results.networks[name].psnr_db_mean,
         default=None,

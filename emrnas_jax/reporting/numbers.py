@@ -1,14 +1,14 @@
-"""How a report writes numbers: decimals, signs, percentages and counts."""
+"""Numbers as a report writes them: decimals, signs, percentages and counts."""
 
 import math
 from typing import NamedTuple
 
 
 class Shown(NamedTuple):
-    """How a measure is shown.
+    """A measure as a report shows it.
 
     Attributes:
-        title: its name with its unit.
+        title: name with the unit.
         digits: decimals.
     """
 
@@ -16,6 +16,7 @@ class Shown(NamedTuple):
     digits: int
 
 
+# Finer than the spread over folds; more digits would claim a precision that is not had.
 # By the names of the columns of a table of scores.
 MEASURES = {"psnr_db": Shown("PSNR (dB)", 2), "ssim": Shown("SSIM", 4)}
 
@@ -32,8 +33,10 @@ def number(value: float | None, digits: int) -> str:
         value: a number; None and NaN are none.
         digits: decimals.
     """
+    # "nan" in a table would read as a fault of the report.
     if value is None or math.isnan(value):
         return "–"
+    # A hyphen is shorter than a plus sign, and a line may break after it.
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -44,4 +47,5 @@ def signed(value: float, digits: int) -> str:
 
 def percent(fraction: float) -> str:
     """Return `fraction` in percent with at most one decimal, such as `15 %`."""
+    # The space does not break, so the sign never begins a line.
     return f"{100 * fraction:.1f}".removesuffix(".0") + "\u00a0%"

@@ -43,6 +43,7 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     Raises:
         InputError: the run has no results yet, or a file of it is damaged.
     """
+    # Only files of the run are read: a report can be made again without data or device.
     content = read_run(run)
     if settings is not None:
         content = replace(content, config=content.config | {"report": settings})
@@ -51,6 +52,7 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     figures = folder / "figures"
     written = set()
     for picture in (picture for group in pictures.values() for picture in group):
+        # PNG for the screen and slides, PDF for print.
         for ending, content_of in (("png", picture.png), ("pdf", picture.pdf)):
             path = figures / f"{picture.name}.{ending}"
             write_bytes(path, content_of)
@@ -83,6 +85,7 @@ def page_text(run: Run, pictures: dict[str, list[Picture]]) -> str:
         lead=" ".join(words.lead(run)),
         facts=words.facts(run),
         wide=WIDE,
+        # A section without parts would be a heading and a link to nothing.
         sections={title: parts for title, parts in sections.items() if parts},
     )
 
@@ -92,6 +95,7 @@ def _sections(run: Run, pictures: dict[str, list[Picture]]) -> dict[str, list[st
 
     Scores and images come first, what only some readers ask for is folded or last.
     """
+    # Tables that the run has no data for are empty texts, which are filtered out.
     table = defaultdict(str, {t.name: to_html(t) for t in tables.all_tables(run)})
     shown = {
         name: [picture_html(one) for one in group] for name, group in pictures.items()
@@ -153,5 +157,6 @@ def _architecture(run: Run) -> str:
 def _config(run: Run) -> str:
     if not run.config:
         return ""
+    # Names of data sets and folders stay readable outside ASCII.
     text = json.dumps(run.config, indent=2, ensure_ascii=False)
     return folded("The run's config", [preformatted(text)])

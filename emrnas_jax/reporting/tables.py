@@ -173,22 +173,26 @@ def manifest_table(run: Run) -> Table:
 def _rate(run: Run) -> str:
     asked, achieved = run.results.sampling_rate, run.results.achieved_rate
     text = percent(asked)
+    # Masks measure whole lines, so the rate may differ from the one asked for.
     if achieved is not None and percent(achieved) != text:
         text += f" (test masks: {percent(achieved)})"
     return text
 
 
 def _best(values: list[float]) -> list[bool]:
+    # NaN compares false with everything, so `max` would depend on the order.
     best = max((value for value in values if not np.isnan(value)), default=np.nan)
     return [value == best for value in values]
 
 
 def _mean_std(run: Run, mean: float, std: float, digits: int) -> str:
     text = number(mean, digits)
+    # One fold has no spread; "± 0" would claim perfect agreement.
     return f"{text} ± {number(std, digits)}" if run.results.folds > 1 else text
 
 
 def _count(counts: Iterable[int], noun: str) -> str:
+    # Counts differ where a network lacks the scores of a fold.
     low, high = min(counts), max(counts)
     most = counted(high, noun)
     return most if low == high else f"{low:,} to {most}"

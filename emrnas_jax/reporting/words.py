@@ -14,6 +14,7 @@ from emrnas_jax.reporting.studies.cost import devices
 from emrnas_jax.reporting.studies.pairs import difference
 from emrnas_jax.runs.run import Run
 
+# By the config's `sampling.kind`; an unknown kind adds no rule to the sentence.
 _MASKS = {
     "cartesian": (
         "lines are drawn independently, densely in the middle of k-space and sparsely "
@@ -57,6 +58,7 @@ def lead(run: Run) -> list[str]:
     if ZERO_FILLED in results.networks:
         base = results.networks[ZERO_FILLED]
         gain = score.psnr_db_mean - base.psnr_db_mean
+        # A loss has a verb of its own: "gains −0.10 dB" would hide it.
         verb = "gains {} dB over" if gain >= 0 else "loses {} dB against"
         sentences.append(
             f"{subject} {verb.format(number(abs(gain), 2))} zero-filling on "
@@ -79,6 +81,7 @@ def lead(run: Run) -> list[str]:
 def facts(run: Run) -> dict[str, str]:
     """Return the run at a glance as names and values; unknown ones are left out."""
     results, config = run.results, run.config
+    # Counts differ where a network lacks the scores of a fold.
     tested = max(score.frames for score in results.networks.values())
     found = {
         "Data set": results.dataset,
@@ -88,6 +91,7 @@ def facts(run: Run) -> dict[str, str]:
         "Seed": str(config.get("seed", "")),
         "Consistency": ", ".join(_consistencies(run)),
     }
+    # Runs of older versions recorded no commands; their timings still name a device.
     found |= command_facts(run) or {"Device": devices(run)}
     return {name: value for name, value in found.items() if value}
 
@@ -139,6 +143,7 @@ def _frames(run: Run, network: str) -> str:
 
 
 def _against_zero_filling(run: Run, network: str) -> list[str]:
+    # An interval and no p-value: its ends say how large the difference may be.
     line = difference(run.results, network, ZERO_FILLED, "psnr_db")
     if line is None:
         return []
@@ -152,6 +157,7 @@ def _against_zero_filling(run: Run, network: str) -> list[str]:
 
 def _against_best(run: Run, network: str) -> list[str]:
     scores, best = run.results.networks, best_other(run.results)
+    # Zero-filling has a sentence of its own; it is no rival.
     if best is None:
         return []
     ahead = scores[network].psnr_db_mean - scores[best].psnr_db_mean
@@ -168,6 +174,7 @@ def _masks(run: Run) -> str:
     results = run.results
     sampling = run.config.get("sampling", {})
     rule = _MASKS.get(str(sampling.get("kind")), "").format(
+        # Rules without a center ignore it, so 0 stands in for a missing one.
         center=percent(float(sampling.get("center_fraction") or 0)),
         file=sampling.get("file"),
     )
