@@ -335,7 +335,7 @@ def test_every_script_has_its_options(page):
     text = re.sub(r"\\\n", " ", text_of(page))
     for path, rest in re.findall(r"(scripts/\w+\.(?:py|sh))([^\n`]*)", text):
         source = (ROOT / path).read_text()
-        for option in re.findall(r"--[a-z]\w*", rest):
+        for option in re.findall(r"--([a-z]\w*)", rest):
             assert f'"{option}"' in source, (path, option)
 
 
