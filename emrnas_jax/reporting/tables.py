@@ -109,7 +109,9 @@ def scores_table(run: Run) -> Table:
 def fold_table(run: Run) -> Table:
     """Return the mean of every fold: PSNR and SSIM of each network."""
     folds = [fold for fold in run.folds if fold.scores]
-    names = in_order(run.results, {name for fold in folds for name in fold.scores})
+    # No set: its order would change from one process to the next.
+    scored = dict.fromkeys(name for fold in folds for name in fold.scores)
+    names = in_order(run.results, scored)
     means = {
         (name, fold.number): (
             float(np.mean(fold.scores[name].psnr_db)),

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_each_column_of_the_fold_table_is_one_fold(template, content):
     ssim = fold_means(template, "dccnn", "ssim")
     expected = [f"{p:.2f} / {s:.4f}" for p, s in zip(psnr_db, ssim, strict=True)]
     assert texts(table)["DC-CNN"] == expected
+
+
+def test_networks_of_ones_own_keep_the_order_of_the_scores(content):
+    names = ["zeta", "alpha", "mu", "beta", "omega", "delta"]
+    fold = content.folds[0]
+    scores = dict.fromkeys(names, fold.scores["dccnn"])
+    own = replace(content, folds=(replace(fold, scores=scores),))
+    table = tables.fold_table(own)
+    assert [row[0].text for row in table.rows] == names
 
 
 def test_the_searched_network_comes_last_and_zero_filling_first(content):
