@@ -64,6 +64,7 @@ class Picture:
     @property
     def width(self) -> int:
         """Width in pixels, from the PNG's header."""
+        # Eight bytes of signature, length and name of the first chunk, then the sizes.
         return struct.unpack(">I", self.png[16:20])[0]
 
     @property
@@ -74,6 +75,7 @@ class Picture:
 
 def picture(name: str, figure: Figure, caption: str, description: str) -> Picture:
     """Finish `figure` as the picture `name`."""
+    # The PNG is drawn first: a layout is found only when a figure is drawn.
     png = render(figure)
     # What the PNG's drawing has placed stays: the PDF is the same, and half the work.
     figure.set_layout_engine("none")
@@ -90,6 +92,7 @@ def render(figure: Figure) -> bytes:
 def render_pdf(figure: Figure) -> bytes:
     """Draw `figure` as PDF; the same figure gives the same bytes."""
     stream = io.BytesIO()
+    # A date of creation would make every report of the same run another file.
     figure.savefig(
         stream, format="pdf", dpi=DOTS_PER_INCH, metadata={"CreationDate": None}
     )

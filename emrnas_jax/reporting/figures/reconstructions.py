@@ -72,6 +72,7 @@ def _picture(
     target, mask = None, None
     for name in in_order(run.results, fold.examples):
         examples = fold.examples[name]
+        # A network that was scored with other examples lacks the frame.
         if frame not in examples.frames:
             continue
         index = examples.frames.index(frame)
@@ -122,12 +123,15 @@ def draw_reconstructions(
 ) -> Figure:
     """Draw the ground truth, the mask, and a column for every panel."""
     errors = absolute_errors(target, panels)
+    # A network that diverged may have given NaN; the others' errors still have a scale.
     finite = errors[np.isfinite(errors)]
+    # A scale of zero could not be drawn: a perfect reconstruction has no error.
     largest = max(float(np.quantile(finite, ERROR_QUANTILE)), 1e-3)
     sheet = _Sheet(len(panels) + 1, target.shape, window)
 
     first = sheet.column(0, "Ground truth\n")
     _grey(first.image, target)
+    # Masks have the zero frequency first; readers expect it in the middle.
     _grey(first.error, np.fft.fftshift(mask))
     separator = "\n" if window else " "
     # Below the mask, beside the enlarged part of the ground truth.

@@ -43,6 +43,7 @@ class ReportSettings:
         Raises:
             InputError: `zoom` names no window.
         """
+        # Now, and not after hours of training, when the report is written.
         read_zoom(self.zoom)
 
 
@@ -86,6 +87,7 @@ def window_for(
     chosen = read_zoom(text)
     if chosen is None:
         return find_window(target, errors)
+    # Only here is the size of the frames known.
     height, width = target.shape
     if chosen.row + chosen.side > height or chosen.column + chosen.side > width:
         raise InputError(
