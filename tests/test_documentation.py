@@ -358,7 +358,7 @@ def reconstruct(code, folder, request):
     (folder / "runs" / "cardiac").symlink_to(network.parents[1])
     random = np.random.default_rng(0)
     mask = (random.random((16, 1)) < 0.4) | (np.arange(16) == 0)[:, None]
-    names = {"images": random.random((2, 16, 16)), "mask": mask}
+    names = {"frames": random.random((2, 16, 16)), "mask": mask}
     exec(code, names)
     assert names["images"].shape == (2, 16, 16)
     assert names["images"].dtype == np.float32
