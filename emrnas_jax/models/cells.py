@@ -7,7 +7,7 @@ intermediates of all eight.)
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import flax.linen as nn
 import jax
@@ -131,20 +131,35 @@ def mixed_operation(
     return _mixed_forward(vector, choice, x, settings)[0]
 
 
+# The branches are made once: JAX traces a function anew for every cell unless it is the
+# same function.
+@cache
+def _forward_branch(operation: Operation, settings: LayerSettings) -> Callable:
+    def run(vector: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
+        weights = unpack(operation, vector, settings)
+        return plain_operation(operation, weights, x, settings)
+
+    return run
+
+
+@cache
+def _backward_branch(operation: Operation, settings: LayerSettings) -> Callable:
+    def run(vector: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
+        weights = unpack(operation, vector, settings)
+        gradients, dx = operation_gradient(operation, weights, x, inner, dy, settings)
+        # All branches must return one shape, so shorter gradients end in zeros.
+        return pack(gradients, vector.shape[0]), dx
+
+    return run
+
+
 def _mixed_forward(
     vector: Float[Array, " value"],
     choice: Int[Array, ""],
     x: Map,
     settings: LayerSettings,
 ) -> tuple[Map, tuple]:
-    def branch(operation: Operation) -> Callable:
-        def run(vector: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
-            weights = unpack(operation, vector, settings)
-            return plain_operation(operation, weights, x, settings)
-
-        return run
-
-    branches = [branch(operation) for operation in OPERATIONS]
+    branches = [_forward_branch(operation, settings) for operation in OPERATIONS]
     # The choice is known only when the step runs. A switch evaluates one branch and
     # lets one compiled step serve every path.
     y, inner = jax.lax.switch(choice, branches, vector, x)
@@ -154,18 +169,7 @@ def _mixed_forward(
 def _mixed_backward(settings: LayerSettings, saved: tuple, dy: Map) -> tuple:
     vector, choice, x, inner = saved
 
-    def branch(operation: Operation) -> Callable:
-        def run(vector: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
-            weights = unpack(operation, vector, settings)
-            gradients, dx = operation_gradient(
-                operation, weights, x, inner, dy, settings
-            )
-            # All branches must return one shape, so shorter gradients end in zeros.
-            return pack(gradients, vector.shape[0]), dx
-
-        return run
-
-    branches = [branch(operation) for operation in OPERATIONS]
+    branches = [_backward_branch(operation, settings) for operation in OPERATIONS]
     gradient, dx = jax.lax.switch(choice, branches, vector, x, inner, dy)
     # A choice is an integer and has no gradient.
     return gradient, None, dx

@@ -47,10 +47,17 @@ def loss_and_image(module, variables, batch, *more):
     return jnp.mean((image - batch.target) ** 2), image
 
 
+def drawn(module, *arguments):
+    """Draw weights by their shapes: drawing them as a training does would be compiled."""
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)
+    draw = np.random.default_rng(1).standard_normal
+    return jax.tree.map(lambda leaf: jnp.asarray(draw(leaf.shape) / 6, leaf.dtype), shapes)
+
+
 @pytest.fixture(scope="module")
 def weights(small_batch):
-    return network("float32").init(
-        jax.random.key(1), small_batch.zero_filled, small_batch.measurement
+    return drawn(
+        network("float32"), small_batch.zero_filled, small_batch.measurement
     )["params"]
 
 
@@ -107,8 +114,11 @@ def test_measured_samples_survive_bf16(results, small_batch):
 def test_the_search_in_bf16_has_the_gradients_of_float32(
     paths, batch_norm, small_batch
 ):
-    variables = search_network("float32", batch_norm).init(
-        jax.random.key(2), small_batch.zero_filled, small_batch.measurement, gates(1)
+    variables = drawn(
+        search_network("float32", batch_norm),
+        small_batch.zero_filled,
+        small_batch.measurement,
+        gates(1),
     )
 
     def gradients(precision):
@@ -139,7 +149,7 @@ def test_gradients_of_biases_and_gates_are_summed_in_float32():
 
     cell = MixedCell(LayerSettings(WIDTH, "bf16"), stored=1)
     one = Gates(jnp.array([7]), jnp.ones(1))
-    variables = cell.init(jax.random.key(4), x, one)
+    variables = drawn(cell, x, one)
 
     @jax.jit
     @jax.value_and_grad
@@ -199,8 +209,8 @@ def convolutions(jaxpr):
 def test_every_convolution_asks_for_it(precision, products, maps, weights, small_batch):
     """Without it GPUs would take TF32, and TPUs bfloat16, for float32."""
     search = search_network(precision)
-    variables = search.init(
-        jax.random.key(2), small_batch.zero_filled, small_batch.measurement, gates(1)
+    variables = drawn(
+        search, small_batch.zero_filled, small_batch.measurement, gates(1)
     )
 
     def loss(weights):

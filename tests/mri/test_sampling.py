@@ -22,9 +22,11 @@ DRAWN = ["cartesian", "random", "equispaced", "equispaced_fraction"]
 
 @functools.cache
 def drawer(sampling, shape):
-    # One after another: thousands together would all wait for the last redraw.
+    # One after another: thousands together would all wait for the last redraw. Here the
+    # optimisations that tests do without elsewhere are worth their time.
     return jax.jit(
-        lambda keys: jax.lax.map(lambda key: draw_mask(sampling, key, shape), keys)
+        lambda keys: jax.lax.map(lambda key: draw_mask(sampling, key, shape), keys),
+        compiler_options={"xla_backend_optimization_level": 3},
     )
 
 
