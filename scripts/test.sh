@@ -5,9 +5,20 @@
 set -euo pipefail
 extras=dev
 source "$(dirname "$0")/setup.sh"
+# Every start of Python would compile the package anew.
+unset PYTHONDONTWRITEBYTECODE
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-"$python" -m pyright --pythonpath "$python"
+# The types are checked beside the tests, which leave a core idle at times.
+types="$(mktemp)"
+"$python" -m pyright --pythonpath "$python" >"$types" 2>&1 &
+checker=$!
+trap 'kill "$checker" 2>/dev/null || true; rm -f "$types"' EXIT
+status=0
 # Two processes: compiling, which is most of the work, uses one core each. Files are
 # handed out in the order of tests/conftest.py, slow ones first.
-"$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15 "$@"
+"$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15 "$@" \
+  || status=$?
+wait "$checker" || status=1
+cat "$types"
+exit "$status"

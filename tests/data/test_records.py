@@ -181,6 +181,7 @@ def test_a_killed_build_is_not_taken_for_complete(phantom, tmp_path):
     assert not any(folder.exists() for folder in left)
 
 
+@pytest.mark.slow
 def test_two_processes_build_once_and_read_the_same(phantom, tmp_path):
     processes = [start_slow_build(tmp_path / "cache") for _ in range(2)]
     said = [process.communicate(timeout=60)[1].splitlines() for process in processes]

@@ -51,14 +51,16 @@ def drawn(module, *arguments):
     """Draw weights by their shapes: drawing them as a training does would be compiled."""
     shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)
     draw = np.random.default_rng(1).standard_normal
-    return jax.tree.map(lambda leaf: jnp.asarray(draw(leaf.shape) / 6, leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(draw(leaf.shape) / 6, leaf.dtype), shapes
+    )
 
 
 @pytest.fixture(scope="module")
 def weights(small_batch):
-    return drawn(
-        network("float32"), small_batch.zero_filled, small_batch.measurement
-    )["params"]
+    return drawn(network("float32"), small_batch.zero_filled, small_batch.measurement)[
+        "params"
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -108,6 +108,7 @@ def searched(split_of, sampling):
     return fresh, *states
 
 
+@pytest.mark.slow
 def test_a_search_does_not_depend_on_the_number_of_devices(searched):
     _, one, four = searched
     assert one.step == 4
@@ -117,6 +118,7 @@ def test_a_search_does_not_depend_on_the_number_of_devices(searched):
     assert np.abs(one.alphas).max() > 0.01
 
 
+@pytest.mark.slow
 def test_all_devices_hold_the_same_state(searched):
     for leaf in jax.tree.leaves(searched[-1]):
         copies = [np.asarray(shard.data) for shard in leaf.addressable_shards]
@@ -125,6 +127,7 @@ def test_all_devices_hold_the_same_state(searched):
             np.testing.assert_array_equal(copy, copies[0])
 
 
+@pytest.mark.slow
 def test_idle_operations_rest_on_several_devices(searched):
     fresh, _, after = searched
     used = np.asarray(after.path_counts)[0] > 0

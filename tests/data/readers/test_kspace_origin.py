@@ -129,6 +129,7 @@ def test_an_axis_that_was_transformed_already_gives_a_warning(images):
     assert "along the columns" in warning
 
 
+@pytest.mark.slow
 def test_on_real_images_wrong_flags_are_noticed_and_right_ones_are_not(shared_data):
     spec = importlib.util.spec_from_file_location("kspace_conventions", SCRIPT)
     assert spec is not None
