@@ -9,6 +9,8 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
@@ -23,8 +25,6 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".jax_cache")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-
-import pytest
 
 TESTS = Path(__file__).parent
 FIXTURES = ("common", "image_files", "networks", "runs")

@@ -48,7 +48,7 @@ def loss_and_image(module, variables, batch, *more):
 
 
 def drawn(module, *arguments):
-    """Draw weights by their shapes: drawing them as a training does would be compiled."""
+    """Draw weights by their shapes; drawn as in a training they would be compiled."""
     shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)
     draw = np.random.default_rng(1).standard_normal
     return jax.tree.map(
