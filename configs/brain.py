@@ -11,7 +11,7 @@ had. The readers are tested on files of the same form.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:
-    small     the same of the paper's own run
+    small     the paper's run at reduced size
     complex   complex targets (raw k-space, or complex HDF5), plain data consistency
     table2    the networks of Table 2, and the size-matched ones of section 3.3
     NAME      one network: unet, dccnn, rdn, ... (configs/cardiac.py)

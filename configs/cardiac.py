@@ -3,12 +3,12 @@
     python -m emrnas_jax.main --config=configs/cardiac.py --workdir=runs/cardiac \
         --config.data.path=FOLDER
 
-FOLDER holds `sol_yxzt_patN.mat`, the PNG export or one HDF5 file per subject. The
+FOLDER holds `sol_yxzt_patN.mat`, their PNG export or one HDF5 file per subject. The
 paper reports 34.87 dB and SSIM 0.934 after about half a day per fold on one GPU.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:
-    small            the same of the paper's own run
+    small            the paper's run at reduced size
     table2           the networks of Table 2, and the size-matched ones of section 3.3
     table3           the ablations of Table 3
     search_variants  kinds of search, and random architectures

@@ -124,7 +124,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file.
 
     Raises:
-        InputError: it is missing, or not an .npz file of arrays.
+        InputError: the file is missing, or not an .npz file of arrays.
     """
     try:
         # Opened here: NumPy leaves what it cannot read open.

@@ -34,7 +34,7 @@ def section_of(values: Any, key: str, kind: type[Section]) -> Section:
         kind: the dataclass.
 
     Raises:
-        InputError: they are no section, or have a key or value that cannot be used.
+        InputError: the settings are no section, or a key or value cannot be used.
     """
     require_types("", {key: Mapping}, {key: values})
     types = types_of(kind)
@@ -58,7 +58,7 @@ def require_types(
         values: the settings by name.
 
     Raises:
-        InputError: one has another type; the message has its key.
+        InputError: a setting has another type; the message has its key.
     """
     for name, value in values.items():
         if name in types and not has_type(value, types[name]):
@@ -75,7 +75,7 @@ def require_known(section: str, known: Iterable[str], values: Mapping) -> None:
         values: the settings by name.
 
     Raises:
-        InputError: it has one; the message has its key and what is most like it.
+        InputError: a setting is unknown; the message has its key and the nearest one.
     """
     known = list(known)
     for name in values:
@@ -157,7 +157,7 @@ def read_section(settings: dict, name: str, kind: type[Section]) -> Section:
     """Return a section of the config as the dataclass that checks it.
 
     Raises:
-        InputError: it is missing, or has a key or value that cannot be used.
+        InputError: the section is missing, or a key or value cannot be used.
     """
     if name not in settings:
         raise InputError(f"the config has no section {name!r}")

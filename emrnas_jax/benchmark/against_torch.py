@@ -61,7 +61,7 @@ def require_torch() -> None:
     """Check that PyTorch can be imported.
 
     Raises:
-        InputError: it is not installed.
+        InputError: PyTorch is not installed.
     """
     if importlib.util.find_spec("torch") is None:
         raise InputError(
@@ -79,7 +79,7 @@ def require_equal(difference: float, precision: str, variant: str) -> None:
         variant: name of PyTorch's variant, for the message.
 
     Raises:
-        InputError: they differ by more than the bound, or by something not a number.
+        InputError: the difference is above the bound, or not a number.
     """
     # Negated, because a comparison with NaN is always false.
     if not difference <= BOUNDS[precision]:

@@ -195,7 +195,7 @@ class Experiment:
         """Return the architecture of a network that has one, in a fold.
 
         Raises:
-            InputError: it was not searched yet.
+            InputError: the architecture was not searched yet.
         """
         network = self.networks[name]
         if network.source == RANDOM:

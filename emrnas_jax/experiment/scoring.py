@@ -69,7 +69,7 @@ def score_fold(
         files: the folder of the network in the fold.
 
     Raises:
-        InputError: it is not trained to the end, or was trained as another network.
+        InputError: the network is not trained to the end, or was trained as another.
     """
     name, folder = record.name if record else ZERO_FILLED, files.path
     variables: dict = {"params": {}}

@@ -86,7 +86,7 @@ def latest_step(folder: Path) -> int:
     """Return the step of the latest checkpoint of a network.
 
     Raises:
-        InputError: it has no checkpoint.
+        InputError: the network has no checkpoint.
     """
     steps = NetworkFolder(folder).steps()
     if not steps:

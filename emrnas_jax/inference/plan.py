@@ -75,7 +75,7 @@ def _require_writable(output: Path) -> None:
     """Make the folder for the results, and check that files can be written there.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: the folder cannot be made or written to.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ def join() -> None:
     `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID` (from 0).
 
     Raises:
-        InputError: they cannot be found.
+        InputError: the other processes cannot be found.
     """
     try:
         # JAX itself reads the first of the three variables alone.

@@ -103,7 +103,7 @@ def require_suitable(consistency: str, images: str, where: str) -> None:
         where: setting that asks for the consistency, for the message.
 
     Raises:
-        InputError: it assumes magnitude images, and the images are complex.
+        InputError: the consistency assumes magnitude images, and these are complex.
     """
     if images == "complex" and consistency in ASSUME_MAGNITUDE:
         raise InputError(

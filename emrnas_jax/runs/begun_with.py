@@ -148,7 +148,7 @@ def refuse_other_data(run: RunFolder, fingerprint: dict[str, str | int]) -> None
         fingerprint: fingerprint of the data now.
 
     Raises:
-        InputError: they differ, or the file is missing or damaged.
+        InputError: the data differ, or the file is missing or damaged.
     """
     old = read_data(run.data)
     # What only the file has is no difference: a newer version may have written it.

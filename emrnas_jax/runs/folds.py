@@ -33,7 +33,8 @@ def read_folds(path: Path) -> list[Fold]:
     """Return the folds of a manifest.
 
     Raises:
-        InputError: it is missing or damaged, or a subject is in two parts of a fold.
+        InputError: the file is missing or damaged, or two parts of a fold share a
+            subject.
     """
     # Read back rather than drawn again, so that a run keeps its folds when the way of
     # drawing them changes.

@@ -95,7 +95,7 @@ def refuse_mixed_operations(among: dict[Path, tuple[Operation, ...]]) -> None:
         among: the operations of each fold's search, by the search's folder.
 
     Raises:
-        InputError: they were not.
+        InputError: two folds were searched among different operations.
     """
     # The ensemble adds the p of an operation over the folds, so its columns must agree.
     first = next(iter(among), None)

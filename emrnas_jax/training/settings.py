@@ -113,7 +113,7 @@ def require_paths(settings: SearchSettings, operations: int) -> None:
             more or fewer than there are now.
 
     Raises:
-        InputError: it is another number.
+        InputError: the number of paths is another one.
     """
     # Two are the sampled pair of ProxylessNAS.
     if settings.paths_per_cell not in (1, 2, operations):
@@ -127,7 +127,7 @@ def require_rates(section: str, settings: object, *names: str) -> None:
     """Check that settings are finite and not negative.
 
     Raises:
-        InputError: one is not; the message has its key.
+        InputError: a value is outside its range; the message has its key.
     """
     for name in names:
         value = getattr(settings, name)
@@ -140,7 +140,7 @@ def require_momenta(section: str, settings: object, *names: str) -> None:
     """Check that settings are in [0, 1), as Adam's β₁ must be.
 
     Raises:
-        InputError: one is not; the message has its key.
+        InputError: a value is outside its range; the message has its key.
     """
     for name in names:
         value = getattr(settings, name)

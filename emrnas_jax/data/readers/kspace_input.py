@@ -99,7 +99,7 @@ def plain_mask(
         where: file and variable, for messages.
 
     Raises:
-        InputError: it holds other values than 0 and 1, or marks nothing.
+        InputError: the mask holds other values than 0 and 1, or marks nothing.
     """
     require_mask_values(mask, where)
     if ORDERS[storage.convention.value] == "first":
@@ -126,7 +126,7 @@ def frame_masks(
         where: file and variable, for messages.
 
     Raises:
-        InputError: it does not fit the frames.
+        InputError: the mask does not fit the frames.
     """
     count, *size = shape
     if mask.ndim == 1:

@@ -116,7 +116,7 @@ def origin_warnings(images: Images, storage: Storage, where: str) -> list[str]:
         A warning where the images may be rolled.
 
     Raises:
-        InputError: they are rolled, and the user declares no convention.
+        InputError: the images are rolled, and the user declares no convention.
     """
     score = middle_score(images)
     along = _rolled_axes(images)

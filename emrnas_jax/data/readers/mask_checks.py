@@ -31,7 +31,7 @@ def require_mask_values(mask: np.ndarray, where: str) -> None:
         where: file and variable, for messages.
 
     Raises:
-        InputError: it holds other values, marks nothing, or is a single number.
+        InputError: the array holds other values, marks nothing, or is a single number.
     """
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
         raise InputError(
