@@ -33,6 +33,7 @@ config.search.update(warmup_epochs=1, search_epochs=1, batch=2)
 config.retrain.update(epochs=1, batch=2)
 config.evaluation.update(batch=2, examples=1)
 config.loop.steps_per_dispatch = 1
+config.report.pdf = False
 for own in config.networks.values():
     own.update(width=4)
     if "components" in own:

@@ -32,9 +32,9 @@ WIDE = 20  # letters of a fact that do not fit its column
 def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     """Write `report/` into the folder `run` of a run, and return the page's path.
 
-    Writes `tables.md`, `tables.tex`, `figures/*.png` and `*.pdf`, and, last,
-    `index.html`. Each file is whole or not there; figures of an earlier report that
-    this one lacks are removed.
+    Writes `tables.md`, `tables.tex`, `figures/*.png` and, unless the setting `pdf` is
+    False, `figures/*.pdf`, and, last, `index.html`. Each file is whole or not there;
+    figures of an earlier report that this one lacks are removed.
 
     Args:
         run: folder of the run.
@@ -51,9 +51,12 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     folder = RunFolder(run).report
     figures = folder / "figures"
     written = set()
+    section = content.config.get("report")
+    with_pdf = not isinstance(section, dict) or section.get("pdf", True)
     for picture in (picture for group in pictures.values() for picture in group):
         # PNG for the screen and slides, PDF for print.
-        for ending, content_of in (("png", picture.png), ("pdf", picture.pdf)):
+        files = {"png": picture.png} | ({"pdf": picture.pdf} if with_pdf else {})
+        for ending, content_of in files.items():
             path = figures / f"{picture.name}.{ending}"
             write_bytes(path, content_of)
             written.add(path)

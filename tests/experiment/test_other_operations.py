@@ -43,6 +43,7 @@ def get_config(variant):
     config.data.phantom.subjects = 4
     config.search.update(warmup_epochs=1, search_epochs=1)
     config.retrain.epochs = 1
+    config.report.pdf = False
     for name, own in config.networks.items():
         own.update(components=1, cells_per_block=1, width=4)
     if "ablation_b" in config.networks:

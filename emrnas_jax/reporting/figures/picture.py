@@ -7,7 +7,10 @@ no state behind.
 import io
 import struct
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -41,21 +44,35 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished figure.
+    """A figure with its words, drawn when one of its files is asked for.
 
     Attributes:
-        name: of its files in `report/figures`, without `.png` and `.pdf`.
-        png: bytes of the one file.
-        pdf: bytes of the other, the same drawing.
+        name: name of its files in `report/figures`, without `.png` and `.pdf`.
+        figure: the figure.
         caption: sentences below the figure.
         description: what the figure shows, for those who cannot see it.
     """
 
     name: str
-    png: bytes
-    pdf: bytes
+    figure: Figure
     caption: str
     description: str
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as PNG; the same figure gives the same bytes."""
+        png = render(self.figure)
+        # What this drawing has placed stays: the PDF is the same, and half the work.
+        self.figure.set_layout_engine("none")
+        return png
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The figure as PDF; the same figure gives the same bytes."""
+        # A layout is found only when a figure is drawn.
+        assert self.png
+        # A date of creation would make every report of the same run another file.
+        return render(self.figure, "pdf", {"CreationDate": None})
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
@@ -73,29 +90,14 @@ class Picture:
         return struct.unpack(">I", self.png[20:24])[0]
 
 
-def picture(name: str, figure: Figure, caption: str, description: str) -> Picture:
-    """Finish `figure` as the picture `name`."""
-    # The PNG is drawn first: a layout is found only when a figure is drawn.
-    png = render(figure)
-    # What the PNG's drawing has placed stays: the PDF is the same, and half the work.
-    figure.set_layout_engine("none")
-    return Picture(name, png, render_pdf(figure), caption, description)
-
-
-def render(figure: Figure) -> bytes:
-    """Draw `figure` as PNG; the same figure gives the same bytes."""
+def render(
+    figure: Figure, ending: str = "png", metadata: dict[str, Any] | None = None
+) -> bytes:
+    """Draw `figure` as a file of the format `ending`."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH)
-    return stream.getvalue()
-
-
-def render_pdf(figure: Figure) -> bytes:
-    """Draw `figure` as PDF; the same figure gives the same bytes."""
-    stream = io.BytesIO()
-    # A date of creation would make every report of the same run another file.
-    figure.savefig(
-        stream, format="pdf", dpi=DOTS_PER_INCH, metadata={"CreationDate": None}
-    )
+    # Fonts are looked up when a figure is drawn, maybe long after it was made.
+    with style.context(["default", STYLE]):
+        figure.savefig(stream, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
     return stream.getvalue()
 
 

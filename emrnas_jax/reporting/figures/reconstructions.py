@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from emrnas_jax.reporting.figures.picture import Picture, blank, picture
+from emrnas_jax.reporting.figures.picture import Picture, blank
 from emrnas_jax.reporting.figures.zoom import Window, window_for
 from emrnas_jax.reporting.networks import in_order, title_of
 from emrnas_jax.reporting.numbers import number, percent
@@ -97,7 +97,7 @@ def _picture(
         if window
         else ""
     )
-    return picture(
+    return Picture(
         f"reconstruction_fold_{fold.number}_{position}",
         draw_reconstructions(target, mask, panels, window),
         f"Fold {fold.number}: subject {subject}, slice {place}, frame {time}, from "

@@ -33,9 +33,11 @@ class ReportSettings:
 
     Attributes:
         zoom: part of a frame to enlarge, as `read_zoom` takes it.
+        pdf: also write each figure as PDF, for print, which takes half the time.
     """
 
     zoom: str = ""
+    pdf: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a setting that cannot be read.
