@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 import venv
+from importlib import metadata
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from tests.fixtures.programs import SMALLER
 
@@ -60,15 +62,55 @@ def wheel(tmp_path_factory):
     return built
 
 
+def declared(lines, extras=()):
+    """Return the distributions, with extras, that lines of metadata ask for here."""
+    chosen = [{"extra": extra} for extra in ("", *extras)]
+    wanted = [Requirement(line) for line in lines or ()]
+    return {
+        (one.name, tuple(sorted(one.extras)))
+        for one in wanted
+        if one.marker is None or any(map(one.marker.evaluate, chosen))
+    }
+
+
+def all_declared(packages):
+    """Return the names of the dependencies of what is in a folder, and of theirs."""
+    [wheel] = metadata.distributions(path=[str(packages)])
+    found, left = set(), declared(wheel.requires)
+    while left:
+        found |= left
+        left = {
+            one for name, own in left for one in declared(metadata.requires(name), own)
+        } - found
+    return {name for name, _ in found}
+
+
+def link(name, packages):
+    """Link what an installed distribution has among the packages of another Python."""
+    own = metadata.distribution(name)
+    assert own.files is not None
+    for top in {path.parts[0] for path in own.files} - {"..", "__pycache__"}:
+        place = packages / top
+        if not place.is_symlink():  # a namespace package of several distributions
+            place.symlink_to(Path(str(own.locate_file(top))).resolve())
+
+
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    """The Python of an environment that holds the wheel and its dependencies alone."""
+    """The Python of an environment that holds the wheel and its dependencies alone.
+
+    The dependencies are links to those installed here, because installing them again
+    would take as long as all the tests that need them.
+    """
     folder = tmp_path_factory.mktemp("environment")
     # Debian's Python has no ensurepip; pip installs into an environment without pip.
     venv.create(folder, with_pip=False)
     own = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(own), "install", "--quiet"]
-    run([*pip, str(wheel)], folder)
+    run([*pip, "--no-deps", str(wheel)], folder)
+    [packages] = (folder / "lib").glob("python*/site-packages")
+    for name in all_declared(packages):
+        link(name, packages)
     return own
 
 
