@@ -1,6 +1,5 @@
 """The command, as its users call it; what it does is tested in `inference`."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,28 +84,9 @@ def test_flags_become_settings_completed_by_the_network(parse):
     )
 
 
-@pytest.fixture
-def command(make_model, tmp_path):
-    """Run the command with flags beside --model and --output."""
-
-    def command(**given):
-        given = {"model": make_model(), "output": tmp_path / "out"} | given
-        return subprocess.run(
-            [sys.executable, "-m", "emrnas_jax.reconstruct"]
-            + [f"--{name}={value}" for name, value in given.items()],
-            cwd=ROOT,
-            env={**os.environ, "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return command
-
-
 @pytest.mark.slow
 def test_one_bad_file_among_good_ones_is_reported_and_the_status_is_1(
-    command, tmp_path
+    make_model, tmp_path
 ):
     random = np.random.default_rng(0)
     scans = tmp_path / "scans"
@@ -116,7 +96,16 @@ def test_one_bad_file_among_good_ones_is_reported_and_the_status_is_1(
         np.savez(scans / name, kspace=kspace * value)
     masks = tmp_path / "masks.npz"
     np.savez(masks, masks=np.isin(np.arange(16), (0, 7, 8, 9, 12))[None])
-    done = command(input=scans, mask=masks, kspace_convention="plain", batch=2)
+    given = {"model": make_model(), "input": scans, "output": tmp_path / "out"}
+    given |= {"mask": masks, "kspace_convention": "plain", "batch": 2}
+    done = subprocess.run(
+        [sys.executable, "-m", "emrnas_jax.reconstruct"]
+        + [f"--{name}={value}" for name, value in given.items()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     [error] = [x for x in done.stderr.splitlines() if x.startswith("error:")]
     assert str(scans / "bad.npz") in error
@@ -132,12 +121,17 @@ def test_one_bad_file_among_good_ones_is_reported_and_the_status_is_1(
     assert (tmp_path / "out" / "good.png").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["model", "input", "mask"])
-def test_a_path_that_leads_nowhere_is_one_clear_message(flag, command, tmp_path):
+def test_a_path_that_leads_nowhere_is_one_clear_message(
+    flag, parse, make_model, monkeypatch, tmp_path, capsys
+):
+    # It sets the allocator and the log of the whole process.
+    monkeypatch.setattr(host, "prepare", lambda _: None)
     np.savez(tmp_path / "scan.npz", kspace=np.eye(16, dtype=complex))
-    done = command(**{"input": tmp_path / "scan.npz", flag: tmp_path / "nowhere"})
-    assert done.returncode == 1
-    # A new machine first says that it compiles its kernels.
-    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'nowhere'}: ")
-    assert "Traceback" not in done.stderr
+    given = {"model": make_model(), "input": tmp_path / "scan.npz"}
+    parse(**given | {"output": tmp_path / "out", flag: tmp_path / "nowhere"})
+    with pytest.raises(SystemExit) as exit_:
+        main(["reconstruct"])
+    assert exit_.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'nowhere'}: ")

@@ -28,6 +28,7 @@ def said(caplog, monkeypatch):
     return caplog
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_second_process_finds_what_the_first_compiled(said, tmp_path):
     names = library.targets()
