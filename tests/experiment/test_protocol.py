@@ -333,6 +333,8 @@ def test_streaming_gives_the_same_scores(config, run, tmp_path):
     found, wanted = (read_architecture(one.architecture()) for one in pair)
     assert found[0] == wanted[0]
     # Two programs, whose sums the compiler may order differently.
+    assert found[1] is not None
+    assert wanted[1] is not None
     np.testing.assert_allclose(found[1], wanted[1], atol=1e-6)
     found, wanted = (
         read_scores(one.fold(2).network("emrnas").scores(PAPER)) for one in pair
