@@ -13,6 +13,10 @@ networks and few epochs:
     table3           the ablations of Table 3
     search_variants  kinds of search, and random architectures
     consistency      every cascade with each data consistency
+    included         the training of the model that comes with the package, cardiac15
+    same_minutes     the networks of the field and the half-resolution cascade, each
+                     trained for half an hour with one recipe
+    half_hour        the half-resolution cascade alone, trained in the same way
     NAME             one network: unet, dccnn, rdn, cddntdc, dccnn_matched, ..., tv,
                      ablation_a to ablation_g, emrnas_real, dccnn_real, ...
 
@@ -38,10 +42,41 @@ def get_config(variant: str | None = None) -> ConfigDict:
     return config
 
 
+def same_minutes(config: ConfigDict) -> None:
+    """Give every network the same recipe and the same half hour.
+
+    Trained on subjects 1 to 24, tested on 25 to 30. EMR-NAS has the published
+    architecture, so that nothing is searched.
+    """
+    paper.use(config, SAME_MINUTES)
+    config.networks.emrnas.architecture = "cardiac"
+    config.folds.test = ",".join(f"p{number}" for number in range(25, 31))
+    paper.use_recipe(config)
+    config.retrain.minutes = 30.0
+
+
+def half_hour(config: ConfigDict) -> None:
+    """Train the half-resolution cascade alone as `same_minutes` does."""
+    same_minutes(config)
+    paper.use(config, ["half_resolution"])
+
+
+def included(config: ConfigDict) -> None:
+    """Train the half-resolution cascade on every subject; nothing is tested."""
+    paper.use(config, ["half_resolution"])
+    paper.use_recipe(config)
+    config.folds.test = "none"
+    config.retrain.steps = 14_000
+
+
+SAME_MINUTES = ("unet", "dccnn", "cddntdc", "half_resolution", "emrnas")
 VARIANTS = {
     "small": paper.reduce,
     "table2": paper.table_2,
     "table3": paper.table_3,
     "search_variants": paper.search_variants,
     "consistency": paper.consistencies,
+    "included": included,
+    "same_minutes": same_minutes,
+    "half_hour": half_hour,
 }

@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
         else:
             # 80 letters where the output is no terminal, such as a pipe.
             width = shutil.get_terminal_size().columns
-            print(shown(comparison, width))  # noqa: T201
+            print(shown(comparison, width))  # noqa: T201 - the program's answer
 
 
 def shown(comparison: RunComparison, width: int) -> str:

@@ -42,6 +42,7 @@ from emrnas_jax.inference.summary import repeated_warnings, summary_line
 from emrnas_jax.inference.trained import load_model
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
+from emrnas_jax.models.included import lines_of_included
 from emrnas_jax.models.record import NetworkRecord
 
 
@@ -49,8 +50,9 @@ def define_flags() -> None:
     """Define the flags of this program; not at import, where they would collide."""
     _define_network_flags()
     _define_kspace_flags()
-    flags.DEFINE_string("input", None, "A file, or a folder of files.", required=True)
-    flags.DEFINE_string("output", None, "Folder for the results.", required=True)
+    flags.DEFINE_string("input", None, "A file, or a folder of files.")
+    flags.DEFINE_string("output", None, "Folder for the results.")
+    flags.DEFINE_bool("list_models", False, "List the models that are included, only.")
     flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "Replace results that exist already.")
 
@@ -60,10 +62,10 @@ def _define_network_flags() -> None:
         "model",
         None,
         "Folder of a run, of one of its networks (RUN/fold_1/emrnas) or of a "
-        "checkpoint in that; or tv, unless a folder has that name: compressed sensing "
-        "by total variation, which needs no training. It under-samples complete images "
-        "to 15 % of the rows of k-space.",
-        required=True,
+        "checkpoint in that; or a model folder, as emrnas_jax.export writes it. Or, "
+        "unless a folder has that name, one of --list_models; or tv: compressed "
+        "sensing by total variation, which needs no training. It under-samples "
+        "complete images to 15 % of the rows of k-space.",
     )
     # None means that a flag is not given: the model decides then.
     flags.DEFINE_integer("fold", None, "Fold of a run; the first unless given.")
@@ -76,7 +78,19 @@ def _define_network_flags() -> None:
         list(PRECISIONS),
         "Precision of the convolutions, in place of that of the training. float32: "
         "exact; tf32: NVIDIA's tensor cores, float32 on a CPU; bf16: half the memory, "
-        "fastest on a GPU or TPU and slow on a CPU.",
+        "fastest on a GPU, a TPU or a CPU with AMX, and slow on other CPUs.",
+    )
+    flags.DEFINE_bool(
+        "test_time_flips",
+        False,
+        "Take the mean over four mirrored frames: a little better, and four times as "
+        "slow.",
+    )
+    flags.DEFINE_integer(
+        "components",
+        None,
+        "Number of first components that are used, of a cascade that was trained with "
+        "deep supervision: faster, and a little worse. All unless given.",
     )
     flags.DEFINE_enum(
         "images",
@@ -137,7 +151,10 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be any
     with host.clear_errors():
-        # absl requires these flags, but takes empty ones.
+        if given.list_models:
+            print(*lines_of_included(), sep="\n")  # noqa: T201 - the program's answer
+            return 0
+        # Not required by absl, because --list_models needs none of them.
         for name in ("model", "input", "output"):
             if not given[name].value:
                 raise InputError(f"--{name} is empty; name a file or folder")
@@ -148,7 +165,13 @@ def main(argv: Sequence[str]) -> int:
             masks = read_stored_mask(given.mask)
             require_centre_of(masks)
         model = load_model(
-            given.model, given.fold, given.network, given.precision, given.images
+            given.model,
+            given.fold,
+            given.network,
+            given.precision,
+            given.images,
+            given.test_time_flips,
+            given.components,
         )
         summary = reconstruct_files(model, settings_of(given, model.record, masks))
     # Not to standard output, which holds the summary alone.

@@ -32,6 +32,7 @@ from emrnas_jax.data.readers.source import read_file
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models import networks
+from emrnas_jax.models.included import included_models
 from emrnas_jax.nas import space
 from emrnas_jax.runs.results import Results
 from emrnas_jax.runs.run import read_run
@@ -45,7 +46,7 @@ PAGES = [
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
 EXTENDING = ROOT / "docs" / "extending.md"
-COMMANDS = ("main", "reconstruct", "compare", "import_weights", "benchmark")
+COMMANDS = ("main", "reconstruct", "compare", "export", "import_weights", "benchmark")
 # Folders that commands of the pages write to.
 WRITTEN = {"benchmarks/gpu"}
 PATH = re.compile(
@@ -250,7 +251,8 @@ def test_every_page_is_reached_from_the_readme():
             if other not in reached:
                 reached.add(other)
                 found.append(other)
-    assert reached == set(PAGES)
+    cards = {folder / "README.md" for folder in included_models().values()}
+    assert reached == {*PAGES, *cards}
 
 
 @each_page
@@ -302,9 +304,13 @@ def test_there_are_commands_to_parse():
 def defined_flags() -> set[str]:
     """The flags of all commands, from their source."""
     found = set()
-    for module in COMMANDS:
-        path = ROOT / entry(module).replace(".", "/")
-        for node in ast.walk(ast.parse(path.with_suffix(".py").read_text())):
+    paths = [
+        (ROOT / entry(module).replace(".", "/")).with_suffix(".py")
+        for module in COMMANDS
+    ]
+    paths.append(ROOT / "emrnas_jax" / "benchmark" / "options.py")
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and node.args:
                 first = node.args[0]
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
+from emrnas_jax.models.included import included_models
 from tests.fixtures.programs import SMALLER
 
 ROOT = Path(__file__).parent.parent
@@ -167,3 +168,10 @@ def test_an_own_config_builds_on_one_of_the_wheel(python, start):
     printed = started("-c", LOAD).stdout.split()
     assert Path(printed[0]).is_relative_to(python.parents[1].resolve())
     assert printed[1] == "7"
+
+
+def test_the_models_of_the_wheel_are_listed(start):
+    _, started = start
+    done = started("-m", "emrnas_jax.reconstruct", "--list_models")
+    names = [line.partition(":")[0] for line in done.stdout.splitlines() if line]
+    assert names == [*included_models()]

@@ -3,24 +3,16 @@
 The floors and the graph are those of `scripts/measure.py`, which prints them.
 """
 
-import importlib.util
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.fixtures.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def measure():
-    path = ROOT / "scripts" / "measure.py"
-    spec = importlib.util.spec_from_file_location("measure", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("measure")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.inference import load_model
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.machine import host
+from emrnas_jax.models.included import included_models
 from emrnas_jax.reconstruct import define_flags, main, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,3 +136,10 @@ def test_a_path_that_leads_nowhere_is_one_clear_message(
     assert exit_.value.code == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {tmp_path / 'nowhere'}: ")
+
+
+def test_the_included_models_are_listed_without_other_flags(parse, capsys):
+    parse("--list_models", model="", input="", output="")
+    assert main(["reconstruct"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines if line] == [*included_models()]

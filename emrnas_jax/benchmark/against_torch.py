@@ -20,8 +20,8 @@ from jaxtyping import Array, PyTree
 from emrnas_jax.benchmark.case import (
     PATHS,
     Case,
+    batch_of,
     initial_weights,
-    phantom_batch,
     sampled_paths,
     search_state,
 )
@@ -100,7 +100,7 @@ def compare_reconstruction(case: Case, program: Program, repeats: int) -> Sides:
     """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    params, data = initial_weights(case), phantom_batch(case.size, case.batch)
+    params, data = initial_weights(case), batch_of(case)
     image = np.asarray(program.run())
     return _in_turn(
         case,
@@ -122,7 +122,7 @@ def compare_training_step(case: Case, program: Program, repeats: int) -> Sides:
     """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    params, data = initial_weights(case), phantom_batch(case.size, case.batch)
+    params, data = initial_weights(case), batch_of(case)
     state: TrainState = program.run()
     loss = float(state.train_loss)
     # Taken now: the next run takes over the memory of this state.
@@ -152,7 +152,7 @@ def compare_weight_step(
     """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    data = phantom_batch(case.size, case.batch)
+    data = batch_of(case)
     params = search_state(case).weights
     paths = sampled_paths(case)
     state: SearchState = program.run(paths[0])
@@ -182,7 +182,7 @@ def compare_alpha_step(case: Case, program: Program, repeats: int) -> Sides:
     """
     from emrnas_jax.benchmark.pytorch import steps as torch_steps
 
-    data, start = phantom_batch(case.size, case.batch), search_state(case)
+    data, start = batch_of(case), search_state(case)
     # Gates are random. PyTorch is given those that our step draws from the same keys.
     keys = [jax.random.key(number) for number in range(PATHS)]
     gates = [_gates(case, key, start.alphas) for key in keys]
@@ -274,11 +274,9 @@ def _step_difference(
     timed: "Timed", loss: Any, expected: float, moments: PyTree, path: list[int]
 ) -> float:
     """Return the larger of the loss's and the gradients' difference, both relative."""
-    from emrnas_jax.benchmark.pytorch.network import convolutions
-
     assert timed.optimizer is not None
     gradient, error = 0.0, 0.0
-    for convolution, own in convolutions(timed.network, moments, path):
+    for convolution, own in timed.network.convolutions(moments, path):
         for name, value in own.items():
             state = timed.optimizer.state[getattr(convolution, name)]
             error = max(error, _largest(state["exp_avg"].cpu().numpy() - value))

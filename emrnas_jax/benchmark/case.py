@@ -18,7 +18,10 @@ from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.models.emrnas import SearchNetwork, fixed_network
+from emrnas_jax.models.half_resolution import half_resolution
 from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.mri.fourier import to_complex
+from emrnas_jax.mri.measurement import undersample, zero_filled
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain_steps
@@ -38,9 +41,11 @@ class Case:
         architecture: operations of the fixed network; a search has as many cells.
         size: height and width of the frames, pixels.
         batch: frames at once.
-        width: channels of the network.
+        width: channels of EMR-NAS.
         precision: precision of the convolutions, a key of `MATRIX_FORMS`.
         paths: paths per cell in the search's step of alphas.
+        network: fixed network, "emrnas" or "half_resolution", which has its own size.
+        strip: width of the strips that are cut from the frames, pixels; 0 for frames.
     """
 
     architecture: Architecture
@@ -49,10 +54,19 @@ class Case:
     width: int = 16
     precision: str = "float32"
     paths: int = 1
+    network: str = "emrnas"
+    strip: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what the network sees, pixels."""
+        return self.size, self.strip or self.size
 
 
 def network_of(case: Case) -> nn.Module:
     """Return the fixed network."""
+    if case.network == "half_resolution":
+        return half_resolution(precision=case.precision)
     return fixed_network(case.architecture, LayerSettings(case.width, case.precision))
 
 
@@ -76,6 +90,17 @@ def phantom_batch(size: int, batch: int) -> Batch:
     ids = jnp.arange(batch, dtype=jnp.uint32)
     stacked = jnp.asarray(np.stack(images[:batch]))
     return prepare_batch(stacked, ids, jax.random.key(0), Sampling())
+
+
+def batch_of(case: Case) -> Batch:
+    """Return the under-sampled phantoms, or strips of them, that a case computes."""
+    data = phantom_batch(case.size, case.batch)
+    if not case.strip:
+        return data
+    # Strips of a readout along the columns are measured as the frames are.
+    target = data.target[:, :, : case.strip]
+    measurement = undersample(to_complex(target), data.measurement.mask)
+    return Batch(zero_filled(measurement), measurement, target)
 
 
 # Kept, because each row of a table asks for them several times.

@@ -24,7 +24,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from absl import flags
 
@@ -33,16 +33,26 @@ from emrnas_jax.benchmark.against_torch import require_torch
 from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.memory import memory_rows
 from emrnas_jax.benchmark.networks import network_rows
+from emrnas_jax.benchmark.options import (
+    Options,
+    cases,
+    define_case,
+    define_count,
+    define_gpu,
+    define_growth,
+    define_pipeline,
+    define_search_step,
+    define_step,
+    define_table,
+    numbers,
+)
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.benchmark.rows import STEPS, Row
-from emrnas_jax.evaluation.roofline import MATRIX_FORMS
 from emrnas_jax.machine import host
-from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
 
 PROGRAM = "python -m emrnas_jax.benchmark"
 HELP = {"--help", "-help", "-h"}
-Options = Any  # a FlagValues; absl gives its flags no types
 
 
 def measure_steps(command: str, options: Options) -> None:
@@ -51,7 +61,7 @@ def measure_steps(command: str, options: Options) -> None:
     if with_torch:
         require_torch()
     rows = [
-        STEPS[command](case, options.repeats, with_torch) for case in _cases(options)
+        STEPS[command](case, options.repeats, with_torch) for case in cases(options)
     ]
     _answer(rows, options, command)
     # A plot of one point says nothing, so throughput needs several batches.
@@ -64,7 +74,7 @@ def measure_steps(command: str, options: Options) -> None:
 
 def measure_memory(command: str, options: Options) -> None:
     """Measure the steps of a search beside the training of one fixed network."""
-    rows = [r for case in _cases(options) for r in memory_rows(case, options.repeats)]
+    rows = [r for case in cases(options) for r in memory_rows(case, options.repeats)]
     _answer(rows, options, command)
 
 
@@ -73,7 +83,7 @@ def measure_networks(command: str, options: Options) -> None:
     rows = [
         row
         for size, batch in itertools.product(
-            _numbers(options.size), _numbers(options.batch)
+            numbers(options.size), numbers(options.batch)
         )
         for row in network_rows(size, batch, options.repeats)
     ]
@@ -84,7 +94,7 @@ def measure_pipeline(command: str, options: Options) -> None:
     """Measure what masks and under-sampling add to the time of a training."""
     rows = [
         row
-        for case in _cases(options)
+        for case in cases(options)
         for row in pipeline_rows(case, options.frames, options.steps, options.repeats)
     ]
     _answer(rows, options, command)
@@ -123,7 +133,7 @@ def measure_gpu(_: str, options: Options) -> None:
     """Measure everything that benchmarks/GPU.md asks for."""
     architecture = architecture_named(options.architecture)
     case = Case(architecture, options.size, 1, options.width)
-    planned = gpu.plan(case, _numbers(options.batches), options.repeats)
+    planned = gpu.plan(case, numbers(options.batches), options.repeats)
     rows = gpu.measure_all(planned, Path(options.output), options.budget)
     # Rows that failed for lack of memory are no error of the command: large batches
     # are meant to find the limit.
@@ -131,139 +141,6 @@ def measure_gpu(_: str, options: Options) -> None:
     _print(f"{options.output}/results.md: {len(rows) - len(missing)} rows measured")
     for label in missing:
         _print(f"not measured: {label}")
-
-
-def _define_case(values: flags.FlagValues, batch: int = 4) -> None:
-    _define_table(values, batch)
-    _define_network(values)
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        list(MATRIX_FORMS),
-        "Precision of the convolutions.",
-        flag_values=values,
-    )
-
-
-def _define_step(values: flags.FlagValues) -> None:
-    _define_case(values)
-    flags.DEFINE_enum(
-        "against",
-        None,
-        ["torch"],
-        "Peer that is timed in turn, after its results were compared.",
-        flag_values=values,
-    )
-
-
-def _define_search_step(values: flags.FlagValues) -> None:
-    _define_step(values)
-    flags.DEFINE_enum(
-        "paths",
-        "1",
-        [str(paths) for paths in sorted(GATES)],
-        "Paths per cell in the step of alphas.",
-        flag_values=values,
-    )
-
-
-def _define_pipeline(values: flags.FlagValues) -> None:
-    _define_case(values, batch=8)
-    _define_count("frames", 240, "Frames of the data set.", values)
-    _define_count("steps", 2, "Training steps per call of the program.", values)
-
-
-def _define_growth(values: flags.FlagValues) -> None:
-    _define_output(values, required=True)
-    flags.DEFINE_bool(
-        "quick", False, "Take a minute, with tiny networks.", flag_values=values
-    )
-    _define_list(
-        "axes",
-        list(growth.RANGES),
-        f"Settings that are varied, of {', '.join(growth.RANGES)}.",
-        growth.RANGES.__contains__,
-        values,
-    )
-
-
-def _define_gpu(values: flags.FlagValues) -> None:
-    _define_output(values, required=True)
-    _define_network(values)
-    _define_count("size", 256, "Pixels a side.", values)
-    _define_numbers("batches", gpu.BATCHES, "Frames at once.", values)
-    flags.DEFINE_float(
-        "budget",
-        450.0,
-        "Seconds after which no further row is started.",
-        flag_values=values,
-    )
-
-
-def _define_table(values: flags.FlagValues, batch: int = 4) -> None:
-    _define_numbers("size", [256], "Pixels a side, one number or several.", values)
-    _define_numbers("batch", [batch], "Frames at once, one number or several.", values)
-    flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
-    _define_output(values, required=False)
-
-
-def _define_network(values: flags.FlagValues) -> None:
-    _define_count("width", 16, "Channels of the network.", values)
-    flags.DEFINE_string(
-        "architecture",
-        "cardiac",
-        "Name of a published architecture, or one such as [O5 O8 O8|O1 O1 O2].",
-        flag_values=values,
-    )
-
-
-def _define_output(values: flags.FlagValues, required: bool) -> None:
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Folder for the results: JSON, Markdown and plots."
-        + (" Required." if required else ""),
-        required=required,
-        flag_values=values,
-    )
-
-
-def _define_count(
-    name: str, default: int, meaning: str, values: flags.FlagValues
-) -> None:
-    flags.DEFINE_integer(name, default, meaning, lower_bound=1, flag_values=values)
-
-
-def _define_numbers(
-    name: str, default: Sequence[int], meaning: str, values: flags.FlagValues
-) -> None:
-    """Define a flag of whole numbers above 0, such as `--batch=1,4,8`."""
-    _define_list(name, [str(number) for number in default], meaning, _is_count, values)
-
-
-def _define_list(
-    name: str,
-    default: list[str],
-    meaning: str,
-    is_known: Callable[[str], bool],
-    values: flags.FlagValues,
-) -> None:
-    flags.DEFINE_list(name, default, meaning, flag_values=values)
-    flags.register_validator(
-        name,
-        lambda found: bool(found) and all(is_known(one) for one in found),
-        # absl names the flag and its value before.
-        message=meaning,
-        flag_values=values,
-    )
-
-
-def _is_count(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
-
-
-def _numbers(texts: Sequence[str]) -> list[int]:
-    return [int(text) for text in texts]
 
 
 class Command(NamedTuple):
@@ -279,14 +156,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "reconstruct": Command(measure_steps, _define_step),
-    "train-step": Command(measure_steps, _define_step),
-    "search-step": Command(measure_steps, _define_search_step),
-    "networks": Command(measure_networks, _define_table),
-    "memory": Command(measure_memory, _define_case),
-    "pipeline": Command(measure_pipeline, _define_pipeline),
-    "growth": Command(measure_growth, _define_growth),
-    "gpu": Command(measure_gpu, _define_gpu),
+    "reconstruct": Command(measure_steps, define_step),
+    "train-step": Command(measure_steps, define_step),
+    "search-step": Command(measure_steps, define_search_step),
+    "networks": Command(measure_networks, define_table),
+    "memory": Command(measure_memory, define_case),
+    "pipeline": Command(measure_pipeline, define_pipeline),
+    "growth": Command(measure_growth, define_growth),
+    "gpu": Command(measure_gpu, define_gpu),
 }
 
 
@@ -308,7 +185,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, Options]:
     # Each command has flags of its own, so they are not absl's global ones.
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # a word that is not understood hides no flag
-    _define_count("repeats", 7, "Number of timings whose median is taken.", values)
+    define_count("repeats", 7, "Number of timings whose median is taken.", values)
     COMMANDS[command].define(values)
     if HELP & set(rest):  # before flags that are required are missed
         _print(_help(command, values))
@@ -350,19 +227,8 @@ def _summary(command: str) -> str:
 
 
 def _refuse(message: str, program: str) -> NoReturn:
-    print(f"{message}\nSee {program} --help.", file=sys.stderr)  # noqa: T201
+    print(f"{message}\nSee {program} --help.", file=sys.stderr)  # noqa: T201 - a command
     sys.exit(2)
-
-
-def _cases(options: Options) -> list[Case]:
-    architecture = architecture_named(options.architecture)
-    paths = int(options.paths) if "paths" in options else 1
-    return [
-        Case(architecture, size, batch, options.width, options.precision, paths)
-        for size, batch in itertools.product(
-            _numbers(options.size), _numbers(options.batch)
-        )
-    ]
 
 
 def _answer(rows: list[Row], options: Options, name: str) -> None:

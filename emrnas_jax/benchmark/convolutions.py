@@ -13,7 +13,12 @@ from jaxtyping import Array
 
 from emrnas_jax.benchmark.against_torch import require_equal
 from emrnas_jax.benchmark.case import Case
-from emrnas_jax.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.benchmark.programs import (
+    NO_OPTIONS,
+    Program,
+    compiled,
+    median_ms,
+)
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.kernels import xla
 from emrnas_jax.kernels.convolution import convolve
@@ -27,10 +32,22 @@ def as_in_networks(x: Array, kernel: Array, dilation: int, precision: str) -> Ar
     return convolve((x,), kernel, bias, dilation, precision=precision)
 
 
+# The direct form with an option of XLA that hands dilated convolutions and their
+# gradients to cuDNN, which may then round float32 to TF32 (openxla/xla#32718).
+NATIVE_FUSED = "native_fused"
+
 # (feature map, kernel, dilation, precision) -> feature map.
-FORMS: dict[str, Callable[[Array, Array, int, str], Array]] = {
-    "as in networks": as_in_networks
-} | {name: form.convolution for name, form in xla.FORMS.items()}
+FORMS: dict[str, Callable[[Array, Array, int, str], Array]] = (
+    {"as in networks": as_in_networks}
+    | {name: form.convolution for name, form in xla.FORMS.items()}
+    | {NATIVE_FUSED: xla.direct}
+)
+OPTIONS = {NATIVE_FUSED: {"xla_gpu_experimental_enable_conv_fusion": True}}
+
+
+def is_exact_enough(form: str, precision: str) -> bool:
+    """Return whether a form computes in a precision, as far as is known."""
+    return form != NATIVE_FUSED or precision != "float32"
 
 
 def convolution_row(
@@ -101,7 +118,11 @@ def _programs(
         y = convolution(x, kernel, dilation, precision)
         return (y * y).sum(dtype=jnp.float32)
 
+    def forward(x: Array, kernel: Array) -> Array:
+        return convolution(x, kernel, dilation, precision)
+
+    options = OPTIONS.get(form, NO_OPTIONS)
     return (
-        compiled(lambda x, k: convolution(x, k, dilation, precision), x, kernel),
-        compiled(jax.grad(total, argnums=(0, 1)), x, kernel),
+        compiled(forward, x, kernel, options=options),
+        compiled(jax.grad(total, argnums=(0, 1)), x, kernel, options=options),
     )

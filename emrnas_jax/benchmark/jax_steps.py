@@ -10,10 +10,10 @@ import jax.numpy as jnp
 
 from emrnas_jax.benchmark.case import (
     Case,
+    batch_of,
     initial_state,
     initial_weights,
     network_of,
-    phantom_batch,
     search_network,
     search_state,
 )
@@ -29,7 +29,7 @@ RATE = 1e-3  # learning rate of every step that is timed
 
 def reconstruction(case: Case) -> Program:
     """Compile the reconstruction of a batch; `run` returns the images."""
-    network, data = network_of(case), phantom_batch(case.size, case.batch)
+    network, data = network_of(case), batch_of(case)
     return compiled(
         lambda w, b: network.apply({"params": w}, b.zero_filled, b.measurement),
         initial_weights(case),
@@ -44,7 +44,7 @@ def training_step(case: Case) -> Program:
     return compiled_step(
         lambda s, b, r: train_step(network, optimizer, s, b, r),
         initial_state(case),
-        phantom_batch(case.size, case.batch),
+        batch_of(case),
         jnp.array(RATE),
     )
 
@@ -56,7 +56,7 @@ def search_weight_step(case: Case) -> Program:
     return compiled_step(
         lambda s, b, r, c: weight_step(network, optimizer, s, b, c, r),
         search_state(case),
-        phantom_batch(case.size, case.batch),
+        batch_of(case),
         jnp.array(RATE),
         # An argument of the program, so that another path needs no compilation.
         jnp.array(case.architecture.cells),
@@ -72,7 +72,7 @@ def search_alpha_step(case: Case) -> Program:
             network, optimizer, s, b, k, RATE, case.paths, "sample"
         ),
         search_state(case),
-        phantom_batch(case.size, case.batch),
+        batch_of(case),
         jax.random.key(1),
     )
 
@@ -83,7 +83,7 @@ def candidate_pass(case: Case) -> Program:
     return compiled(
         lambda w, b, c: path_loss(network, w, b, c),
         search_state(case).weights,
-        phantom_batch(case.size, case.batch),
+        batch_of(case),
         jnp.array(case.architecture.cells),
     )
 

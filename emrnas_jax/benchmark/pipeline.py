@@ -130,7 +130,8 @@ def _data_run(
     def run() -> None:
         frames = split.frames(taken[0], steps)
         taken[0] += steps
-        state = program(current[0], frames, count, jnp.array(steps))
+        total = count * RetrainSettings().epochs
+        state = program(current[0], frames, count, total, jnp.array(steps))
         current[0] = jax.block_until_ready(state)
 
     return run

@@ -1,7 +1,8 @@
 """Compile programs with their arguments, and time several programs in turn."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from emrnas_jax.training.loss import jit
+from emrnas_jax.training.loss import COMPILER_OPTIONS, jit
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Program(NamedTuple):
@@ -29,16 +32,19 @@ class Program(NamedTuple):
     temporary_mib: float
 
 
-def compiled(function: Callable, *args: PyTree) -> Program:
+def compiled(
+    function: Callable, *args: PyTree, options: Mapping[str, Any] = NO_OPTIONS
+) -> Program:
     """Compile a function for given arguments.
 
     Args:
         function: function of trees of arrays.
         args: arguments that the program is compiled for and run with.
+        options: options of XLA beside those of all programs.
     """
     start = time.perf_counter()
     # Compiled ahead of time, so that compiling is timed apart from running.
-    program = jit(function).lower(*args).compile()
+    program = jit(function).lower(*args).compile({**COMPILER_OPTIONS, **options})
     seconds = time.perf_counter() - start
 
     def run(*last: PyTree) -> Any:

@@ -136,9 +136,8 @@ def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
         step_ms: median time of one run, milliseconds.
     """
     weights = initial_weights(case)
-    shape = (case.size, case.size)
     # A search runs one path, so its work is that of the fixed network.
-    work = forward_work(network_of(case), shape, case.precision)
+    work = forward_work(network_of(case), case.shape, case.precision)
     # The ceilings are measured with all cores idle, as the programs were.
     rest()
     ceilings = measure_ceilings(case.precision)
@@ -147,7 +146,9 @@ def figures(command: str, case: Case, program: Program, step_ms: float) -> Row:
     arithmetic, memory = fractions(work, frames_per_second, ceilings, passes)
     return {
         "command": command,
+        "network": case.network,
         "size": case.size,
+        "strip": case.strip,
         "batch": case.batch,
         "width": case.width,
         "architecture": str(case.architecture),

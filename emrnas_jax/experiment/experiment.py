@@ -20,7 +20,12 @@ from emrnas_jax.data.dataset import ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds
 from emrnas_jax.data.pipeline import Split
 from emrnas_jax.errors import InputError
-from emrnas_jax.experiment.feasibility import require_batches, require_images
+from emrnas_jax.experiment.feasibility import (
+    require_batches,
+    require_images,
+    require_starts,
+    require_strips,
+)
 from emrnas_jax.experiment.networks import (
     FOLD,
     RANDOM,
@@ -52,6 +57,7 @@ from emrnas_jax.runs.begun_with import (
 )
 from emrnas_jax.runs.folder import NetworkFolder, RunFolder, SearchFolder
 from emrnas_jax.runs.folds import read_folds, write_folds
+from emrnas_jax.runs.network_files import read_plan
 from emrnas_jax.runs.operations import operations_of_run, write_operations
 
 LOG = logging.getLogger("emrnas_jax")
@@ -114,7 +120,7 @@ class Experiment:
         return read_networks(networks, training, search, self.operations)
 
     def _is_tested(self, name: str) -> bool:
-        folds = range(1, self.sections.folds.count + 1)
+        folds = range(1, self.sections.folds.number + 1)
         return all(self.network_folder(k, name).is_scored() for k in folds)
 
     @cached_property
@@ -131,10 +137,14 @@ class Experiment:
             folds = read_folds(path)
         else:
             own, subjects = self.sections.folds, self.image_set.subjects
-            folds = make_folds(subjects, own.count, self.seed, own.validation)
+            folds = make_folds(
+                subjects, own.count, self.seed, own.validation, own.tested
+            )
         if not begun or self._begun_with.keys() != self._config["networks"].keys():
             path_of_data, shape = self.sections.data.path, self.image_set.shape
             require_images(path_of_data, self.sampling, shape)
+            require_strips(self.networks, self.searches, self.sampling, shape)
+            require_starts(self.networks, folds)
             require_batches(
                 self.networks,
                 self.searches,
@@ -176,11 +186,21 @@ class Experiment:
             mesh,
         )
 
-    def retrain_steps(self, name: str, fold: Fold) -> int:
-        """Return how many steps the training of a fold's network has."""
-        frames = len(self.indices(fold.train, fold.validation))
+    def retrain_steps(self, name: str, fold: Fold) -> int | None:
+        """Return how many steps the training of a fold's network has.
+
+        None where a budget of time decides, and the first fold has not measured yet how
+        many steps it is. All folds then have as many.
+        """
         training = self.networks[name].training
-        return training.epochs * (frames // training.batch)
+        if training.minutes:
+            folds = range(1, self.sections.folds.number + 1)
+            plans = (read_plan(self.network_folder(k, name).plan) for k in folds)
+            seen = next((plan.steps for plan in plans if plan is not None), 0)
+            # A shared disk may show the file to one process later than to another.
+            return int(processes.largest(seen)[0]) or None
+        frames = len(self.indices(fold.train, fold.validation))
+        return training.steps or training.epochs * (frames // training.batch)
 
     def network_folder(self, fold: int, name: str) -> NetworkFolder:
         """Return the folder of a network in a fold."""
@@ -188,7 +208,7 @@ class Experiment:
 
     def search_folders(self, search: RunSearch) -> list[SearchFolder]:
         """Return the folder of a search in each fold."""
-        folds = range(1, self.sections.folds.count + 1)
+        folds = range(1, self.sections.folds.number + 1)
         return [self.run.fold(k).search(search.own_name) for k in folds]
 
     def architecture(self, name: str, fold: int) -> Architecture:

@@ -1,16 +1,21 @@
 """Checks that a run can come to its end, before it writes or computes anything."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 
 from emrnas_jax.data.folds import Fold
+from emrnas_jax.data.strips import require_strip
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.metrics import WINDOW
 from emrnas_jax.experiment.networks import RunNetwork, RunSearch
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.training.side_by_side import meshes_apart
+from emrnas_jax.training.start import require_start, start_of
+
+LOG = logging.getLogger("emrnas_jax")
 
 Subjects = tuple[str, ...]
 
@@ -36,6 +41,61 @@ def require_images(path: str, sampling: Sampling, shape: tuple[int, int]) -> Non
         )
     # Traced and not run: a mask that cannot be drawn is found by its shape alone.
     jax.eval_shape(lambda: draw_mask(sampling, jax.random.key(0), shape))
+
+
+def require_strips(
+    networks: Mapping[str, RunNetwork],
+    searches: Sequence[RunSearch],
+    sampling: Sampling,
+    shape: tuple[int, int],
+) -> None:
+    """Check that the strips of every search and training fit into the images.
+
+    Args:
+        networks: networks of the run by name.
+        searches: searches of the run.
+        sampling: pattern from which masks are drawn, which strips leave whole.
+        shape: height and width of the images, pixels.
+
+    Raises:
+        InputError: a strip is wider than the images along the readout.
+    """
+    readout = shape[1 if sampling.phase_encode == "rows" else 0]
+    for network in networks.values():
+        require_strip(network.training.strip, readout, "retrain.strip")
+    for search in searches:
+        require_strip(search.settings.strip, readout, "search.strip")
+
+
+def require_starts(networks: Mapping[str, RunNetwork], folds: Sequence[Fold]) -> None:
+    """Check that every training can start from the model that it names.
+
+    A network with an architecture is compared when its training starts: a search may
+    have to find it first. Subjects that are tested and bear the name of one that the
+    model has seen are warned of; they may be those of other data.
+
+    Args:
+        networks: networks of the run by name.
+        folds: folds of the run.
+
+    Raises:
+        InputError: there is no such model, or it is another network.
+    """
+    for network in networks.values():
+        start = network.training.start
+        if not start or network.source:
+            continue
+        model = start_of(require_start(start, network.kind, network.settings))
+        tested = {subject for fold in folds for subject in fold.test}
+        seen = sorted(tested.intersection(model.subjects))
+        if seen:
+            LOG.warning(
+                "retrain.start: %s was trained on subjects with these names, which "
+                "this run tests: %s; if they are the same people, the scores are too "
+                "good",
+                start,
+                ", ".join(seen),
+            )
 
 
 def require_batches(

@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     """Search the folds that were not searched before; return whether there were any."""
     settings = search.settings
-    count = experiment.sections.folds.count
+    count = experiment.sections.folds.number
     if settings.folds_in_parallel:
         meshes = meshes_apart(count, settings.batch, "search.folds_in_parallel")
     else:
@@ -161,7 +161,8 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         last = experiment.retrain_steps(name, fold)
         scores = files.scores(experiment.evaluation.convention)
         # A scored network may have lost its checkpoints to save space.
-        if processes.as_first_sees(scores.exists() or has_trained(folder, last)):
+        is_over = last is not None and has_trained(folder, last)
+        if processes.as_first_sees(scores.exists() or is_over):
             return False
         # The record needs the architecture, so a search has to be over by now.
         record, start = experiment.record(name, k), time.monotonic()
@@ -169,15 +170,16 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         if is_fitted(network):
             validation = experiment.indices(fold.validation)
             images, frames = experiment.image_set, experiment.evaluation.batch
-            fit_weight(label, folder, record, last, images, validation, frames)
+            fit_weight(label, folder, record, last or 1, images, validation, frames)
         else:
-            epochs, both = settings.epochs, (fold.train, fold.validation)
+            both = fold.train, fold.validation
+            frames = len(experiment.indices(*both))
             say_without_bars(
-                "%s: training on %d frames, %d epochs of %d steps",
+                "%s: training on %d frames, %s, %d steps per epoch",
                 label,
-                len(experiment.indices(*both)),
-                epochs,
-                last // epochs,
+                frames,
+                settings.length,
+                frames // batch,
             )
             split = experiment.split("retraining", k, batch, *both)
             retrain_fold(
@@ -187,6 +189,7 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
                 network,
                 program_of(record),
                 settings,
+                last,
                 split,
                 k,
                 experiment.sections.loop,

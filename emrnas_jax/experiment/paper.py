@@ -31,7 +31,7 @@ from emrnas_jax.models.catalogue import (
 )
 from emrnas_jax.models.networks import NETWORKS
 from emrnas_jax.mri.consistency import CONSISTENCY
-from emrnas_jax.reporting.figures.zoom import ReportSettings
+from emrnas_jax.reporting.settings import ReportSettings
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -49,6 +49,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "dccnn": {"components": 3, "width": 16},
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
+    "half_resolution": {"components": 5, "width": 16, "memory": 8},
 }
 
 
@@ -117,6 +118,22 @@ def consistencies(config: ConfigDict) -> None:
     for own in config.networks.values():
         if own.kind == "emrnas":
             own.architecture = "cardiac"
+
+
+def use_recipe(config: ConfigDict) -> None:
+    """Train with what was found to pay in a short training (docs/results.md)."""
+    config.retrain.update(
+        learning_rate=3e-3,
+        warmup=0.05,
+        optimizer="muon",
+        beta2=0.99,
+        clip_norm=1.0,
+        loss="log_mse",
+        deep_supervision=1.0,
+        average=0.999,
+        strip=64,
+        flips=True,
+    )
 
 
 def reduce(config: ConfigDict) -> None:
@@ -196,5 +213,6 @@ def _known(name: str, variants: Variants) -> str:
         (f"did you mean {' or '.join(near)}? There are " if near else "there are ")
         + "; ".join(listed)
         + f"; one data consistency: NAME_{', NAME_'.join(CONSISTENCY)}, where NAME "
-        + f"is {', '.join((*CASCADES, 'unet'))}; each of them also with _small behind"
+        + f"is {', '.join((*CASCADES, 'unet', 'half_resolution'))}; each of them also "
+        + "with _small behind"
     )

@@ -49,7 +49,7 @@ def _length(network: RunNetwork) -> str:
     # One with an architecture may not be built yet: it is searched first.
     if not network.source and is_fitted(build_network(network.kind, network.settings)):
         return "whose strength is fitted"
-    return _epochs(network.training.epochs)
+    return network.training.length
 
 
 def _epochs(count: int) -> str:

@@ -160,6 +160,12 @@ def run_protocol(
     if stage != "all" and stage not in STAGES:
         raise InputError(f"no stage {stage!r}; there are all, {', '.join(STAGES)}")
     experiment = Experiment(config, run)
+    tests_nothing = experiment.sections.folds.tested == ()
+    if tests_nothing and stage in ("evaluate", "report"):
+        raise InputError(
+            f"--stage={stage}: folds.test is none, so there is nothing to score; name "
+            "subjects in it, in a new --workdir"
+        )
     # These two search nothing, so they may read a run of other operations.
     if stage not in ("evaluate", "report"):
         for search in experiment.searches:
@@ -172,6 +178,8 @@ def run_protocol(
             for line in plan(experiment):
                 LOG.info(line)
         stages = IN_TURN if stage == "all" else {stage: STAGES[stage]}
+        if tests_nothing and stage == "all":
+            stages = {name: STAGES[name] for name in ("search", "ensemble", "retrain")}
         for name, work in stages.items():
             start = time.monotonic()
             if name == "report":

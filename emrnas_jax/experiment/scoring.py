@@ -76,10 +76,10 @@ def score_fold(
     work: dict = {}
     if record:
         last = experiment.retrain_steps(name, fold)
-        if not has_trained(folder, last):
+        if last is None or not has_trained(folder, last):
             raise InputError(
-                f"{folder}: {name} is not trained to its last step, {last}; run "
-                "--stage=retrain first"
+                f"{folder}: {name} is not trained to its last step"
+                f"{'' if last is None else f', {last}'}; run --stage=retrain first"
             )
         found, module, variables = load_trained(folder, last)
         # Checkpoints outlive a change of the config; scores must not mix the two.

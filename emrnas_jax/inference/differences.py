@@ -41,9 +41,11 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
         )
     # By name alone: a file that was renamed is not noticed.
     if model.subjects.intersection(scan.subjects):
+        # A model folder is one network, without folds.
+        way_out = "" if model.sha256 else "; --fold chooses the network of another fold"
         found.append(
-            "the network was trained on this subject, so the result flatters it; "
-            "--fold chooses the network of another fold"
+            "the network was trained on this subject, so the result flatters it"
+            f"{way_out}"
         )
     if scan.mask is None:
         return found

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.models.included import included_models
 from emrnas_jax.runs.folder import (
     FoldFolder,
     NetworkFolder,
@@ -30,7 +31,8 @@ def locate(
         found = "a file" if where.exists() else "nothing"
         raise InputError(
             f"{where}: found {found}; --model is the folder of a run, of one of its "
-            "networks (RUN/fold_1/emrnas) or of a checkpoint; or tv, which needs none"
+            "networks (RUN/fold_1/emrnas) or of a checkpoint, or a model folder; or "
+            f"one of {', '.join((*included_models(), 'tv'))}, which need none"
         )
     folder, step = network_at(where)
     if folder.record.exists():

@@ -2,19 +2,23 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
-from msgspec import structs
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
+from emrnas_jax.inference.first_components import first_components
+from emrnas_jax.inference.flips import mean_over_flips
 from emrnas_jax.inference.locate import latest_step, locate, training_subjects
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
+from emrnas_jax.models.included import model_at
+from emrnas_jax.models.model_folder import is_model_folder, read_model
 from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
@@ -23,7 +27,7 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.runs.folder import (
     NetworkFolder,
 )
-from emrnas_jax.runs.network_files import planned_steps
+from emrnas_jax.runs.network_files import read_plan
 from emrnas_jax.training.retrain import load_trained
 
 LOG = logging.getLogger("emrnas_jax")
@@ -41,10 +45,15 @@ class TrainedNetwork:
         step: step of the checkpoint; 0 without one.
         record: everything about the network except its weights.
         variables: weights, and statistics of batch norm.
-        subjects: subjects that it was trained on; empty outside the folder of its run.
+        subjects: subjects that it was trained on, and the model that its training
+            started from; empty outside the folder of its run.
         apply: compiled function of variables, zero-filled images and measurement that
             returns images; it runs on as many devices as divide the batch.
         unfinished: a warning if the training did not end with this checkpoint.
+        sha256: checksum of the weights of a model folder; empty for those of a run.
+        flips: whether `apply` is the mean over mirrored frames.
+        components: number of first components that are used; None for all of them.
+        training: settings of the training, where they are known.
     """
 
     folder: Path | None
@@ -54,6 +63,10 @@ class TrainedNetwork:
     subjects: frozenset[str]
     apply: Callable[..., Float[Array, "batch height width 2"]]
     unfinished: str = ""
+    sha256: str = ""
+    flips: bool = False
+    components: int | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return its kind and size; the weights are thousands of numbers."""
@@ -73,13 +86,20 @@ class TrainedNetwork:
         return self.record.load_sampling()
 
     def origin(self) -> dict[str, str | int | float]:
-        """Return a description of the weights that no other network has, for JSON."""
+        """Return a description that no other network's results have, for JSON."""
+        flips = {"test_time_flips": True} if self.flips else {}
+        first = {} if self.components is None else {"components": self.components}
+        return self._weights() | first | flips
+
+    def _weights(self) -> dict[str, str | int | float]:
         if self.folder is None:
             return {
                 "checkpoint": TOTAL_VARIATION,
                 "strength": float(self.variables["params"]["strength"]),
                 "iterations": self.record.settings["iterations"],
             }
+        if self.sha256:
+            return {"checkpoint": str(self.folder.resolve()), "sha256": self.sha256}
         checkpoint = NetworkFolder(self.folder.resolve()).checkpoint(self.step)
         return {
             "checkpoint": str(checkpoint),
@@ -93,13 +113,17 @@ def load_model(
     network: str | None = None,
     precision: str | None = None,
     images: str | None = None,
+    test_time_flips: bool = False,
+    components: int | None = None,
 ) -> TrainedNetwork:
     """Load a trained network.
 
     Args:
         path: folder of a run, of one of its networks (RUN/fold_1/emrnas), or of a
-            checkpoint in it (RUN/fold_1/emrnas/checkpoints/1200). Or `tv`, unless a
-            folder has that name: total variation, which needs no training.
+            checkpoint in it (RUN/fold_1/emrnas/checkpoints/1200); or a model folder, as
+            `emrnas_jax.export` writes it. Or, unless a folder has that name, the name
+            of a model that comes with the package, or `tv`: total variation, which
+            needs no training.
         fold: fold of a run; 1 unless given.
         network: name of the network in a run or fold; the first that was trained unless
             given.
@@ -107,11 +131,37 @@ def load_model(
             training; the weights are the same.
         images: "magnitude" (unless given) or "complex", the images that `tv` returns,
             and as which it reads complete complex images.
+        test_time_flips: whether to take the mean over four mirrored frames, which costs
+            four times as much: `inference.flips`.
+        components: number of first components that are used, of a cascade that was
+            trained with deep supervision: `inference.first_components`. All unless
+            given.
 
     Raises:
         InputError: there is no trained network, it cannot be read, or an argument does
             not apply to it.
     """
+    model = _load(path, fold, network, precision, images)
+    if components is not None:
+        record, variables = first_components(
+            model.record, model.variables, model.training, components
+        )
+        model = replace(
+            model, record=record, variables=variables, components=components
+        )
+    if components is None and not test_time_flips:
+        return model
+    apply = _compiled(model.record.build(), test_time_flips)
+    return replace(model, apply=apply, flips=test_time_flips)
+
+
+def _load(
+    path: str | Path,
+    fold: int | None,
+    network: str | None,
+    precision: str | None,
+    images: str | None,
+) -> TrainedNetwork:
     where = Path(path).expanduser()
     if str(path) == TOTAL_VARIATION and not where.exists():
         if fold is not None or network is not None:
@@ -124,13 +174,17 @@ def load_model(
             f"--images={images} is for --model={TOTAL_VARIATION} alone; {where} gives "
             "the images that it was trained for"
         )
+    where = model_at(path)
+    if is_model_folder(where):
+        if fold is not None or network is not None:
+            raise InputError(f"{where} is one network; leave out --fold and --network")
+        return _exported(where, precision)
     folder, step = locate(where, fold, network)
     step = latest_step(folder) if step is None else step
     record, module, variables = load_trained(folder, step)
     # Weights are float32 in every precision, so only the module changes.
     if precision is not None:
-        settings = record.settings | {"precision": precision}
-        record = structs.replace(record, settings=settings)
+        record = record.in_precision(precision)
         module = record.build()
     # A result of half a training is worth having, with a word about it.
     unfinished = _unfinished(folder, step)
@@ -138,9 +192,33 @@ def load_model(
         LOG.warning("%s: %s", folder, unfinished)
     # On every device once, not with each batch.
     variables = replicate(variables, mesh_for(divisible(1)))
-    subjects = training_subjects(folder)
+    plan = read_plan(NetworkFolder(folder).plan)
+    before = plan.start.subjects if plan and plan.start else ()
     return TrainedNetwork(
-        folder, step, record, variables, subjects, _compiled(module), unfinished
+        folder,
+        step,
+        record,
+        variables,
+        training_subjects(folder).union(before),
+        _compiled(module),
+        unfinished,
+        training=plan.settings if plan else {},
+    )
+
+
+def _exported(folder: Path, precision: str | None) -> TrainedNetwork:
+    """Return the network of a model folder."""
+    config, module, variables = read_model(folder, precision)
+    record = config.network
+    return TrainedNetwork(
+        folder,
+        config.steps,
+        record if precision is None else record.in_precision(precision),
+        replicate(variables, mesh_for(divisible(1))),
+        frozenset(config.subjects),
+        _compiled(module),
+        sha256=config.sha256,
+        training=config.training,
     )
 
 
@@ -163,7 +241,10 @@ def _untrained(images: str, precision: str) -> TrainedNetwork:
     return TrainedNetwork(None, 0, record, variables, frozenset(), _compiled(module))
 
 
-def _compiled(module: nn.Module) -> Callable[..., Float[Array, "batch h w 2"]]:
+def _compiled(
+    module: nn.Module, test_time_flips: bool = False
+) -> Callable[..., Float[Array, "batch h w 2"]]:
+
     def apply(
         variables: PyTree,
         zero_filled: Float[Array, "batch height width 2"],
@@ -171,7 +252,7 @@ def _compiled(module: nn.Module) -> Callable[..., Float[Array, "batch h w 2"]]:
     ) -> Float[Array, "batch height width 2"]:
         return module.apply(variables, zero_filled, measurement)  # pyright: ignore
 
-    return over_batch(apply)
+    return over_batch(mean_over_flips(apply) if test_time_flips else apply)
 
 
 def _unfinished(folder: Path, step: int) -> str:
@@ -179,10 +260,10 @@ def _unfinished(folder: Path, step: int) -> str:
     files = NetworkFolder(folder)
     if files.fit.exists():
         return ""  # has a checkpoint only when it is finished
-    last = planned_steps(files.plan)
-    if last is None or step >= last:
+    plan = read_plan(files.plan)
+    if plan is None or step >= plan.steps:
         return ""
     return (
-        f"the network's training is unfinished, step {step} of {last}; "
+        f"the network's training is unfinished, step {step} of {plan.steps}; "
         "emrnas_jax.main continues it"
     )

@@ -6,6 +6,10 @@
 // Products are summed in registers: some pixels times some output channels stay there
 // while all taps and input channels pass, so no map is copied, padded or concatenated.
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "convolution.h"
 #include "winograd.h"
 
@@ -107,10 +111,30 @@ void convolve_row(const Convolution& c, int64_t batch, int64_t row, int64_t outp
     convolve_block<L, V, 1>(c, batch, row, column, output, scratch);
 }
 
+#if defined(__AVX512F__)
+// Returns the sums of the lanes of 16 vectors. Pairs of neighbouring lanes are added
+// until one vector is left, which takes fewer steps than adding lane after lane.
+inline __m512 sums_of_lanes(const Vector<16>* vectors) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
+                                         26, 28, 30);
+  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+  const auto add_pairs = [&](__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_permutex2var_ps(a, even, b),
+                         _mm512_permutex2var_ps(a, odd, b));
+  };
+  __m512 v[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i)
+    v[i] = add_pairs((__m512)vectors[2 * i], (__m512)vectors[2 * i + 1]);
+  for (int i = 0; i < 4; ++i) v[i] = add_pairs(v[2 * i], v[2 * i + 1]);
+  return add_pairs(add_pairs(v[0], v[1]), add_pairs(v[2], v[3]));
+}
+#endif
+
 // Few outputs, such as the two channels of an image: vectors run over the inputs, and
 // `transposed` is the kernel as [tap, out, in].
 template <int L, int P, int O>
-void convolve_block_to_few(const Convolution& c, const std::vector<float>& transposed,
+void convolve_block_to_few(const Convolution& c, const float* transposed,
                            int64_t batch, int64_t row, int64_t column,
                            float* scratch) {
   const Source& source = c.sources[0];
@@ -121,7 +145,7 @@ void convolve_block_to_few(const Convolution& c, const std::vector<float>& trans
   for (int64_t tap = 0; tap < 9; ++tap) {
     if (!rows[tap / 3]) continue;
     const float* x = rows[tap / 3] + tap % 3 * source.dilation * channels;
-    const float* k = &transposed[tap * O * channels];
+    const float* k = transposed + tap * O * channels;
     for (int64_t i = 0; i < channels; i += L) {
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) {
@@ -132,6 +156,15 @@ void convolve_block_to_few(const Convolution& c, const std::vector<float>& trans
     }
   }
   const int64_t start = ((batch * c.height + row) * c.width + column) * O;
+#if defined(__AVX512F__)
+  if constexpr (L == 16 && P == 4 && O == 4) {
+    __m512 totals = sums_of_lanes(sums[0]);
+    if (c.bias)
+      totals = _mm512_add_ps(totals, _mm512_broadcast_f32x4(_mm_loadu_ps(c.bias)));
+    store<16>(c.y + start, finish<16>(c, start, (Vector<16>)totals));
+    return;
+  }
+#endif
   for (int p = 0; p < P; ++p) {
     for (int o = 0; o < O; ++o) {
       float total = c.bias ? c.bias[o] : 0.0f;
@@ -143,7 +176,7 @@ void convolve_block_to_few(const Convolution& c, const std::vector<float>& trans
 }
 
 template <int L, int O>
-void convolve_row_to_few(const Convolution& c, const std::vector<float>& transposed,
+void convolve_row_to_few(const Convolution& c, const float* transposed,
                          int64_t batch, int64_t row, float* scratch) {
   int64_t column = 0;
   for (; column + 4 <= c.width; column += 4)
@@ -153,21 +186,20 @@ void convolve_row_to_few(const Convolution& c, const std::vector<float>& transpo
 }
 
 template <int L>
-void convolve_row_to_few(const Convolution& c, const std::vector<float>& transposed,
+void convolve_row_to_few(const Convolution& c, const float* transposed,
                          int64_t batch, int64_t row, float* scratch) {
   if (c.outputs == 1) convolve_row_to_few<L, 1>(c, transposed, batch, row, scratch);
   if (c.outputs == 2) convolve_row_to_few<L, 2>(c, transposed, batch, row, scratch);
   if (c.outputs == 3) convolve_row_to_few<L, 3>(c, transposed, batch, row, scratch);
+  if (c.outputs == 4) convolve_row_to_few<L, 4>(c, transposed, batch, row, scratch);
 }
 
-std::vector<float> transpose(const Convolution& c) {
-  std::vector<float> transposed(9 * c.inputs * c.outputs);
+void transpose(const Convolution& c, float* transposed) {
   for (int64_t tap = 0; tap < 9; ++tap)
     for (int64_t i = 0; i < c.inputs; ++i)
       for (int64_t o = 0; o < c.outputs; ++o)
         transposed[(tap * c.outputs + o) * c.inputs + i] =
             c.kernel[(tap * c.inputs + i) * c.outputs + o];
-  return transposed;
 }
 
 ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats activated,
@@ -189,12 +221,16 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats kernel, Floats bias, Floats act
     most_channels = std::max(most_channels, channels);
   }
   // Fewer products, but only for channels in whole vectors; the rest goes on below.
-  if (winograd_takes(c)) {
+  if (winograd_takes(c.sources, c.outputs)) {
     winograd_convolve(pool, c);
     return ffi::Error::Success();
   }
-  const bool few = c.outputs % 4 != 0;
-  const std::vector<float> transposed = few ? transpose(c) : std::vector<float>();
+  // Four outputs of four pixels need 16 sums in registers, which AVX-512 alone has.
+  const bool whole_vectors = c.sources.size() == 1 && c.inputs % kLanes == 0;
+  const bool few = c.outputs < 4 || (c.outputs == 4 && whole_vectors && kLanes == 16);
+  Aligned<float> memory;
+  float* const transposed = memory.room(few ? 9 * c.inputs * c.outputs : 0);
+  if (few) transpose(c, transposed);
   const int64_t rows = c.batch * c.height, rows_per_task = 4;
   parallel(pool, (rows + rows_per_task - 1) / rows_per_task, [&](int64_t task) {
     // Room for three rows of a block with the pixels that its taps reach on either side.

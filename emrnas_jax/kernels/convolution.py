@@ -6,8 +6,8 @@ channels in turn are the kernel's inputs. This is the concatenation of the field
 papers without its copy. The type of the maps is that of the result; kernels, biases
 and their gradients stay float32, see `kernels.precision`.
 
-On the CPU float32 convolutions run in the C++ kernels of `kernels.cpp`, elsewhere in
-XLA.
+On the CPU convolutions run in the C++ kernels of `kernels.cpp`, those of bfloat16 maps
+where it has matrix units; elsewhere in XLA.
 """
 
 import itertools
@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.kernels import cpp, xla
+
+WHOLE = 16  # channels of the widest vectors
 
 Map = Float[Array, "batch height width channel"]
 Maps = Sequence[Float[Array, "batch height width _"]]
@@ -113,7 +115,7 @@ def input_gradient(
     maps, dilations = tuple(r.dy for r in readers), tuple(r.dilation for r in readers)
     forms = _input_gradient_forms(dilations, slope, precision)
     more = () if activated is None else (activated,)
-    usable = cpp.takes(maps, kernel.shape[-1])
+    usable = cpp.takes(maps, kernel.shape[-1], dilations)
     return _by_platform(usable, forms, maps, kernel, *more)
 
 
@@ -205,7 +207,7 @@ def _convolve(
     precision: str,
 ) -> Map:
     forms = _convolution_forms(dilation, slope, precision)
-    usable = cpp.takes(maps, kernel.shape[-1])
+    usable = cpp.takes(maps, kernel.shape[-1], [dilation])
     return _by_platform(usable, forms, maps, kernel, bias)
 
 
@@ -228,12 +230,18 @@ def _backward(
     maps, kernel, y = saved
     if y is not None:
         dy = leaky_gradient(y, dy, slope)
-    # One map at a time, because each may have other readers, which JAX adds up.
-    dmaps = [
+    # Maps of few channels together, because alone they would not fill a vector. Others
+    # one at a time: each may have other readers, which JAX adds up.
+    few = any(x.shape[-1] % WHOLE for x in maps)
+    own = [kernel] if few else parts(maps, kernel)
+    gradients = [
         input_gradient([Reader(dy, part, dilation)], precision=precision)
-        for part in parts(maps, kernel)
+        for part in own
     ]
-    return (tuple(dmaps), *kernel_gradient(maps, dy, dilation, precision))
+    if few:
+        ends = itertools.accumulate(x.shape[-1] for x in maps[:-1])
+        gradients = jnp.split(gradients[0], list(ends), axis=-1)
+    return (tuple(gradients), *kernel_gradient(maps, dy, dilation, precision))
 
 
 _convolve.defvjp(_forward, _backward)

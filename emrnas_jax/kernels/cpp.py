@@ -7,18 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from emrnas_jax.kernels.library import targets
+from emrnas_jax.kernels.library import has_matrix_units, targets
 
 # Activations of a sum, as `After` in convolution.cpp numbers it.
 NOTHING, LEAKY, LEAKY_GRADIENT = 0, 1, 2
 
 
-def takes(maps: Sequence[Shaped[Array, "batch height width _"]], outputs: int) -> bool:
+def takes(
+    maps: Sequence[Shaped[Array, "batch height width _"]],
+    outputs: int,
+    dilations: Sequence[int],
+) -> bool:
     """Return whether `sum_of_convolutions` can be used for these maps."""
+    if _are_halves(maps):
+        return len(set(dilations)) == 1
     # The kernels compute channels by fours; few outputs of one map are the last
     # convolution of every component.
     few_from_one = len(maps) == 1 and maps[0].shape[-1] % 4 == 0 and outputs < 4
-    return (outputs % 4 == 0 or few_from_one) and _is_usable(maps)
+    return (outputs % 4 == 0 or few_from_one) and _are_floats(maps)
 
 
 def takes_gradient(
@@ -27,12 +33,18 @@ def takes_gradient(
 ) -> bool:
     """Return whether `kernel_gradient` can be used for these maps."""
     one_map = len(maps) == 1 and maps[0].shape[-1] % 4 == 0
-    return (dy.shape[-1] % 4 == 0 or one_map) and _is_usable([*maps, dy])
+    by_fours = dy.shape[-1] % 4 == 0 or one_map
+    return (by_fours and _are_floats([*maps, dy])) or _are_halves([*maps, dy])
 
 
-def _is_usable(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
-    # The kernels are written for float32 alone; bfloat16 maps go to XLA.
+def _are_floats(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
     return all(x.dtype == jnp.float32 for x in maps) and targets() is not None
+
+
+def _are_halves(maps: Sequence[Shaped[Array, "batch height width _"]]) -> bool:
+    # Blocks of 32 pixels need rows of that length.
+    large = maps[0].shape[2] >= 32 and all(x.dtype == jnp.bfloat16 for x in maps)
+    return large and has_matrix_units()
 
 
 def sum_of_convolutions(
@@ -57,15 +69,16 @@ def sum_of_convolutions(
     """
     names = targets()
     assert names is not None, "ask `takes` first"
-    y = jax.ShapeDtypeStruct((*maps[0].shape[:3], kernel.shape[-1]), jnp.float32)
-    # A foreign function takes no missing arguments: an empty array stands for one.
-    nothing = jnp.zeros(0, jnp.float32)
+    kind = maps[0].dtype
+    y = jax.ShapeDtypeStruct((*maps[0].shape[:3], kernel.shape[-1]), kind)
+    name = names["emrnas_convolve" if kind == jnp.float32 else "emrnas_convolve_bf16"]
     # Under `vmap` the calls run one by one: a kernel knows these four axes and no more.
-    call = jax.ffi.ffi_call(names["emrnas_convolve"], y, vmap_method="sequential")
+    call = jax.ffi.ffi_call(name, y, vmap_method="sequential")
+    # A foreign function takes no missing arguments: an empty array stands for one.
     return call(
         kernel,
-        nothing if bias is None else bias,
-        nothing if activated is None else activated,
+        jnp.zeros(0, jnp.float32) if bias is None else bias,
+        jnp.zeros(0, kind) if activated is None else activated,
         *maps,
         # XLA converts no attributes: the types are those that the C++ side declares.
         dilations=np.asarray(dilations, np.int64),
@@ -80,19 +93,20 @@ def kernel_gradient(
     dilation: int,
 ) -> tuple[Float[Array, "3 3 in out"], Float[Array, " out"]]:
     """Return the gradients of kernel and bias."""
-    if dy.shape[-1] % 4:
+    floats, outputs = dy.dtype == jnp.float32, dy.shape[-1]
+    inputs = sum(x.shape[-1] for x in maps)
+    many = len(maps) == 1 and inputs % 4 == 0 and inputs > outputs
+    if floats and (outputs % 4 or (outputs == 4 and many)):
         # The kernel wants many output channels: exchange input and output.
         turned, _ = kernel_gradient([dy], maps[0], dilation)
         return turned[::-1, ::-1].swapaxes(2, 3), dy.sum((0, 1, 2))
     names = targets()
     assert names is not None, "ask `takes` first"
-    inputs, outputs = sum(x.shape[-1] for x in maps), dy.shape[-1]
     results = (
         jax.ShapeDtypeStruct((3, 3, inputs, outputs), jnp.float32),
         jax.ShapeDtypeStruct((outputs,), jnp.float32),
     )
-    call = jax.ffi.ffi_call(
-        names["emrnas_kernel_gradient"], results, vmap_method="sequential"
-    )
+    name = "emrnas_kernel_gradient" if floats else "emrnas_kernel_gradient_bf16"
+    call = jax.ffi.ffi_call(names[name], results, vmap_method="sequential")
     kernel, bias = call(dy, *maps, dilation=np.int64(dilation))
     return kernel, bias

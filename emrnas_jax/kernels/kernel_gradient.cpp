@@ -5,16 +5,9 @@
 // out by the shapes alone and their sums added in order, so the result does not depend
 // on the number of threads.
 
-#include <vector>
-
-#include "vectors.h"
+#include "winograd.h"
 
 namespace {
-
-struct Gradient {
-  const float* dy;
-  int64_t batch, height, width, inputs, outputs, dilation;
-};
 
 // Adds to `sums`, C rows of `stride` values, the products of C channels of `x` with
 // L channels of `dy` over `count` pixels.
@@ -42,6 +35,9 @@ void add_row(const Gradient& g, float* sums, const float* x, int64_t channels,
   for (; i + kInputs <= channels; i += kInputs)
     add_products<L, kInputs>(sums + i * g.outputs + output, g.outputs, x + i, channels,
                              dy + output, g.outputs, count);
+  for (; i + 4 <= channels; i += 4)
+    add_products<L, 4>(sums + i * g.outputs + output, g.outputs, x + i, channels,
+                       dy + output, g.outputs, count);
   for (; i + 2 <= channels; i += 2)
     add_products<L, 2>(sums + i * g.outputs + output, g.outputs, x + i, channels,
                        dy + output, g.outputs, count);
@@ -81,35 +77,41 @@ void add_taps(const Gradient& g, float* sums, const float* map, int64_t channels
 ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats dy, ffi::RemainingArgs maps,
                            Result kernel, Result bias, int64_t dilation) {
   const auto shape = dy.dimensions();
-  const Gradient g{dy.typed_data(), shape[0],  shape[1], shape[2],
-                   kernel->dimensions()[2], shape[3], dilation};
+  Gradient g;
+  g.dy = dy.typed_data(), g.kernel = kernel->typed_data(), g.bias = bias->typed_data();
+  g.batch = shape[0], g.height = shape[1], g.width = shape[2], g.inputs = 0;
+  g.outputs = shape[3], g.dilation = dilation;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const Floats map = maps.get<Floats>(i).value();
+    g.sources.push_back({map.typed_data(), map.dimensions()[3], dilation, g.inputs});
+    g.inputs += map.dimensions()[3];
+  }
+  if (winograd_takes(g.sources, g.outputs)) {
+    winograd_gradient(pool, g);
+    return ffi::Error::Success();
+  }
   const int64_t rows = g.batch * g.height, size = 9 * g.inputs * g.outputs;
   const int64_t tasks = std::clamp<int64_t>(rows / 8, 1, 64);
   const int64_t stride = size + g.outputs;  // of a task's sums: kernel, then bias
-  std::vector<float> sums(tasks * stride, 0.0f);
+  Aligned<float> memory;
+  float* const sums = memory.room(tasks * stride);
   parallel(pool, tasks, [&](int64_t task) {
-    float* own = sums.data() + task * stride;
+    float* own = sums + task * stride;
     for (int64_t r = task * rows / tasks; r < (task + 1) * rows / tasks; ++r) {
-      int64_t offset = 0;
-      for (size_t i = 0; i < maps.size(); ++i) {
-        const Floats map = maps.get<Floats>(i).value();
-        const int64_t channels = map.dimensions()[3];
-        add_taps(g, own + offset * g.outputs, map.typed_data(), channels, r / g.height,
-                 r % g.height);
-        offset += channels;
-      }
+      for (const Source& source : g.sources)
+        add_taps(g, own + source.offset * g.outputs, source.map, source.channels,
+                 r / g.height, r % g.height);
       const float* line = g.dy + r * g.width * g.outputs;
       for (int64_t p = 0; p < g.width * g.outputs; p += g.outputs)
         for (int64_t o = 0; o < g.outputs; ++o) own[size + o] += line[p + o];
     }
   });
-  float *to_kernel = kernel->typed_data(), *to_bias = bias->typed_data();
-  std::fill(to_kernel, to_kernel + size, 0.0f);
-  std::fill(to_bias, to_bias + g.outputs, 0.0f);
+  std::fill(g.kernel, g.kernel + size, 0.0f);
+  std::fill(g.bias, g.bias + g.outputs, 0.0f);
   for (int64_t task = 0; task < tasks; ++task) {
-    const float* own = sums.data() + task * stride;
-    for (int64_t i = 0; i < size; ++i) to_kernel[i] += own[i];
-    for (int64_t o = 0; o < g.outputs; ++o) to_bias[o] += own[size + o];
+    const float* own = sums + task * stride;
+    for (int64_t i = 0; i < size; ++i) g.kernel[i] += own[i];
+    for (int64_t o = 0; o < g.outputs; ++o) g.bias[o] += own[size + o];
   }
   return ffi::Error::Success();
 }

@@ -15,6 +15,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,7 +25,12 @@ LOG = logging.getLogger("emrnas_jax")
 
 FOLDER = Path(__file__).parent
 CACHE = Path("~/.cache/emrnas_jax/native")
-SYMBOLS = ("emrnas_convolve", "emrnas_kernel_gradient")
+SYMBOLS = (
+    "emrnas_convolve",
+    "emrnas_kernel_gradient",
+    "emrnas_convolve_bf16",
+    "emrnas_kernel_gradient_bf16",
+)
 # Compilers for ARM call the flag by another name.
 MACHINE = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else None
 FLAGS = ("-std=c++17", "-O3", MACHINE or "-march=native", "-w", "-fPIC", "-shared")
@@ -53,6 +60,15 @@ def targets() -> dict[str, str] | None:
         handler = jax.ffi.pycapsule(getattr(library, symbol))
         jax.ffi.register_ffi_target(name, handler, platform="cpu")
     return names
+
+
+@functools.cache
+def has_matrix_units() -> bool:
+    """Return whether the kernels of bfloat16 maps can be used on this machine.
+
+    They need AMX, which Intel's server CPUs have since 2023, and Linux.
+    """
+    return targets() is not None and bool(_library()[1].emrnas_has_amx())
 
 
 def _library() -> tuple[str, ctypes.CDLL]:
@@ -98,12 +114,25 @@ def _compile(compiler: str, path: Path) -> None:
     LOG.info("compiling the CPU kernels, once for this machine")
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        sources = [str(source) for source in _sources("cpp")]
-        command = [compiler, *FLAGS, f"-I{jax.ffi.include_dir()}", *sources]
-        subprocess.run(
-            [*command, "-o", str(made)], capture_output=True, check=True, text=True
-        )
+        # Each file by itself and side by side, so that several cores share the work.
+        with ThreadPoolExecutor() as pool:
+            objects = list(
+                pool.map(partial(_object, compiler, folder), _sources("cpp"))
+            )
+        _run([compiler, *FLAGS, *objects, "-o", str(made)])
         made.rename(path)  # whole, or not there: another process may look for it
+
+
+def _object(compiler: str, folder: str, source: Path) -> str:
+    """Compile one file, and return the path of its object file."""
+    made = str(Path(folder) / f"{source.stem}.o")
+    include = f"-I{jax.ffi.include_dir()}"
+    _run([compiler, *FLAGS, include, "-c", str(source), "-o", made])
+    return made
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, capture_output=True, check=True, text=True)
 
 
 def _reason(error: Exception) -> str:

@@ -11,8 +11,9 @@ gradients and the optimizers' states stay float32 (complex64) in every precision
   passes of bfloat16, the nearest they have. CPUs have nothing like it: the same as
   float32.
 - `bf16`: feature maps and kernels are bfloat16 (7 bits after the point), so half the
-  memory and its traffic. Products are summed in float32 by cuDNN, the TPU and XLA's CPU
-  compiler; each sum is rounded once, when it is stored.
+  memory and its traffic. Products are summed in float32 by cuDNN, the TPU, XLA's CPU
+  compiler and the matrix units of Intel's server CPUs (AMX); each sum is rounded once,
+  when it is stored.
 
 Source: `jax.lax.Precision`; XLA allows TF32 in a convolution whose operands ask for
 less than `HIGHEST`.

@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "xla/ffi/api/ffi.h"
 
@@ -47,30 +48,56 @@ template <int L> inline void store(float* to, Vector<L> value) {
   *reinterpret_cast<Vector<L>*>(to) = value;
 }
 
+// Memory that begins at a line of the cache: a vector that lies in two lines takes two
+// accesses.
+template <typename T> class Aligned {
+ public:
+  // Returns room for `count` values, zeros at the first call and anything later.
+  T* room(int64_t count) {
+    memory_.resize(count + kLine);
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    return memory_.data() + (kLine - address / sizeof(T) % kLine) % kLine;
+  }
+
+ private:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  std::vector<T> memory_;
+};
+
 // Runs f(0) .. f(n - 1). The caller works too and waits only for what was begun, so
-// that calls from within the pool cannot block each other.
+// that calls from within the pool cannot block each other. Each thread begins with a
+// range of its own, which is the same in every call: what a convolution reads then lies
+// where the one before has written it, in the cache of the same core.
 template <typename F>
 void parallel(ffi::ThreadPool& pool, int64_t n, const F& f) {
+  struct alignas(64) Range {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   struct Shared {
     const F* f;
-    int64_t n;
-    std::atomic<int64_t> next{0}, done{0};
+    std::vector<Range> ranges;
+    std::atomic<int64_t> done{0};
   };
+  const int64_t count = std::max<int64_t>(1, std::min<int64_t>(pool.num_threads(), n));
   auto shared = std::make_shared<Shared>();
   shared->f = &f;
-  shared->n = n;
-  auto work = [shared] {
-    for (int64_t i; (i = shared->next.fetch_add(1)) < shared->n;) {
-      (*shared->f)(i);
-      shared->done.fetch_add(1);
+  shared->ranges = std::vector<Range>(count);
+  for (int64_t k = 0; k < count; ++k) {
+    shared->ranges[k].next = k * n / count;
+    shared->ranges[k].end = (k + 1) * n / count;
+  }
+  auto work = [shared, count](int64_t own) {
+    for (int64_t k = 0; k < count; ++k) {  // then what others have left
+      Range& range = shared->ranges[(own + k) % count];
+      for (int64_t i; (i = range.next.fetch_add(1)) < range.end;) {
+        (*shared->f)(i);
+        shared->done.fetch_add(1);
+      }
     }
   };
-  const int64_t helpers = std::min<int64_t>(pool.num_threads(), n) - 1;
-  for (int64_t i = 0; i < helpers; ++i) {
-    auto copy = work;
-    pool.Schedule(std::move(copy));
-  }
-  work();
+  for (int64_t k = 1; k < count; ++k) pool.Schedule([work, k] { work(k); });
+  work(0);
   while (shared->done.load() < n) std::this_thread::yield();
 }
 

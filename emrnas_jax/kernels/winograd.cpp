@@ -1,109 +1,57 @@
-// Winograd's minimal filtering F(2x2, 3x3): of a tile of 4x4 pixels and a kernel of 3x3
-// taps, transforms are multiplied that need 16 products for 2x2 pixels, not 36. The
-// pixels of a tile are `dilation` apart, so tiles of a dilated convolution interleave.
-// The error is that of a few more float32 additions.
-//
-// Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016.
+// 3x3 convolutions by Winograd's minimal filtering: see winograd_transforms.h.
+
+#include <array>
 
 #include "winograd.h"
+#include "winograd_transforms.h"
 
 namespace {
 
-using V = Vector<kLanes>;
-
-constexpr int64_t kTiles = kPixels == 16 ? 16 : 12;
-
-// A source with its part of the kernel, transformed: [16, in, out].
-struct Transformed {
-  Source source;
-  std::vector<float> kernel;
-};
-
-// The sources of one dilation: these share their tiles.
+// The groups of one dilation: these share their tiles.
 struct Pass {
-  std::vector<Transformed> sources;
+  std::vector<Group> groups;
   int64_t dilation;
   bool first, last;
 };
 
-// Returns G g Gᵀ of the part of the kernel that belongs to `source`.
-std::vector<float> transform_kernel(const Convolution& c, const Source& source) {
-  std::vector<float> transformed(16 * source.channels * c.outputs);
-  for (int64_t i = 0; i < source.channels; ++i) {
+// Writes G g Gᵀ of the part of the kernel that belongs to `group` to `group.kernel`.
+void transform_kernel(const Convolution& c, const Group& group) {
+  const std::vector<int64_t> inputs = group.inputs();
+  for (int64_t i = 0; i < group.channels; ++i) {
     for (int64_t o = 0; o < c.outputs; o += kLanes) {
-      V half[4][3];
+      V half[3][kPoints];
       for (int x = 0; x < 3; ++x) {
         V g[3];
         for (int y = 0; y < 3; ++y)
           g[y] = load<kLanes>(
-              c.kernel + ((y * 3 + x) * c.inputs + source.offset + i) * c.outputs + o);
-        half[0][x] = g[0];
-        half[1][x] = 0.5f * (g[0] + g[1] + g[2]);
-        half[2][x] = 0.5f * (g[0] - g[1] + g[2]);
-        half[3][x] = g[2];
+              c.kernel + ((y * 3 + x) * c.inputs + inputs[i]) * c.outputs + o);
+        transform_taps(g, half[x]);
       }
-      for (int y = 0; y < 4; ++y) {
-        const V* h = half[y];
-        const V row[4] = {h[0], 0.5f * (h[0] + h[1] + h[2]), 0.5f * (h[0] - h[1] + h[2]),
-                          h[2]};
-        for (int x = 0; x < 4; ++x)
+      for (int64_t y = 0; y < kPoints; ++y) {
+        const V row[3] = {half[0][y], half[1][y], half[2][y]};
+        V parts[kPoints];
+        transform_taps(row, parts);
+        for (int64_t x = 0; x < kPoints; ++x)
           store<kLanes>(
-              &transformed[((y * 4 + x) * source.channels + i) * c.outputs + o], row[x]);
+              group.kernel +
+                  ((y * kPoints + x) * group.channels + i) * c.outputs + o,
+              parts[x]);
       }
     }
   }
-  return transformed;
 }
 
-// Writes Bᵀ d B of one tile and source, its 16 parts `stride` apart. `zeros` stand for
-// the pixels outside of the map.
-inline void transform_tile(const Convolution& c, const Source& source, int64_t batch,
-                           int64_t row, int64_t column, const float* zeros, float* to,
-                           int64_t stride) {
-  const int64_t d = source.dilation, channels = source.channels;
-  const float* map = source.map + batch * c.height * c.width * channels;
-  const float* pixels[4][4];
-  for (int y = 0; y < 4; ++y) {
-    const int64_t r = row + (y - 1) * d;
-    for (int x = 0; x < 4; ++x) {
-      const int64_t q = column + (x - 1) * d;
-      const bool inside = r >= 0 && r < c.height && q >= 0 && q < c.width;
-      pixels[y][x] = inside ? map + (r * c.width + q) * channels : zeros;
-    }
-  }
-  for (int64_t i = 0; i < channels; i += kLanes) {
-    V half[4][4];
-#pragma GCC unroll 4
-    for (int x = 0; x < 4; ++x) {
-      const V p0 = load<kLanes>(pixels[0][x] + i), p1 = load<kLanes>(pixels[1][x] + i),
-              p2 = load<kLanes>(pixels[2][x] + i), p3 = load<kLanes>(pixels[3][x] + i);
-      half[0][x] = p0 - p2;
-      half[1][x] = p1 + p2;
-      half[2][x] = p2 - p1;
-      half[3][x] = p1 - p3;
-    }
-#pragma GCC unroll 4
-    for (int y = 0; y < 4; ++y) {
-      const V* h = half[y];
-      float* at = to + y * 4 * stride + i;
-      store<kLanes>(at, h[0] - h[2]);
-      store<kLanes>(at + stride, h[1] + h[2]);
-      store<kLanes>(at + 2 * stride, h[2] - h[1]);
-      store<kLanes>(at + 3 * stride, h[1] - h[3]);
-    }
-  }
-}
-
-// Adds to `products`, [tile, out], those of kPixels tiles, [tile, in], with a kernel,
+// Adds to `products`, [tile, out], those of kTilesAtOnce tiles, [tile, in], with a kernel,
 // [in, out]. The number of inputs is a template argument where it is known, so that
 // addresses are constant.
 template <int kOuts, int kInputs>
-inline void multiply(const float* tiles, const float* kernel, int64_t any_inputs,
-                     int64_t outputs, bool first, float* products) {
+__attribute__((noinline)) void multiply(const float* tiles, const float* kernel,
+                                        int64_t any_inputs, int64_t outputs, bool first,
+                                        float* products) {
   const int64_t inputs = kInputs ? kInputs : any_inputs;
-  V sums[kPixels][kOuts] = {};
+  V sums[kTilesAtOnce][kOuts] = {};
   if (!first)
-    for (int p = 0; p < kPixels; ++p)
+    for (int p = 0; p < kTilesAtOnce; ++p)
       for (int o = 0; o < kOuts; ++o)
         sums[p][o] = load<kLanes>(products + p * outputs + o * kLanes);
   for (int64_t i = 0; i < inputs; ++i) {
@@ -112,11 +60,11 @@ inline void multiply(const float* tiles, const float* kernel, int64_t any_inputs
     for (int o = 0; o < kOuts; ++o)
       weights[o] = load<kLanes>(kernel + i * outputs + o * kLanes);
 #pragma GCC unroll 16
-    for (int p = 0; p < kPixels; ++p)
+    for (int p = 0; p < kTilesAtOnce; ++p)
 #pragma GCC unroll 4
       for (int o = 0; o < kOuts; ++o) sums[p][o] += tiles[p * inputs + i] * weights[o];
   }
-  for (int p = 0; p < kPixels; ++p)
+  for (int p = 0; p < kTilesAtOnce; ++p)
     for (int o = 0; o < kOuts; ++o)
       store<kLanes>(products + p * outputs + o * kLanes, sums[p][o]);
 }
@@ -126,53 +74,55 @@ void multiply(const float* tiles, const float* kernel, int64_t inputs, int64_t o
               bool first, float* products) {
   if (inputs == 16)
     multiply<kOuts, 16>(tiles, kernel, inputs, outputs, first, products);
+  else if (inputs == 32)
+    multiply<kOuts, 32>(tiles, kernel, inputs, outputs, first, products);
   else
     multiply<kOuts, 0>(tiles, kernel, inputs, outputs, first, products);
 }
 
 // Stores Aᵀ m A, the pixels of one tile.
-void finish_tile(const Convolution& c, const Pass& pass, const float* products,
-                 int64_t stride, int64_t batch, int64_t row, int64_t column) {
+__attribute__((noinline)) void finish_tile(const Convolution& c, const Pass& pass,
+                                           const float* products, int64_t stride,
+                                           int64_t batch, int64_t row, int64_t column) {
   for (int64_t o = 0; o < c.outputs; o += kLanes) {
-    V half[2][4];
-    for (int x = 0; x < 4; ++x) {
-      const float* m = products + x * stride + o;
-      const V m0 = load<kLanes>(m), m1 = load<kLanes>(m + 4 * stride),
-              m2 = load<kLanes>(m + 8 * stride), m3 = load<kLanes>(m + 12 * stride);
-      half[0][x] = m0 + m1 + m2;
-      half[1][x] = m1 - m2 - m3;
+    V half[kSide][kPoints];
+#pragma GCC unroll 6
+    for (int x = 0; x < kPoints; ++x) {
+      V m[kPoints], pixels[kSide];
+#pragma GCC unroll 6
+      for (int y = 0; y < kPoints; ++y)
+        m[y] = load<kLanes>(products + (y * kPoints + x) * stride + o);
+      transform_products(m, pixels);
+#pragma GCC unroll 4
+      for (int y = 0; y < kSide; ++y) half[y][x] = pixels[y];
     }
     const V bias = pass.first && c.bias ? load<kLanes>(c.bias + o) : V{};
-    for (int y = 0; y < 2; ++y) {
-      const V* h = half[y];
-      const V sums[2] = {h[0] + h[1] + h[2] + bias, h[1] - h[2] - h[3] + bias};
-      for (int x = 0; x < 2; ++x) {
-        const int64_t r = row + y * pass.dilation, q = column + x * pass.dilation;
-        if (r >= c.height || q >= c.width) continue;
+    for (int64_t y = 0; y < kSide; ++y) {
+      const int64_t r = row + y * pass.dilation;
+      if (r >= c.height) break;
+      V sums[kSide];
+      transform_products(half[y], sums);
+      for (int64_t x = 0; x < kSide; ++x) {
+        const int64_t q = column + x * pass.dilation;
+        if (q >= c.width) break;
         const int64_t at = ((batch * c.height + r) * c.width + q) * c.outputs + o;
-        const V sum = pass.first ? sums[x] : sums[x] + load<kLanes>(c.y + at);
+        const V sum = sums[x] + (pass.first ? bias : load<kLanes>(c.y + at));
         store<kLanes>(c.y + at, pass.last ? finish<kLanes>(c, at, sum) : sum);
       }
     }
   }
 }
 
-// The i-th of the lines that begin a tile: `dilation` lines, then as many left out.
-int64_t start_of_tile(int64_t i, int64_t dilation) {
-  return i / dilation * 2 * dilation + i % dilation;
-}
-
-int64_t count_of_tiles(int64_t size, int64_t dilation) {
-  return size / (2 * dilation) * dilation + std::min(size % (2 * dilation), dilation);
-}
-
 void run(ffi::ThreadPool& pool, const Convolution& c, const Pass& pass) {
   const int64_t rows = count_of_tiles(c.height, pass.dilation);
   const int64_t columns = count_of_tiles(c.width, pass.dilation);
   int64_t most = 0;
-  for (const Transformed& own : pass.sources)
-    most = std::max(most, own.source.channels);
-  // One vector more than needed between the 16 parts: at a distance of a power of two
+  int64_t copied = 0;
+  for (const Group& group : pass.groups) {
+    most = std::max(most, group.channels);
+    if (group.sources.size() > 1) copied = kPoints * c.width * group.channels;
+  }
+  // One vector more than needed between the parts: at a distance of a power of two
   // they would share few lines of the cache.
   const int64_t tile_stride = kTiles * most + kLanes;
   const int64_t product_stride = kTiles * c.outputs + kLanes;
@@ -180,31 +130,39 @@ void run(ffi::ThreadPool& pool, const Convolution& c, const Pass& pass) {
   parallel(pool, c.batch * rows, [&](int64_t task) {
     const int64_t batch = task / rows;
     const int64_t row = start_of_tile(task % rows, pass.dilation);
-    std::vector<float> tiles(16 * tile_stride), products(16 * product_stride);
+    static thread_local Aligned<float> memory[3];
+    float* const tiles = memory[0].room(kParts * tile_stride);
+    float* const products = memory[1].room(kParts * product_stride);
+    float* const copies = memory[2].room(copied);
+    std::vector<std::array<const float*, kPoints>> lines(pass.groups.size());
+    for (size_t g = 0; g < lines.size(); ++g)
+      find_rows(pass.groups[g], c.height, c.width, pass.dilation, batch, row, copies,
+                lines[g].data());
     for (int64_t begin = 0; begin < columns; begin += kTiles) {
       const int64_t count = std::min(kTiles, columns - begin);
-      for (const Transformed& own : pass.sources) {
-        const int64_t inputs = own.source.channels;
+      for (size_t g = 0; g < lines.size(); ++g) {
+        const Group& own = pass.groups[g];
+        const int64_t inputs = own.channels;
         for (int64_t t = 0; t < count; ++t)
-          transform_tile(c, own.source, batch, row,
+          transform_tile(lines[g].data(), c.width, inputs, pass.dilation,
                          start_of_tile(begin + t, pass.dilation), zeros.data(),
-                         tiles.data() + t * inputs, tile_stride);
-        for (int64_t k = 0; k < 16; ++k) {
-          const float* kernel = own.kernel.data() + k * inputs * c.outputs;
-          for (int64_t t = 0; t < count; t += kPixels) {
-            const float* from = tiles.data() + k * tile_stride + t * inputs;
-            float* to = products.data() + k * product_stride + t * c.outputs;
-            const bool first = &own == &pass.sources.front();
+                         tiles + t * inputs, tile_stride);
+        for (int64_t k = 0; k < kParts; ++k) {
+          const float* kernel = own.kernel + k * inputs * c.outputs;
+          for (int64_t t = 0; t < count; t += kTilesAtOnce) {
+            const float* from = tiles + k * tile_stride + t * inputs;
+            float* to = products + k * product_stride + t * c.outputs;
+            const bool first = g == 0;
             int64_t o = 0;
-            for (; o + kLanes * kVectors <= c.outputs; o += kLanes * kVectors)
-              multiply<kVectors>(from, kernel + o, inputs, c.outputs, first, to + o);
+            for (; o + kLanes * kVectorsAtOnce <= c.outputs; o += kLanes * kVectorsAtOnce)
+              multiply<kVectorsAtOnce>(from, kernel + o, inputs, c.outputs, first, to + o);
             for (; o < c.outputs; o += kLanes)
               multiply<1>(from, kernel + o, inputs, c.outputs, first, to + o);
           }
         }
       }
       for (int64_t t = 0; t < count; ++t)
-        finish_tile(c, pass, products.data() + t * c.outputs, product_stride, batch, row,
+        finish_tile(c, pass, products + t * c.outputs, product_stride, batch, row,
                     start_of_tile(begin + t, pass.dilation));
     }
   });
@@ -212,10 +170,14 @@ void run(ffi::ThreadPool& pool, const Convolution& c, const Pass& pass) {
 
 }  // namespace
 
-bool winograd_takes(const Convolution& c) {
-  for (const Source& source : c.sources)
-    if (source.channels % kLanes) return false;
-  return c.outputs % kLanes == 0;
+bool winograd_takes(const std::vector<Source>& sources, int64_t outputs) {
+  for (const Source& one : sources) {
+    int64_t channels = 0;  // of its dilation
+    for (const Source& source : sources)
+      if (source.dilation == one.dilation) channels += source.channels;
+    if (channels % kLanes) return false;
+  }
+  return outputs % kLanes == 0;
 }
 
 void winograd_convolve(ffi::ThreadPool& pool, const Convolution& c) {
@@ -228,7 +190,16 @@ void winograd_convolve(ffi::ThreadPool& pool, const Convolution& c) {
       passes.push_back({{}, source.dilation, passes.empty(), false});
       own = &passes.back();
     }
-    own->sources.push_back({source, transform_kernel(c, source)});
+    add_source(source, own->groups);
+  }
+  static thread_local Aligned<float> memory;  // kept: new memory has to be cleared
+  float* kernel = memory.room(kParts * c.inputs * c.outputs);
+  for (Pass& pass : passes) {
+    for (Group& group : pass.groups) {
+      group.kernel = kernel;
+      kernel += kParts * group.channels * c.outputs;
+      transform_kernel(c, group);
+    }
   }
   // Tiles of different dilations do not coincide, so each dilation passes over the map
   // anew and adds; only the last pass may apply the activation.

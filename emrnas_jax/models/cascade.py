@@ -10,7 +10,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from emrnas_jax.models.layers import Convolution, LayerSettings
+from emrnas_jax.models.layers import Convolution, LayerSettings, keep_image
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
@@ -92,5 +92,7 @@ class Cascade(nn.Module):
                 self.last_slope,
                 name=f"component_{n}",
             )
+            if n > 1:
+                keep_image(self, f"image_{n - 1}", image)
             image, _ = component(image, train, measurement)
         return image

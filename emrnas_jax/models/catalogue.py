@@ -51,6 +51,7 @@ KINDS = {
     "dccnn": NamedNetwork("dccnn", "DC-CNN"),
     "rdn": NamedNetwork("rdn", "RDN"),
     "cddntdc": NamedNetwork("cddntdc", "CDDNTDC"),
+    "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 
@@ -130,7 +131,7 @@ CONSISTENCIES = {
         # gain by what they assume.
         reference="" if consistency == "single" else f"{kind}_single",
     )
-    for kind in (*CASCADES, "unet")
+    for kind in (*CASCADES, "unet", "half_resolution")
     for consistency, title in CONSISTENCY_TITLES.items()
 }
 

@@ -16,6 +16,9 @@ from emrnas_jax.kernels.convolution import convolve
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine.devices import batch_axis
 
+# Collection of the images after all components but the last one: `keep_image`.
+EARLIER_IMAGES = "earlier_images"
+
 
 @dataclass(frozen=True)
 class LayerSettings:
@@ -75,6 +78,17 @@ class Convolution(nn.Module):
         kernel = self.param("kernel", uniform_kernel, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return convolve(maps, kernel, bias, self.dilation, self.slope, self.precision)
+
+
+def keep_image(
+    module: nn.Module, name: str, image: Float[Array, "batch height width 2"]
+) -> None:
+    """Leave the image after a component for deep supervision.
+
+    It is kept only where a program asks for the collection `EARLIER_IMAGES`.
+    """
+    if not module.is_initializing():  # an image is no variable of the network
+        module.sow(EARLIER_IMAGES, name, image)
 
 
 def pointwise(

@@ -14,6 +14,7 @@ from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.models.cddntdc import cddntdc
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
+from emrnas_jax.models.half_resolution import half_resolution
 from emrnas_jax.models.rdn import rdn
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
@@ -32,6 +33,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "dccnn_matched": partial(dccnn, layers=7),
     "rdn_matched": partial(rdn, layers=7),
     "cddntdc_matched": partial(cddntdc, layers=11),
+    "half_resolution": half_resolution,
     "tv": tv,
 }
 
@@ -103,7 +105,8 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
                 f"networks.{name}.{key}: found {settings[key]!r}; choose one of "
                 f"{', '.join(choices)}"
             )
-    for key in ("components", "cells_per_block", "layers", "recursions", "width"):
+    counts = ("components", "cells_per_block", "layers", "recursions", "width")
+    for key in (*counts, "memory"):
         if settings.get(key, 1) < 1:
             raise InputError(
                 f"networks.{name}.{key}: found {settings[key]}; at least 1 is needed"

@@ -57,6 +57,10 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
             settings["architecture"] = architecture_named(text, self.operations)
         return build_network(self.kind, settings, self.name)
 
+    def in_precision(self, precision: str) -> "NetworkRecord":
+        """Return the record with another precision of the convolutions."""
+        return structs.replace(self, settings=self.settings | {"precision": precision})
+
     def load_sampling(self) -> Sampling:
         """Return the masks that the network was trained for, read from their file.
 

@@ -71,16 +71,25 @@ def real_consistency(
     Raises:
         InputError: the measurement has coils.
     """
+    completed = complete_hermitian(measurement)
+    real = image[..., 0].astype(measurement.kspace.dtype)
+    result = replace_measured(real, completed).real
+    return jnp.stack([result, jnp.zeros_like(result)], axis=-1)
+
+
+def complete_hermitian(measurement: Measurement) -> Measurement:
+    """Return the samples of a real image with those that their mirror images fix.
+
+    Raises:
+        InputError: the measurement has coils.
+    """
     _require_no_coils("real", measurement)
     kspace, mask = measurement.kspace, measurement.mask
     mirrored_mask = mirror(mask)
     measured = jnp.where(mask, kspace, 0)
     both = measured + mirror(measured).conj()
     hermitian = jnp.where(mask & mirrored_mask, both / 2, both)
-    real = image[..., 0].astype(kspace.dtype)
-    completed = Measurement(hermitian, mask | mirrored_mask)
-    result = replace_measured(real, completed).real
-    return jnp.stack([result, jnp.zeros_like(result)], axis=-1)
+    return Measurement(hermitian, mask | mirrored_mask)
 
 
 CONSISTENCY = {

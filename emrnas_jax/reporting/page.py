@@ -51,15 +51,13 @@ def write_report(run: Path, settings: dict[str, Any] | None = None) -> Path:
     folder = RunFolder(run).report
     figures = folder / "figures"
     written = set()
-    section = content.config.get("report")
-    with_pdf = not isinstance(section, dict) or section.get("pdf", True)
     for picture in (picture for group in pictures.values() for picture in group):
         # PNG for the screen and slides, PDF for print.
-        files = {"png": picture.png} | ({"pdf": picture.pdf} if with_pdf else {})
-        for ending, content_of in files.items():
-            path = figures / f"{picture.name}.{ending}"
-            write_bytes(path, content_of)
-            written.add(path)
+        for ending, content_of in (("png", picture.png), ("pdf", picture.pdf)):
+            if content_of is not None:
+                path = figures / f"{picture.name}.{ending}"
+                write_bytes(path, content_of)
+                written.add(path)
     # A picture of an earlier report would look like one of this run.
     for stale in {*figures.glob("*.png"), *figures.glob("*.pdf")} - written:
         stale.unlink()

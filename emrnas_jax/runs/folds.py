@@ -17,7 +17,7 @@ WAY_OUT = "remove it to draw the folds anew"
 class _Fold(Struct, frozen=True):
     train: Subjects
     validation: Subjects
-    test: Subjects
+    test: tuple[str, ...]  # empty where every subject is trained on
 
 
 class _Manifest(Struct, frozen=True):

@@ -1,11 +1,11 @@
 """The small files of a network's folder: how far it is trained, fitted, and its cost.
 
-`training.json` holds the length of the training, `strength.json` the regularisation
+`training.json` holds the plan of the training, `strength.json` the regularisation
 weights that were tried for total variation, `cost.json` what the network costs.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -15,25 +15,45 @@ from emrnas_jax.machine.json_files import read_json, write_json
 NotNegative = Annotated[float, Meta(ge=0)]
 
 
-class _Training(Struct, frozen=True):
+class Start(Struct, frozen=True):
+    """The model from whose weights a training started.
+
+    Attributes:
+        sha256: checksum of its weights.
+        subjects: names of the subjects that it was trained on.
+    """
+
+    sha256: str
+    subjects: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True, omit_defaults=True):
+    """How a network is trained.
+
+    Attributes:
+        steps: number of steps of the training.
+        settings: the config section `retrain` of the training. Older files lack it.
+        seconds_per_step: time of a step from which the number of steps was made; 0
+            where the config gives the number.
+        start: model that it started from; None for fresh weights.
+    """
+
     steps: Annotated[int, Meta(ge=0)]
+    settings: dict[str, Any] = {}
+    seconds_per_step: NotNegative = 0.0
+    start: Start | None = None
 
 
-def write_planned_steps(path: Path, steps: int) -> None:
-    """Write how many steps the training of a network has."""
-    write_json(path, _Training(steps))
-
-
-def planned_steps(path: Path) -> int | None:
-    """Return how many steps the training of a network has.
+def read_plan(path: Path) -> Plan | None:
+    """Return how a network is trained.
 
     None where the folder does not say: it was copied, imported or is of a run that was
     begun before this was written.
     """
     try:
-        return read_json(path, _Training, "").steps
+        return read_json(path, Plan, "")
     except InputError:
-        # It only serves to warn of an unfinished training; a guess would warn falsely.
+        # A guess would warn falsely of an unfinished training.
         return None
 
 

@@ -78,7 +78,7 @@ class EpochLines:
         if self._pace.is_due(urgent=not self._is_left_said):
             left = self._left(list(self._speeds))
             self._is_left_said = bool(left)
-            where = f"epoch {epoch} of {self._steps // self._per_epoch}"
+            where = f"epoch {epoch} of {-(-self._steps // self._per_epoch)}"
             if self._phase:
                 where += f" ({self._phase})"
             values = [

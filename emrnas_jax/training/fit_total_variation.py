@@ -24,6 +24,7 @@ from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import PAPER, in_words
 from emrnas_jax.evaluation.evaluate import EvaluationSettings, evaluate
 from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicate
+from emrnas_jax.machine.json_files import write_json
 from emrnas_jax.machine.progress import Pace, say_without_bars
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.models.total_variation import TotalVariation
@@ -31,6 +32,7 @@ from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.runs.network_files import (
     Fit,
+    Plan,
     TriedWeight,
     read_tried_weights,
     write_fit,
@@ -119,6 +121,7 @@ def fit_weight(
     weight = choose_weight(score, tried, keep)
     message = "%s: strength %.3g is the best on the validation frames, %.2f dB"
     LOG.info(message, name, weight, tried[weight])
+    write_json(files.plan, Plan(step))
     # Shapes alone: no weights are drawn that the fitted one would replace.
     like = jax.eval_shape(
         lambda: initial_state(network, RetrainSettings(), jax.random.key(0))

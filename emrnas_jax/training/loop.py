@@ -46,7 +46,8 @@ class Training(NamedTuple):
         steps_per_epoch: steps after which the log gets a record.
         run_steps: (state, first step, count) -> state; the state has `step`.
         sums: names of the state's fields that add up over an epoch.
-        epoch_record: (state, epoch) -> the log's record of a finished epoch.
+        epoch_record: (state, epoch, steps of the epoch) -> the log's record of a
+            finished epoch. The last one may have fewer steps than the others.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Training(NamedTuple):
     steps_per_epoch: int
     run_steps: Callable[[Any, int, int], Any]
     sums: tuple[str, ...]
-    epoch_record: Callable[[Any, int], dict]
+    epoch_record: Callable[[Any, int, int], dict]
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _run_from(
     folder = TrainingFolder(training.folder)
     with contextlib.closing(RunLog(folder, step)) as log, bar:
         while step < training.steps:
-            left = training.steps_per_epoch - step % training.steps_per_epoch
+            done = step % training.steps_per_epoch  # of this epoch
+            left = min(training.steps_per_epoch - done, training.steps - step)
             count = min(settings.steps_per_dispatch, left)  # a call ends with its epoch
             state = training.run_steps(state, step, count)
             # Waits for the steps: the host is never more than one call ahead.
@@ -139,11 +141,11 @@ def _run_from(
             step += count
             bar.update(count)
             lines.step_done(step)
-            if step % training.steps_per_epoch == 0:
+            if count == left:
                 now = time.monotonic()
                 seconds, epoch_start = now - epoch_start, now
-                epoch = step // training.steps_per_epoch
-                record = training.epoch_record(state, epoch)
+                epoch = -(-step // training.steps_per_epoch)
+                record = training.epoch_record(state, epoch, done + count)
                 log.write({**record, "step": step, "seconds": round(seconds, 3)})
                 lines.epoch_done(epoch, record)
                 sums = {name: getattr(state, name) for name in training.sums}

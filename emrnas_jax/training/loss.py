@@ -23,6 +23,10 @@ from emrnas_jax.nas.gates import fixed_gates
 # 64 x 64, batch 2. Other platforms ignore it.
 COMPILER_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
+# A mean squared error that counts as none: 80 dB. The logarithm of the error of a black
+# frame would be infinite.
+NEGLIGIBLE_ERROR = 1e-8
+
 jit = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
 
 
@@ -32,6 +36,22 @@ def squared_error(
 ) -> Float[Array, ""]:
     """Mean squared error over frames, pixels and both channels: the training loss."""
     return jnp.mean((image - target) ** 2)
+
+
+def log_squared_error(
+    image: Float[Array, "batch height width 2"],
+    target: Float[Array, "batch height width 2"],
+) -> Float[Array, ""]:
+    """Mean over frames of the natural logarithm of each frame's mean squared error.
+
+    PSNR is -10 log₁₀ of the mean squared error, so this loss is the mean PSNR up to a
+    factor: a frame that is reconstructed well counts as much as one that is not.
+    """
+    errors = jnp.mean((image - target) ** 2, (1, 2, 3))
+    return jnp.mean(jnp.log(errors + NEGLIGIBLE_ERROR))
+
+
+LOSSES = {"mse": squared_error, "log_mse": log_squared_error}
 
 
 def path_loss(

@@ -24,19 +24,40 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.machine.devices import (
     SHARED,
     mean_over_devices,
     mesh_for,
     on_every_device,
 )
+from emrnas_jax.models.layers import EARLIER_IMAGES
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training.loss import jit, squared_error
-from emrnas_jax.training.optimizers import adam_with_l2, cosine, descend
+from emrnas_jax.training.loss import LOSSES, jit
+from emrnas_jax.training.optimizers import (
+    OPTIMIZERS,
+    descend,
+    moving_average,
+    warmed_cosine,
+)
 from emrnas_jax.training.settings import RetrainSettings
+
+PAPER_SETTINGS = RetrainSettings()
+
+
+class Averaged(NamedTuple):
+    """The state of an optimizer, with the average of the weights that it has moved.
+
+    Attributes:
+        optimizer: the optimizer's own state.
+        average: exponential moving average of the weights.
+    """
+
+    optimizer: PyTree
+    average: PyTree
 
 
 class TrainState(NamedTuple):
@@ -45,7 +66,7 @@ class TrainState(NamedTuple):
     Attributes:
         weights: parameters.
         statistics: running statistics of batch norm; empty for networks without.
-        optimizer: the optimizer's state.
+        optimizer: the optimizer's state; `Averaged` where weights are averaged.
         step: steps done.
         train_loss: sum over this epoch's steps.
         train_psnr_db: sum over this epoch's steps of the batch's mean PSNR.
@@ -58,6 +79,13 @@ class TrainState(NamedTuple):
     train_loss: Float[Array, ""]
     train_psnr_db: Float[Array, ""]
 
+    @property
+    def variables(self) -> dict[str, PyTree]:
+        """The variables of the trained network: the average if there is one."""
+        kept = self.optimizer
+        weights = kept.average if isinstance(kept, Averaged) else self.weights
+        return {"params": weights, "batch_stats": self.statistics}
+
 
 Program = Callable[..., TrainState]
 
@@ -68,6 +96,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     rate: Float[Array, ""],
+    settings: RetrainSettings = PAPER_SETTINGS,
 ) -> TrainState:
     """Move the weights of a fixed network by one batch.
 
@@ -77,7 +106,10 @@ def train_step(
         state: state before the step.
         batch: frames of this device.
         rate: learning rate.
+        settings: loss and average; those of the paper unless given.
     """
+    loss_function = LOSSES[settings.loss]
+    wanted = [EARLIER_IMAGES] if settings.deep_supervision else []
 
     def loss_of(weights: PyTree) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
         image, changed = network.apply(
@@ -85,21 +117,32 @@ def train_step(
             batch.zero_filled,
             batch.measurement,
             train=True,
-            mutable=["batch_stats"],
+            mutable=["batch_stats", *wanted],
         )
         statistics = changed.get("batch_stats", state.statistics)
-        return squared_error(image, batch.target), (image, statistics)
+        loss = loss_function(image, batch.target)
+        earlier = jax.tree.leaves(changed.get(EARLIER_IMAGES, {}))
+        if earlier:
+            others = [loss_function(own, batch.target) for own in earlier]
+            loss += settings.deep_supervision * sum(others) / len(others)
+        return loss, (image, statistics)
 
     gradient_of = jax.value_and_grad(loss_of, has_aux=True)
     # Batch norm averages its statistics over the devices itself.
     (loss, (image, statistics)), gradients = gradient_of(state.weights)
     psnr = _mean_psnr_db(image, batch.target)
     loss, gradients, psnr = mean_over_devices((loss, gradients, psnr))
-    direction, opt_state = optimizer.update(gradients, state.optimizer, state.weights)
+    kept = state.optimizer
+    own = kept.optimizer if settings.average else kept
+    direction, own = optimizer.update(gradients, own, state.weights)
+    weights = descend(state.weights, direction, rate)
+    if settings.average:
+        decay, average = settings.average, kept.average
+        own = Averaged(own, moving_average(average, weights, decay, state.step))
     return TrainState(
-        descend(state.weights, direction, rate),
+        weights,
         statistics,
-        opt_state,
+        own,
         state.step + 1,
         state.train_loss + loss,
         state.train_psnr_db + psnr,
@@ -129,16 +172,28 @@ def initial_state(
     """Return fresh weights and a fresh optimizer."""
     variables = initial_variables(network, key)
     weights = variables["params"]
-    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+    optimizer = optimizer_of(settings).init(weights)
+    if settings.average:
+        # A copy: a program may not be given the same memory twice.
+        optimizer = Averaged(optimizer, jax.tree.map(jnp.copy, weights))
     return TrainState(
         weights=weights,
         statistics=variables.get("batch_stats", {}),
-        optimizer=optimizer.init(weights),
+        optimizer=optimizer,
         # The types that a step returns: a weak type would compile it twice.
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         train_psnr_db=jnp.zeros(()),
     )
+
+
+def optimizer_of(settings: RetrainSettings) -> optax.GradientTransformation:
+    """Return the optimizer of a training, without a learning rate."""
+    make = OPTIMIZERS[settings.optimizer]
+    optimizer = make(settings.weight_decay, settings.momentum, beta2=settings.beta2)
+    if not settings.clip_norm:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), optimizer)
 
 
 def training_program(
@@ -150,8 +205,8 @@ def training_program(
 ) -> Program:
     """Return the program of a training, compiled at its first call.
 
-    It takes (state, frames, steps per epoch, count), runs `count` steps, and gives up
-    the state that it takes.
+    It takes (state, frames, steps per epoch, steps of the whole training, count), runs
+    `count` steps, and gives up the state that it takes.
 
     Args:
         network: the network that is trained.
@@ -161,26 +216,29 @@ def training_program(
         mesh: devices that share each batch; as many as divide it unless given.
     """
     mesh = mesh_for(settings.batch) if mesh is None else mesh
-    optimizer = adam_with_l2(settings.weight_decay, settings.momentum)
+    optimizer, augmentation = optimizer_of(settings), settings.augmentation
 
     def steps(
         state: TrainState,
         frames: Resident | Chunk,
         steps_per_epoch: Int[Array, ""],
+        total: Int[Array, ""],
         count: Int[Array, ""],
     ) -> TrainState:
-        # An argument of the program, which folds of unequal size share.
-        total = settings.epochs * steps_per_epoch
-
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             step = state.step
             images, ids = frames_of_step(frames, step, steps_per_epoch, settings.batch)
-            # New masks in each epoch, from its number: a continued run has the same.
-            mask_key = training_mask_key(seed, step // steps_per_epoch)
+            # New strips and masks in each epoch, from its number: a continued run has
+            # the same.
+            epoch = step // steps_per_epoch
+            strip_key = augmentation_key(seed, "training", epoch)
+            side = sampling.phase_encode
+            images = augment(images, ids, strip_key, augmentation, side)
+            mask_key = training_mask_key(seed, epoch)
             batch = make_batch(images, ids, mask_key, sampling)
             # The rate falls from step to step, not only from epoch to epoch.
-            rate = cosine(settings.learning_rate, step / total)
-            return train_step(network, optimizer, state, batch, rate)
+            rate = warmed_cosine(settings.learning_rate, step / total, settings.warmup)
+            return train_step(network, optimizer, state, batch, rate, settings)
 
         return jax.lax.fori_loop(0, count, body, state)
 
@@ -189,11 +247,10 @@ def training_program(
     def program(
         state: TrainState,
         frames: Resident | Chunk,
-        steps_per_epoch: Int[Array, ""],
-        count: Int[Array, ""],
+        *numbers: Int[Array, ""],
     ) -> TrainState:
-        specs = (SHARED, frame_specs(frames), SHARED, SHARED)
+        specs = (SHARED, frame_specs(frames), *[SHARED] * len(numbers))
         run = on_every_device(steps, mesh, specs, SHARED)
-        return run(state, frames, steps_per_epoch, count)
+        return run(state, frames, *numbers)
 
     return program

@@ -140,7 +140,6 @@ def _training(
             epoch_record,
             network,
             settings=settings,
-            steps_per_epoch=train.steps_per_epoch,
         ),
     )
 

@@ -28,6 +28,7 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
@@ -127,15 +128,20 @@ def _steps(
         step: Int[Array, ""],
         per_epoch: Int[Array, ""],
         mask_key: RandomKey,
+        purpose: str,
     ) -> Batch:
         images, ids = frames_of_step(frames, step, per_epoch, settings.batch)
+        strip_key = augmentation_key(seed, purpose, step // per_epoch)
+        side = sampling.phase_encode
+        images = augment(images, ids, strip_key, settings.augmentation, side)
         return make_batch(images, ids, mask_key, sampling)
 
     def body(_: Int[Array, ""], state: SearchState) -> SearchState:
         step = state.step
         # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = batch_of(train, step, own, training_mask_key(seed, step // own))
+        mask_key = training_mask_key(seed, step // own)
+        batch = batch_of(train, step, own, mask_key, "training")
         choices = draw(path_key, state.alphas)
         rate = _weight_rate(settings, searching, step, own)
         # Cells of a group share their choice.
@@ -146,7 +152,8 @@ def _steps(
         # S_val has fewer frames than S_train, so its epochs follow their own count.
         first = settings.warmup_epochs * own
         # Frames of S_val keep one mask each, unlike those of S_train.
-        batch = batch_of(validation, step - first, other, fixed_mask_key(seed))
+        mask_key = fixed_mask_key(seed)
+        batch = batch_of(validation, step - first, other, mask_key, "validation")
         return architecture_step(
             network,
             alpha_tx,

@@ -112,8 +112,8 @@ def epoch_record(
     network: SearchNetwork,
     state: SearchState,
     epoch: int,
-    settings: SearchSettings,
     steps_per_epoch: int,
+    settings: SearchSettings,
 ) -> dict:
     """Return the log's record of a finished epoch."""
     searching = epoch > settings.warmup_epochs

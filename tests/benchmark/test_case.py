@@ -5,12 +5,15 @@ import numpy as np
 
 from emrnas_jax.benchmark.case import (
     PATHS,
+    batch_of,
     initial_state,
     initial_weights,
+    network_of,
     phantom_batch,
     sampled_paths,
     search_network,
 )
+from emrnas_jax.models.networks import build_network
 from emrnas_jax.nas.space import Architecture
 
 
@@ -43,6 +46,21 @@ def test_phantoms_are_under_sampled_frames_of_the_size():
     measured = np.asarray(batch.measurement.mask).mean()
     assert 0 < measured < 0.5
     assert np.abs(batch.target - batch.zero_filled).max() > 0.01
+
+
+def test_strips_are_measured_with_the_masks_of_their_frames(case):
+    strips = dataclasses.replace(case, strip=8)
+    assert strips.shape == (case.size, 8)
+    whole, cut = batch_of(case), batch_of(strips)
+    for name in ("zero_filled", "target"):
+        expected = getattr(whole, name)[:, :, :8]
+        np.testing.assert_allclose(getattr(cut, name), expected, atol=1e-6)
+    np.testing.assert_array_equal(cut.measurement.mask, whole.measurement.mask)
+
+
+def test_the_half_resolution_cascade_has_its_own_size(case):
+    network = network_of(dataclasses.replace(case, network="half_resolution"))
+    assert network == build_network("half_resolution", {})
 
 
 def test_a_search_has_the_cells_of_the_architecture(case):

@@ -2,7 +2,13 @@ import jax
 import numpy as np
 import pytest
 
-from emrnas_jax.benchmark.convolutions import DILATIONS, FORMS, convolution_row
+from emrnas_jax.benchmark.convolutions import (
+    DILATIONS,
+    FORMS,
+    NATIVE_FUSED,
+    convolution_row,
+    is_exact_enough,
+)
 
 
 @pytest.mark.parametrize("dilation", DILATIONS)
@@ -24,3 +30,10 @@ def test_a_row_times_the_map_and_its_gradients(case):
     assert row["gradient_ms"] > 0
     assert (row["form"], row["dilation"], row["width"]) == ("as in networks", 2, 4)
     assert "torch_ms" not in row
+
+
+def test_a_form_with_an_option_of_xla_is_compiled(case):
+    row = convolution_row(NATIVE_FUSED, case, 2, 1, with_torch=False)
+    assert row["step_ms"] > 0
+    assert is_exact_enough(NATIVE_FUSED, "bf16")
+    assert not is_exact_enough(NATIVE_FUSED, "float32")

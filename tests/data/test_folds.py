@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emrnas_jax.data.folds import Fold, make_folds
+from emrnas_jax.data.folds import Fold, FoldSettings, make_folds
 from emrnas_jax.errors import InputError
 
 SUBJECTS = [f"p{number:02d}" for number in range(1, 34)]
@@ -56,3 +56,28 @@ def test_one_fold_is_refused():
 def test_validation_is_a_part():
     with pytest.raises(InputError, match="between 0 and 1, found 2"):
         make_folds(SUBJECTS, 3, seed=0, validation=2.0)
+
+
+def test_named_subjects_are_the_one_test():
+    test = FoldSettings(test="p25, p30").tested
+    [fold] = make_folds(SUBJECTS, 3, seed=0, test=test)
+    assert fold.test == ("p25", "p30")
+    assert sorted(sum(fold, ())) == SUBJECTS
+    assert fold.validation
+
+
+def test_no_test_leaves_every_subject_to_training():
+    settings = FoldSettings(test="none")
+    assert (settings.tested, settings.number) == ((), 1)
+    [fold] = make_folds(SUBJECTS, 3, seed=0, test=settings.tested)
+    assert sorted(fold.train + fold.validation) == SUBJECTS
+    assert (FoldSettings().tested, FoldSettings().number) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [(("p25", "p99"), "no subject p99"), (SUBJECTS[1:], "leave at least two")],
+)
+def test_a_test_that_cannot_be_is_named(test, message):
+    with pytest.raises(InputError, match=rf"folds\.test: .*{message}"):
+        make_folds(SUBJECTS, 3, seed=0, test=tuple(test))

@@ -4,8 +4,15 @@ import pytest
 
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.errors import InputError
-from emrnas_jax.experiment.feasibility import require_batches, require_images
+from emrnas_jax.experiment.feasibility import (
+    require_batches,
+    require_images,
+    require_starts,
+    require_strips,
+)
 from emrnas_jax.experiment.networks import RunNetwork, RunSearch
+from emrnas_jax.models.included import included_models
+from emrnas_jax.models.model_folder import read_config
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -72,3 +79,37 @@ def test_a_mask_without_a_line_is_found_by_the_shape():
     sampling = Sampling(rate=0.01)
     with pytest.raises(InputError, match="rate"):
         require_images("x", sampling, (16, 16))
+
+
+def test_tested_subjects_that_the_start_has_seen_are_named(caplog):
+    folder = included_models()["cardiac15"]
+    settings = read_config(folder).network.settings | {"precision": "bf16"}
+    training = RetrainSettings(start="cardiac15")
+    networks = {"a": RunNetwork("a", "half_resolution", settings, training)}
+    require_starts(networks, FOLDS)
+    assert not caplog.records
+    require_starts(networks, [Fold(("p01",), ("b",), ("p30", "p29"))])
+    assert "which this run tests: p29, p30" in caplog.text
+
+
+def test_a_start_of_another_network_is_refused():
+    training = RetrainSettings(start="cardiac15")
+    networks = {"a": RunNetwork("a", "dccnn", {}, training)}
+    with pytest.raises(InputError, match="is of the kind half_resolution"):
+        require_starts(networks, FOLDS)
+
+
+@pytest.mark.parametrize("side", ["rows", "columns"])
+def test_a_strip_as_wide_as_the_readout_is_the_widest(side):
+    sampling = Sampling(phase_encode=side)
+    shape, widest = (64, 48), 48 if side == "rows" else 64
+    for section in ("retrain", "search"):
+        for strip in (widest, widest + 1):
+            training = RetrainSettings(strip=strip if section == "retrain" else 0)
+            networks = {"dccnn": RunNetwork("dccnn", "dccnn", {}, training)}
+            searches = [search_with(4, strip=strip if section == "search" else 0)]
+            if strip == widest:
+                require_strips(networks, searches, sampling, shape)
+                continue
+            with pytest.raises(InputError, match=rf"{section}\.strip: .* wider"):
+                require_strips(networks, searches, sampling, shape)

@@ -40,9 +40,12 @@ def config(tmp_path_factory):
 COMPILED = "a program was compiled"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def story(config, tmp_path_factory, listen):
-    """Run everything once; return the folder and the log, compilations included."""
+    """Run everything once; return the folder and the log, compilations included.
+
+    Before every test, so that the log begins with the data whichever tests are chosen.
+    """
     run = tmp_path_factory.mktemp("runs") / "demo"
     with listen() as lines:
 
@@ -86,6 +89,7 @@ def test_a_run_leaves_the_promised_files(run):
     expected = ["config.json", "folds.json", "architecture.json", "results.json"]
     expected += ["operations.json", "provenance.json"]
     expected += ["report/index.html", "report/tables.md"]
+    expected += ["report/figures/scores.png", "report/figures/scores.pdf"]
     for fold in (1, 2, 3):
         expected += [f"fold_{fold}/search/architecture.json"]
         expected += [f"fold_{fold}/search/metrics.jsonl"]

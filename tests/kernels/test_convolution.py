@@ -29,6 +29,9 @@ CHANNELS = [
     ((2,), 8),
     ((4, 8), 20),
     ((5,), 4),
+    ((32,), 4),
+    ((32,), 32),
+    ((4, 16, 3, 9), 32),
 ]
 
 
@@ -143,6 +146,35 @@ def test_both_forms_of_xlas_kernel_gradient_agree(size, dilation):
         np.testing.assert_allclose(one, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("inputs", [(16,), (4, 12)])
+def test_products_of_transforms_are_nearly_as_exact_as_plain_sums(inputs):
+    """The maps are large enough that several tasks share the gradient's tiles."""
+    if targets() is None:
+        pytest.skip("no C++ compiler")
+    maps, kernel, bias, dy = draw_case((40, 70), (inputs, 16))
+
+    def both(precise):
+        kind = np.float64 if precise else np.float32
+        x = np.concatenate([np.asarray(own, kind) for own in maps], -1)
+        x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (1, 2))
+        sums = np.einsum("byxiuv,uvio->byxo", windows, np.asarray(kernel, kind))
+        gradient = np.einsum("byxiuv,byxo->uvio", windows, np.asarray(dy, kind))
+        return sums + np.asarray(bias, kind), gradient
+
+    exact, plain = both(precise=True), both(precise=False)
+    found = (
+        convolve(maps, kernel, bias),
+        kernel_gradient(maps, dy, 1)[0],
+    )
+    for own, other, wanted in zip(found, plain, exact, strict=True):
+        error = np.sqrt(np.mean((own - wanted) ** 2))
+        assert error < 4 * np.sqrt(np.mean((other - wanted) ** 2)) + 1e-7
+    np.testing.assert_allclose(
+        kernel_gradient(maps, dy, 1)[1], np.asarray(dy).sum((0, 1, 2)), atol=1e-3
+    )
+
+
 @both_backends
 @pytest.mark.parametrize("slope", [0.2, 0.0])
 @pytest.mark.parametrize("channels", [((8,), 8), ((8,), 2), ((16,), 16)])
@@ -242,7 +274,7 @@ def test_it_commutes_with_vmap_and_scan():
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=0.5)
 
 
-def test_half_precision_is_left_to_xla():
+def test_half_precision_gives_half_precision():
     maps, kernel, bias, _ = draw_case((8, 8), ((8,), 8))
     halves = tuple(x.astype(jnp.bfloat16) for x in maps)
     found = convolve(halves, kernel, bias, precision="bf16")

@@ -37,6 +37,7 @@ def ends_of(both: list[subprocess.Popen]) -> list[tuple[str, str]]:
     finally:
         for process in both:
             process.kill()
+            process.wait()
 
 
 def problems(both: list[subprocess.Popen]) -> list[str]:

@@ -1,4 +1,4 @@
-"""U-Net, DC-CNN, RDN and CDDNTDC: sizes, consistency, precision, gradients."""
+"""Networks without a search: sizes, consistency, precision, gradients."""
 
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ SMALL = {
     "dccnn": {"components": 2, "layers": 1, "width": 4},
     "rdn": {"components": 2, "layers": 2, "width": 4},
     "cddntdc": {"components": 1, "layers": 2, "width": 4},
+    "half_resolution": {"components": 2, "layers": 1, "width": 8, "memory": 4},
 }
 
 
@@ -52,6 +53,7 @@ def small_network(name, batch, **settings):
         ("rdn", 144_650),
         ("cddntdc", 59_930),
         ("unet", 1_560_674),
+        ("half_resolution", 310_988),
         ("dccnn_matched", 329_610),
         ("rdn_matched", 329_610),
         ("cddntdc_matched", 330_970),

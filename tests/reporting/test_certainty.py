@@ -11,6 +11,8 @@ from emrnas_jax.reporting.figures.all import architecture_pictures
 from emrnas_jax.reporting.studies.architectures import architecture_table
 from emrnas_jax.runs.run import read_run
 
+pytestmark = pytest.mark.slow
+
 
 def p_with(*largest, operations=8):
     """p of cells whose first operation has the largest, the others alike."""

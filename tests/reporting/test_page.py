@@ -292,6 +292,7 @@ def test_names_cannot_break_the_page(run):
     assert parse(run).text.count(evil) >= 4
 
 
+@pytest.mark.slow
 def test_writing_again_gives_the_same_files_and_removes_stale_figures(run):
     keep_only(run, "zero_filled")
     with_pdf = {"pdf": True}

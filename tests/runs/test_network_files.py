@@ -5,16 +5,17 @@ import json
 import pytest
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.json_files import write_json
 from emrnas_jax.runs.network_files import (
     Cost,
     Fit,
+    Plan,
     TriedWeight,
-    planned_steps,
     read_cost,
+    read_plan,
     read_tried_weights,
     write_cost,
     write_fit,
-    write_planned_steps,
 )
 
 COST = Cost(parameters=324_186, seconds_per_frame=0.05, device="CPU")
@@ -27,19 +28,25 @@ FIT = Fit(
 )
 
 
-def test_the_length_of_a_training_comes_back(tmp_path):
+def test_the_plan_of_a_training_comes_back(tmp_path):
     path = tmp_path / "training.json"
-    write_planned_steps(path, 1200)
-    assert planned_steps(path) == 1200
-    assert json.loads(path.read_text()) == {"steps": 1200}
+    plan = Plan(1200, {"loss": "log_mse", "average": 0.999}, 0.25)
+    write_json(path, plan)
+    assert read_plan(path) == plan
+
+
+def test_a_plan_of_an_older_version_has_the_steps_alone(tmp_path):
+    path = tmp_path / "training.json"
+    path.write_text('{"steps": 1200}')
+    assert read_plan(path) == Plan(1200)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": "many"}', '{"steps": -1}'])
 def test_a_training_of_unknown_length_is_none(tmp_path, text):
     path = tmp_path / "training.json"
-    assert planned_steps(path) is None
+    assert read_plan(path) is None
     path.write_text(text)
-    assert planned_steps(path) is None
+    assert read_plan(path) is None
 
 
 def test_tried_weights_come_back_in_their_order(tmp_path):

@@ -1,11 +1,8 @@
 """The measures of `scripts/measure.py`, on files that are written by hand."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "measure.py"
+from tests.fixtures.scripts import load_script
 
 SOURCE = '''"""A docstring
 of two lines."""
@@ -41,12 +38,7 @@ def outer():
 
 @pytest.fixture(scope="module")
 def measure():
-    spec = importlib.util.spec_from_file_location("measure", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("measure")
 
 
 @pytest.fixture

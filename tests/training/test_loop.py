@@ -75,8 +75,9 @@ def training(tmp_path):
             steps_per_epoch=PER_EPOCH,
             run_steps=run_steps,
             sums=("loss",),
-            epoch_record=lambda state, epoch: {
+            epoch_record=lambda state, epoch, count: {
                 "epoch": epoch,
+                "steps": count,
                 "loss": float(state.loss),
             },
         )

@@ -1,6 +1,7 @@
 """Retraining: the loss falls, and what was trained can be loaded and used."""
 
 import dataclasses
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -11,6 +12,10 @@ from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs import metrics_log
+from emrnas_jax.runs.checkpoints import restore_latest
+from emrnas_jax.runs.folder import NetworkFolder
+from emrnas_jax.runs.network_files import read_plan
+from emrnas_jax.training.budget import Budget
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.retrain import (
@@ -79,6 +84,7 @@ def retrain(record, network, program, split_of):
             network,
             used,
             SETTINGS,
+            12 * 4,
             split_of(9),
             fold,
             LOOP,
@@ -135,19 +141,25 @@ class Stop(Exception):  # noqa: N818 - stands for a kill
     pass
 
 
-def test_a_stopped_training_continues_to_the_same(trained, retrain, program, tmp_path):
+def require_same_after_a_stop(train, program, step, whole, folder):
+    """Stop a training at a step, continue it, and compare it with a whole one."""
+
     def stop(state, *arguments):
-        if int(state.step) == 20:
+        if int(state.step) == step:
             raise Stop
         return program(state, *arguments)
 
     with pytest.raises(Stop):
-        retrain(tmp_path, used=stop)
-    retrain(tmp_path)
-    pair = [load_trained(folder)[2] for folder in (trained, tmp_path)]
+        train(folder, used=stop)
+    train(folder)
+    pair = [load_trained(own)[2] for own in (whole, folder)]
     for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert rows_of(tmp_path) == rows_of(trained)
+    assert rows_of(folder) == rows_of(whole)
+
+
+def test_a_stopped_training_continues_to_the_same(trained, retrain, program, tmp_path):
+    require_same_after_a_stop(retrain, program, 20, trained, tmp_path)
 
 
 def test_folds_start_from_other_weights_and_share_one_compiled_program(
@@ -210,3 +222,106 @@ def test_a_checkpoint_belongs_to_a_name_and_all_settings():
 def test_settings_that_cannot_work_are_refused(changes):
     with pytest.raises(InputError, match="at least one epoch and a batch of one"):
         RetrainSettings(**changes)
+
+
+RECIPE = replace(
+    SETTINGS,
+    loss="log_mse",
+    deep_supervision=0.3,
+    optimizer="muon",
+    beta2=0.99,
+    clip_norm=1.0,
+    warmup=0.1,
+    average=0.9,
+    strip=4,
+    flips=True,
+)
+
+
+@pytest.fixture(scope="module")
+def recipe_program(record, network, sampling):
+    return training_program(network, RECIPE, sampling, record.seed)
+
+
+@pytest.fixture(scope="module")
+def with_recipe(record, network, recipe_program, split_of):
+    """Train ten steps into a folder with everything that the recipe has."""
+
+    def run(folder, used=recipe_program, device_mib=4096.0):
+        split = split_of(9, 2, LOOP.steps_per_dispatch, device_mib)
+        retrain_fold(
+            "recipe", folder, record, network, used, RECIPE, 10, split, 1, LOOP
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def with_recipe_once(with_recipe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipe")
+    with_recipe(folder)
+    return folder
+
+
+def test_a_training_of_steps_ends_within_an_epoch(with_recipe_once):
+    rows = rows_of(with_recipe_once)
+    assert [row["step"] for row in rows] == [4, 8, 10]
+    assert 0 < rows[-1]["learning_rate"] < rows[0]["learning_rate"]
+
+
+def test_the_average_is_what_is_loaded(with_recipe_once, record, network):
+    folder = NetworkFolder(with_recipe_once)
+    like = jax.eval_shape(lambda: initial_state(network, RECIPE, jax.random.key(0)))
+    state = restore_latest(folder.checkpoints, identity(record), like)
+    found = load_trained(with_recipe_once)[2]["params"]
+    average = state.optimizer.average
+    pairs = [jax.tree.leaves(tree) for tree in (found, average, state.weights)]
+    for loaded, averaged, last in zip(*pairs, strict=True):
+        np.testing.assert_array_equal(loaded, averaged)
+        assert np.any(averaged != last)
+
+
+def test_a_stopped_training_with_the_recipe_continues_to_the_same(
+    with_recipe_once, with_recipe, recipe_program, tmp_path
+):
+    require_same_after_a_stop(
+        with_recipe, recipe_program, 8, with_recipe_once, tmp_path
+    )
+
+
+def test_streamed_frames_have_the_same_strips(with_recipe_once, with_recipe, tmp_path):
+    with_recipe(tmp_path, device_mib=0.0)
+    for one, other in zip(rows_of(tmp_path), rows_of(with_recipe_once), strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-5)
+
+
+def test_minutes_are_measured_once_and_written_down(
+    record, network, recipe_program, split_of, tmp_path, monkeypatch
+):
+    budgets = []
+
+    def measured(minutes, *_):
+        budgets.append(minutes)
+        return Budget(5, 0.25)
+
+    monkeypatch.setattr("emrnas_jax.training.retrain.steps_within", measured)
+    settings = replace(RECIPE, minutes=2.0)
+    for steps in (None, 5):  # a run that goes on knows its number of steps
+        retrain_fold(
+            "minutes",
+            tmp_path,
+            record,
+            network,
+            recipe_program,
+            settings,
+            steps,
+            split_of(9),
+            1,
+            LOOP,
+        )
+    assert budgets == [2.0]
+    plan = read_plan(NetworkFolder(tmp_path).plan)
+    assert plan is not None
+    assert (plan.steps, plan.seconds_per_step) == (5, 0.25)
+    assert plan.settings["minutes"] == 2.0
+    assert [row["step"] for row in rows_of(tmp_path)] == [4, 5]

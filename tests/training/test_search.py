@@ -161,6 +161,7 @@ def test_each_phase_is_compiled_once(searched, search, programs, tmp_path):
     assert [program._cache_size() for program in programs] == [1, 1, 0]
 
 
+@pytest.mark.slow
 def test_warm_up_moves_weights_and_leaves_alphas(programs, split_of):
     state = initial_state(NETWORK, SETTINGS, jax.random.key(0))
     assert not np.any(state.alphas)

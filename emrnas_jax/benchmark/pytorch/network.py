@@ -122,6 +122,31 @@ class Network(nn.Module):
             )
         return image
 
+    def convolutions(
+        self, params: PyTree, choices: Sequence[int]
+    ) -> Iterator[tuple[nn.Conv2d, dict[str, np.ndarray]]]:
+        """Yield every convolution of a path with its part of `params`.
+
+        The cells have all operations; or one, and then `choices` are zeros.
+
+        Args:
+            params: parameters of our fixed network, or values of that form (moments of
+                Adam).
+            choices: number of each cell's operation, in network order.
+
+        Yields:
+            The convolution, and its "weight" and "bias" in PyTorch's layout.
+        """
+        path = iter(choices)
+        for n, component in enumerate(self.components, 1):
+            own = params[f"component_{n}"]
+            yield component.first, torch_layout(own["first"])
+            yield component.last, torch_layout(own["last"])
+            for c, cell in enumerate(component.cells, 1):
+                parts = own["block"][f"cell_{c}"]
+                for j, convolution in enumerate(cell[next(path)].convolutions, 1):
+                    yield convolution, torch_layout(parts[f"conv_{j}"])
+
 
 def two_step_consistency(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
     """Put the measured samples back into a complex image, then into its magnitude.
@@ -138,41 +163,16 @@ def _replace(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.where(mask, kspace, found), norm="ortho")
 
 
-def convolutions(
-    network: Network, params: PyTree, choices: Sequence[int]
-) -> Iterator[tuple[nn.Conv2d, dict[str, np.ndarray]]]:
-    """Yield every convolution of a path with its part of `params`.
-
-    Args:
-        network: network whose cells have all operations; or one, and then `choices`
-            are zeros.
-        params: parameters of our fixed network, or values of that form (moments of
-            Adam).
-        choices: number of each cell's operation, in network order.
-
-    Yields:
-        The convolution, and its "weight" and "bias" in PyTorch's layout.
-    """
-    path = iter(choices)
-    for n, component in enumerate(network.components, 1):
-        own = params[f"component_{n}"]
-        yield component.first, _torch_layout(own["first"])
-        yield component.last, _torch_layout(own["last"])
-        for c, cell in enumerate(component.cells, 1):
-            operation = cell[next(path)]
-            for j, convolution in enumerate(operation.convolutions, 1):
-                yield convolution, _torch_layout(own["block"][f"cell_{c}"][f"conv_{j}"])
-
-
-def _torch_layout(own: PyTree) -> dict[str, np.ndarray]:
+def torch_layout(own: PyTree) -> dict[str, np.ndarray]:
+    """Return kernel and bias of a convolution in PyTorch's layout."""
     # [height, width, in, out] becomes [out, in, height, width].
     kernel = np.asarray(own["kernel"]).transpose(3, 2, 0, 1)
     return {"weight": kernel, "bias": np.asarray(own["bias"])}
 
 
 @torch.no_grad()
-def copy_weights(network: Network, params: PyTree, choices: Sequence[int]) -> None:
+def copy_weights(network: Any, params: PyTree, choices: Sequence[int]) -> None:
     """Copy the weights of our fixed network into the path of `choices`."""
-    for convolution, own in convolutions(network, params, choices):
+    for convolution, own in network.convolutions(params, choices):
         for name, value in own.items():
             getattr(convolution, name).copy_(torch.tensor(value))

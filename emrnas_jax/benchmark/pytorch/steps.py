@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Array, PyTree
 from torch import Tensor
 
-from emrnas_jax.benchmark.case import Case
+from emrnas_jax.benchmark.case import Case, network_of
 from emrnas_jax.benchmark.jax_steps import RATE
+from emrnas_jax.benchmark.pytorch import half_resolution
 from emrnas_jax.benchmark.pytorch.network import Network, copy_weights
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import active_weights
@@ -55,7 +56,7 @@ class Timed(NamedTuple):
     """
 
     run: Callable[..., Tensor]
-    network: Network
+    network: Any
     optimizer: torch.optim.Optimizer | None = None
     alphas: Tensor | None = None
 
@@ -214,7 +215,12 @@ def _gate_weights(alphas: Tensor, choices: np.ndarray) -> Tensor:
     return first + (p - p.detach())
 
 
-def _fixed(case: Case, params: PyTree) -> Network:
+def _fixed(case: Case, params: PyTree) -> Any:
+    if case.network == "half_resolution":
+        ours: Any = network_of(case)
+        network = half_resolution.Network(ours)
+        copy_weights(network, params, [])
+        return _placed(network)
     blocks = [[[OPERATIONS[c]] for c in block] for block in case.architecture.blocks]
     network = Network(blocks, case.width)
     copy_weights(network, params, [0] * len(case.architecture.cells))
@@ -240,7 +246,7 @@ def _over_complete(case: Case, search_params: PyTree, variant: Variant) -> Netwo
     return network
 
 
-def _placed(network: Network) -> Network:
+def _placed(network: Any) -> Any:
     for parameter in network.parameters():
         parameter.data = parameter.data.to(
             device(),
@@ -251,7 +257,7 @@ def _placed(network: Network) -> Network:
     return network
 
 
-def _compiled(network: Network) -> Callable[..., Tensor]:
+def _compiled(network: Any) -> Callable[..., Tensor]:
     return torch.compile(network, dynamic=False)
 
 

@@ -19,7 +19,7 @@ from emrnas_jax.reporting.figures.curves import (
     search_pictures,
 )
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
-from emrnas_jax.reporting.figures.picture import STYLE, Picture
+from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.networks import in_order, title_of
 from emrnas_jax.reporting.studies.ablations import ablation_pictures
@@ -97,7 +97,8 @@ def score_pictures(run: Run) -> list[Picture]:
         ncols=min(len(folds), 8),
     )
     return [
-        Picture(
+        picture(
+            run,
             "scores",
             figure,
             f"{run.results.label}: mean over the test {run.results.unit}s of each "
@@ -114,7 +115,8 @@ def architecture_pictures(run: Run) -> list[Picture]:
         return []
     return [
         *searched_pictures(run),
-        Picture(
+        picture(
+            run,
             "operations",
             draw_operations(run.searched.architecture.operations),
             "The operations a cell can choose from (Table 1 of the paper).",
@@ -142,7 +144,8 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
         else ""
     )
     pictures = [
-        Picture(
+        picture(
+            run,
             f"architecture{suffix}",
             draw_architecture(architecture, p),
             f"{of}Every cell shows its operation: four 3×3 convolutions, each with its "
@@ -169,7 +172,8 @@ def searched_pictures(run: Run, search: str = "") -> list[Picture]:
             f" The folds agree in {agreed} of {total} cells." if len(named) > 1 else ""
         )
         pictures.append(
-            Picture(
+            picture(
+                run,
                 f"fold_architectures{suffix}",
                 draw_choices([*named, Choices("Ensemble", architecture, p)]),
                 f"{of}What each fold's search chose, and the ensemble: the operation "

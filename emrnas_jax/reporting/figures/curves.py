@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from emrnas_jax.nas.operation_tables import unnamed_operations
 from emrnas_jax.nas.space import CELLS_PER_BLOCK, Operation
 from emrnas_jax.reporting.colours import operation_colour, series_colour
-from emrnas_jax.reporting.figures.picture import FAINT, Picture
+from emrnas_jax.reporting.figures.picture import FAINT, Picture, picture
 from emrnas_jax.reporting.networks import in_order, title_of, titles_of
 from emrnas_jax.reporting.numbers import percent
 from emrnas_jax.runs.run import FoldRun, Run
@@ -31,7 +31,8 @@ def probability_pictures(run: Run, search: str = "") -> list[Picture]:
         search: that search's name.
     """
     return [
-        Picture(
+        picture(
+            run,
             f"probabilities{_suffix(search)}_fold_{fold.number}",
             draw_probabilities(fold),
             f"{_of(run, search)}Fold {fold.number}: probability of each operation in "
@@ -165,7 +166,8 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.legend()
     return [
-        Picture(
+        picture(
+            run,
             f"search{_suffix(search)}",
             figure,
             f"{_of(run, search)}The search of every fold. Left: training loss, and "
@@ -197,7 +199,8 @@ def retraining_pictures(run: Run) -> list[Picture]:
             for figure in drawn:
                 figure.axes[panel].set_ylim(limits[:, 0].min(), limits[:, 1].max())
     return [
-        Picture(
+        picture(
+            run,
             "retraining" if index == 1 else f"retraining_{index}",
             figure,
             "Training from scratch on the training and validation subjects"

@@ -7,12 +7,12 @@ no state behind.
 import io
 import struct
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from emrnas_jax.reporting.settings import settings_of
+from emrnas_jax.runs.run import Run
 
 DOTS_PER_INCH = 160
 INK = "#222222"
@@ -44,35 +44,21 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its words, drawn when one of its files is asked for.
+    """A finished figure.
 
     Attributes:
         name: name of its files in `report/figures`, without `.png` and `.pdf`.
-        figure: the figure.
+        png: bytes of the one file.
+        pdf: bytes of the other, the same drawing; None if the run wants none.
         caption: sentences below the figure.
         description: what the figure shows, for those who cannot see it.
     """
 
     name: str
-    figure: Figure
+    png: bytes
+    pdf: bytes | None
     caption: str
     description: str
-
-    @cached_property
-    def png(self) -> bytes:
-        """The figure as PNG; the same figure gives the same bytes."""
-        png = render(self.figure)
-        # What this drawing has placed stays: the PDF is the same, and half the work.
-        self.figure.set_layout_engine("none")
-        return png
-
-    @cached_property
-    def pdf(self) -> bytes:
-        """The figure as PDF; the same figure gives the same bytes."""
-        # A layout is found only when a figure is drawn.
-        assert self.png
-        # A date of creation would make every report of the same run another file.
-        return render(self.figure, "pdf", {"CreationDate": None})
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
@@ -90,14 +76,35 @@ class Picture:
         return struct.unpack(">I", self.png[20:24])[0]
 
 
-def render(
-    figure: Figure, ending: str = "png", metadata: dict[str, Any] | None = None
-) -> bytes:
-    """Draw `figure` as a file of the format `ending`."""
+def picture(
+    run: Run, name: str, figure: Figure, caption: str, description: str
+) -> Picture:
+    """Finish `figure` as the picture `name` of a run, whose settings decide on a PDF.
+
+    The figure is not kept: with its axes and images it takes megabytes.
+    """
+    # The PNG is drawn first: a layout is found only when a figure is drawn.
+    png = render(figure)
+    # What the PNG's drawing has placed stays: the PDF is the same, and less work.
+    figure.set_layout_engine("none")
+    pdf = render_pdf(figure) if settings_of(run).pdf else None
+    return Picture(name, png, pdf, caption, description)
+
+
+def render(figure: Figure) -> bytes:
+    """Draw `figure` as PNG; the same figure gives the same bytes."""
     stream = io.BytesIO()
-    # Fonts are looked up when a figure is drawn, maybe long after it was made.
-    with style.context(["default", STYLE]):
-        figure.savefig(stream, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
+    figure.savefig(stream, format="png", dpi=DOTS_PER_INCH)
+    return stream.getvalue()
+
+
+def render_pdf(figure: Figure) -> bytes:
+    """Draw `figure` as PDF; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    # A date of creation would make every report of the same run another file.
+    figure.savefig(
+        stream, format="pdf", dpi=DOTS_PER_INCH, metadata={"CreationDate": None}
+    )
     return stream.getvalue()
 
 

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from emrnas_jax.reporting.figures.picture import Picture, blank
+from emrnas_jax.reporting.figures.picture import Picture, blank, picture
 from emrnas_jax.reporting.figures.zoom import Window, window_for
 from emrnas_jax.reporting.networks import in_order, title_of
 from emrnas_jax.reporting.numbers import number, percent
+from emrnas_jax.reporting.settings import settings_of
 from emrnas_jax.runs.run import FoldRun, Run
 
 # Inches.
@@ -46,8 +47,7 @@ def reconstruction_pictures(run: Run) -> list[Picture]:
     Raises:
         InputError: the setting `report.zoom` does not fit.
     """
-    section = run.config.get("report")
-    zoom = section.get("zoom", "") if isinstance(section, dict) else ""
+    zoom = settings_of(run).zoom
     pictures = []
     for fold in run.folds:
         frames = [f for examples in fold.examples.values() for f in examples.frames]
@@ -97,7 +97,8 @@ def _picture(
         if window
         else ""
     )
-    return Picture(
+    return picture(
+        run,
         f"reconstruction_fold_{fold.number}_{position}",
         draw_reconstructions(target, mask, panels, window),
         f"Fold {fold.number}: subject {subject}, slice {place}, frame {time}, from "

@@ -1,7 +1,6 @@
 """Which part of a frame is shown enlarged, as in the paper's red boxes."""
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,28 +26,6 @@ class Window(NamedTuple):
         return image[rows, self.column : self.column + self.side]
 
 
-@dataclass(frozen=True)
-class ReportSettings:
-    """The config section `report`.
-
-    Attributes:
-        zoom: part of a frame to enlarge, as `read_zoom` takes it.
-        pdf: also write each figure as PDF, for print, which takes half the time.
-    """
-
-    zoom: str = ""
-    pdf: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse a setting that cannot be read.
-
-        Raises:
-            InputError: `zoom` names no window.
-        """
-        # Now, and not after hours of training, when the report is written.
-        read_zoom(self.zoom)
-
-
 def read_zoom(text: object) -> Window | None:
     """Return the window that the setting `report.zoom` chooses.
 
@@ -56,7 +33,7 @@ def read_zoom(text: object) -> Window | None:
         text: ROW,COLUMN,SIDE in pixels. What chooses no window, "" and "off", is None.
 
     Raises:
-        InputError: it is none of these.
+        InputError: the text is none of these.
     """
     if text in ("", OFF):
         return None

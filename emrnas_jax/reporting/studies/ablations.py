@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emrnas_jax.models.catalogue import ABLATION
-from emrnas_jax.reporting.figures.picture import FAINT, INK, Picture
+from emrnas_jax.reporting.figures.picture import FAINT, INK, Picture, picture
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.networks import SEARCHED, in_order, shown, title_of
 from emrnas_jax.reporting.numbers import MEASURES, number
@@ -123,7 +123,8 @@ def ablation_pictures(run: Run) -> list[Picture]:
         else ""
     )
     return [
-        Picture(
+        picture(
+            run,
             "ablations",
             figure,
             "The paper's Figure 5: mean over folds of each ablation. The axes are cut "

@@ -1,6 +1,8 @@
 # pyright: reportMissingImports=false
 """Parts of PyTorch's network, each against the package's own or a plain sum."""
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch")
@@ -12,14 +14,15 @@ import torch
 
 from emrnas_jax.benchmark.case import (
     Case,
+    batch_of,
     initial_weights,
     network_of,
     phantom_batch,
 )
+from emrnas_jax.benchmark.pytorch import half_resolution
 from emrnas_jax.benchmark.pytorch import steps as torch_steps
 from emrnas_jax.benchmark.pytorch.network import (
     Network,
-    convolutions,
     copy_weights,
     two_step_consistency,
 )
@@ -68,7 +71,7 @@ def test_every_weight_of_the_network_is_copied_once():
     network = Network(blocks, 4)
     copied = [
         getattr(convolution, name)
-        for convolution, own in convolutions(network, initial_weights(case), [0] * 4)
+        for convolution, own in network.convolutions(initial_weights(case), [0] * 4)
         for name in own
     ]
     assert len({id(one) for one in copied}) == len(copied)
@@ -99,3 +102,21 @@ def test_every_precision_has_an_eager_and_a_compiled_variant(precision):
     assert {eager.precision, compiled.precision} == {precision}
     assert eager.name.split()[0] == "eager"
     assert compiled.name.split()[0] == "compile"
+
+
+def test_the_half_resolution_cascade_computes_the_same():
+    case = Case(Architecture.parse("[O1]"), 16, 2, network="half_resolution", strip=8)
+    params, batch = initial_weights(case), batch_of(case)
+    ours: Any = network_of(case)
+    expected = jax.jit(ours.apply)(
+        {"params": params}, batch.zero_filled, batch.measurement
+    )
+    network = half_resolution.Network(ours)
+    copy_weights(network, params, [])
+    with torch.no_grad():
+        found = network(
+            tensor(batch.zero_filled),
+            tensor(batch.measurement.kspace),
+            tensor(batch.measurement.mask),
+        )
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
