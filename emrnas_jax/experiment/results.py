@@ -44,10 +44,11 @@ def collect_results(experiment: Experiment) -> Results:
         for name, own in folders.items()
     }
     achieved, sampling = achieved_rate(experiment), experiment.sampling
+    # Masks of a file have the rate that they have; several rates have their mean.
+    drawn = sampling.kind == "file" or sampling.others
     return Results(
         dataset=experiment.image_set.name,
-        # Masks of a file have the rate that they have.
-        sampling_rate=achieved if sampling.kind == "file" else sampling.rate,
+        sampling_rate=achieved if drawn else sampling.rate,
         achieved_rate=achieved,
         folds=len(folds),
         architecture=_first_architecture(experiment),

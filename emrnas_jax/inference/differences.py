@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Bool, Complex64
 
 from emrnas_jax.data.readers.scan import Scan
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.mri.consistency import mirror
 
@@ -26,10 +27,8 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
     if model.folder is None:
         return []  # total variation was trained on nothing
     record = model.record
-    # From the record, because `Sampling` would need its file of masks.
-    kind, trained_rate, phase_encode = (
-        record.sampling[key] for key in ("kind", "rate", "phase_encode")
-    )
+    # Not from `Sampling`, which would need its file of masks.
+    sampling = SamplingSettings(**record.sampling)
     found = []
     ratios = [a / b for a, b in zip(scan.shape, record.shape, strict=True)]
     # A quarter more or less: networks are not scale-invariant.
@@ -50,18 +49,19 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
     if scan.mask is None:
         return found
     rate = float(scan.mask.mean())
-    factor = max(rate / trained_rate, trained_rate / rate)
-    if kind != "file" and factor > RATE_FACTOR:
+    trained = [trained for trained, _ in sampling.pairs]
+    factor = min(max(rate / own, own / rate) for own in trained)
+    if sampling.kind != "file" and factor > RATE_FACTOR:
         hint = "; if zeros are padding, say --fully_sampled" if rate > 0.5 else ""
         found.append(
             f"about {rate:.0%} of k-space measured, and the network was trained for "
-            f"{trained_rate:.0%}{hint}"
+            f"{', '.join(f'{own:.0%}' for own in trained)}{hint}"
         )
     lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
-    if not lines[phase_encode]:
+    if not lines[sampling.phase_encode]:
         found.append(
             "the mask is not of lines along the axis that the network was trained for "
-            f"({phase_encode})"
+            f"({sampling.phase_encode})"
         )
     if scan.kspace is not None and record.images == "magnitude":
         middle = len(scan.kspace) // 2

@@ -8,7 +8,7 @@ line `count // 2`, as the sources count them, and shifted at the end.
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,8 @@ class Sampling:
             in [0, rate]; `random`, `equispaced` and `equispaced_fraction` only.
         phase_encode: `rows`, a measured line is one row of k-space, or `columns`.
         masks: masks for `kind` `file`, else None.
+        others: more pairs of a rate and its center fraction. Each mask has one of
+            these or the pair above, all as likely. Not used by `file`.
     """
 
     kind: str = "cartesian"
@@ -48,6 +50,7 @@ class Sampling:
     center_fraction: float = 0.04  # fastMRI's, for its kinds alone
     phase_encode: str = "rows"  # as in the published data
     masks: LineMasks | None = None
+    others: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.
@@ -55,12 +58,18 @@ class Sampling:
         Raises:
             InputError: a value is out of range, or masks are missing or not used.
         """
-        require_possible(self.kind, self.rate, self.center_fraction, self.phase_encode)
+        for rate, center_fraction in self.pairs:
+            require_possible(self.kind, rate, center_fraction, self.phase_encode)
         if (self.kind == "file") != (self.masks is not None):
             raise InputError(
                 f"sampling: kind {self.kind!r} {'needs' * (self.masks is None)}"
                 f"{'does not use' * (self.masks is not None)} given masks"
             )
+
+    @property
+    def pairs(self) -> tuple[tuple[float, float], ...]:
+        """All pairs of a rate and its center fraction, one of which each mask has."""
+        return ((self.rate, self.center_fraction), *self.others)
 
 
 def require_possible(
@@ -115,8 +124,27 @@ def draw_mask(
             the file have another number of lines.
     """
     count = shape[PHASE_ENCODE.index(sampling.phase_encode)]
-    lines = jnp.fft.ifftshift(KINDS[sampling.kind](sampling, key, count))
+    lines = jnp.fft.ifftshift(_draw_lines(sampling, key, count))
     return lines[:, None] if sampling.phase_encode == "rows" else lines[None, :]
+
+
+def _draw_lines(
+    sampling: Sampling, key: PRNGKeyArray, count: int
+) -> Bool[Array, " line"]:
+    """Draw the rate, where there are several, and then the lines."""
+    if not sampling.others:
+        return KINDS[sampling.kind](sampling, key, count)
+    which, own = jax.random.split(key)
+    kinds = [
+        functools.partial(
+            KINDS[sampling.kind],
+            replace(sampling, rate=rate, center_fraction=center_fraction, others=()),
+            count=count,
+        )
+        for rate, center_fraction in sampling.pairs
+    ]
+    chosen = jax.random.randint(which, (), 0, len(kinds))
+    return jax.lax.switch(chosen, [lambda key, k=k: k(key=key) for k in kinds], own)
 
 
 def _cartesian(

@@ -186,9 +186,13 @@ def _masks(run: Run) -> str:
         if results.achieved_rate is not None
         else ""
     )
+    others = str(sampling.get("other_rates") or "")
+    rates = [float(sampling["rate"]), *map(float, others.split(","))] if others else []
+    several = f" (one of {', '.join(map(percent, rates))} in each)" if rates else ""
+    rule = several + (f"; {rule}" if rule else "")
     return (
         f"Masks: Cartesian, {percent(results.sampling_rate)}{achieved} of the {along}"
-        f"{'; ' + rule if rule else ''}. Training draws a new mask for every frame in "
-        "every epoch; a validation or test frame always has the mask given by the "
-        "seed and its subject, slice and frame, so all networks see the same ones."
+        f"{rule}. Training draws a new mask for every frame in every epoch; a "
+        "validation or test frame always has the mask given by the seed and its "
+        "subject, slice and frame, so all networks see the same ones."
     )

@@ -44,6 +44,8 @@ EARLIER = {
     "deep_supervision": 0.0,
     "average": 0.0,
     "start": "",
+    "other_rates": "",
+    "other_center_fractions": "",
     "retrain": {},
     "search": {},
 }

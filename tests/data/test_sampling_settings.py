@@ -19,6 +19,13 @@ def test_settings_without_a_file_have_the_values_of_the_sampling():
     assert SamplingSettings().load() == Sampling()
 
 
+def test_other_rates_have_the_center_fraction_or_their_own():
+    settings = SamplingSettings("random", 0.25, other_rates="0.125, 0.1")
+    assert settings.load().others == ((0.125, 0.04), (0.1, 0.04))
+    settings = dataclasses.replace(settings, other_center_fractions="0.05,0")
+    assert settings.load().others == ((0.125, 0.05), (0.1, 0.0))
+
+
 def test_the_file_is_read_when_the_sampling_is_loaded(tmp_path):
     settings = SamplingSettings("file", file=str(tmp_path / "masks.npy"))
     with pytest.raises(InputError, match=r"masks\.npy: no such file"):
@@ -37,6 +44,11 @@ def test_the_file_is_read_when_the_sampling_is_loaded(tmp_path):
         ({"file": "masks.npz"}, "sampling.file.*not used by kind 'cartesian'"),
         ({"kind": "spiral"}, "sampling.kind.*'spiral'"),
         ({"rate": 0.0}, r"sampling.rate.*\(0, 1\].*0.0"),
+        ({"other_rates": "0.1,x"}, "sampling.other_rates.*commas.*'0.1,x'"),
+        ({"other_rates": "0.1,4"}, r"sampling.rate.*\(0, 1\].*4.0"),
+        ({"other_rates": "0.1", "other_center_fractions": "0,0"}, "found 2 for 1"),
+        ({"other_center_fractions": "0.04"}, "found 1 for 0"),
+        ({"kind": "file", "file": "a.npz", "other_rates": "0.1"}, "not used by kind"),
         ({"kind": "file", "file": "a.npz", "phase_encode": "z"}, "phase_encode.*'z'"),
     ],
 )

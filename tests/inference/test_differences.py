@@ -1,3 +1,6 @@
+import dataclasses
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -42,6 +45,16 @@ def test_each_difference_from_the_training_is_said(model, random):
     ):
         [warning] = warnings_for(model, scan)
         assert wanted in warning
+
+
+def test_a_network_of_several_rates_takes_each_of_them(model, random):
+    sampling = model.record.sampling | {"other_rates": "0.5"}
+    record = msgspec.structs.replace(model.record, sampling=sampling)
+    several = dataclasses.replace(model, record=record)
+    image = random.random((16, 16))
+    assert not warnings_for(several, scan_of(image, lines(8)))
+    [warning] = warnings_for(several, scan_of(image, lines(14)))
+    assert "trained for 30%, 50%" in warning
 
 
 def test_what_was_trained_on_nothing_gives_no_warning(random):

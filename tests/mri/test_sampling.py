@@ -233,6 +233,33 @@ def test_columns_are_rows_turned(kind):
     np.testing.assert_array_equal(columns, rows.T)
 
 
+def test_of_several_rates_each_mask_has_one_all_as_likely():
+    sampling = Sampling(rate=0.25, others=((0.5, 0.04), (0.125, 0.04)))
+    totals = draw_lines(sampling, 64, 600).sum(axis=1)
+    found, counts = np.unique(totals, return_counts=True)
+    np.testing.assert_array_equal(found, [8, 16, 32])
+    # Four standard deviations of 600 draws.
+    assert np.all(np.abs(counts - 200) < 4 * np.sqrt(600 * 2 / 9))
+
+
+def test_each_of_several_rates_has_its_own_centre():
+    sampling = Sampling("random", 0.25, 0.125, others=((0.5, 0.375),))
+    lines = draw_lines(sampling, 64, 100)
+    assert lines[:, 28:36].all()
+    wide = lines[:, 20:44].all(axis=1)
+    # A narrow mask rarely measures all of the wide centre by chance.
+    assert 30 < wide.sum() < 70
+    assert lines[wide].mean() > 0.4 > 0.3 > lines[~wide].mean()
+
+
+def test_several_rates_draw_the_same_mask_in_a_batch_and_alone():
+    sampling = Sampling(rate=0.25, others=((0.5, 0.04),))
+    keys = jax.random.split(jax.random.key(3), 3)
+    plain = jnp.stack([draw_mask(sampling, key, (32, 8)) for key in keys])
+    together = jax.jit(jax.vmap(lambda key: draw_mask(sampling, key, (32, 8))))(keys)
+    np.testing.assert_array_equal(together, plain)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.35])
 @pytest.mark.parametrize("kind", ["random", "equispaced", "equispaced_fraction"])
 def test_fastmri_kinds_always_measure_their_centre(kind, rate):
@@ -255,6 +282,8 @@ def test_fastmri_kinds_always_measure_their_centre(kind, rate):
         ({"kind": "equispaced", "center_fraction": 0.2}, "center_fraction"),
         ({"kind": "equispaced_fraction", "center_fraction": 0.2}, "center_fraction"),
         ({"kind": "random", "center_fraction": -0.1}, "center_fraction"),
+        ({"others": ((0.3, 0.04), (1.5, 0.04))}, "sampling.rate.*1.5"),
+        ({"kind": "random", "others": ((0.1, 0.2),)}, "center_fraction.*0.1, .*0.2"),
         ({"kind": "file"}, "kind 'file' needs given masks"),
         ({"masks": MASKS}, "kind 'cartesian' does not use given masks"),
     ],

@@ -74,6 +74,10 @@ def test_an_older_config_has_one_network_in_a_section_of_its_own(a_run):
             "the middle 8 % of the lines",
         ),
         (
+            {"kind": "cartesian", "rate": 0.15, "other_rates": "0.05,0.3"},
+            "of the lines of k-space (one of 15 %, 5 %, 30 % in each); lines",
+        ),
+        (
             {"kind": "file", "file": "masks.mat"},
             "each mask is drawn from those in masks",
         ),
