@@ -42,9 +42,8 @@ def batches(script, frames, masks, tmp_path_factory):
         height=SIZE,
         width=SIZE,
     )
-    return script.batches(
-        open_dataset(settings), np.arange(3), str(folder / "masks.npz")
-    )
+    stored = script.masks_of_file(str(folder / "masks.npz"))
+    return script.batches(open_dataset(settings), np.arange(3), stored)
 
 
 def test_frame_n_has_mask_n_modulo_their_number(batches, frames, masks):
@@ -64,3 +63,11 @@ def test_the_scores_are_those_of_scikit_image(script, batches, frames):
         image = np.hypot(*np.moveaxis(np.asarray(batch.zero_filled[n]), -1, 0))
         expected = peak_signal_noise_ratio(frame, image.clip(0, 1), data_range=1)
         np.testing.assert_allclose(found[n], expected, atol=1e-3)
+
+
+def test_masks_of_a_rate_are_the_same_every_time_and_differ_among_each_other(script):
+    masks = script.masks_of_rate(0.25, (SIZE, SIZE))
+    assert masks.shape == (script.DRAWN, SIZE)
+    assert (masks.sum(axis=1) == SIZE // 4).all()
+    assert len(np.unique(masks, axis=0)) > 20
+    np.testing.assert_array_equal(masks, script.masks_of_rate(0.25, (SIZE, SIZE)))
