@@ -41,7 +41,7 @@ class EspiritSettings:
     maps: int = 1
     kernel: int = 6
     threshold: float = 0.02
-    crop: float = 0.95
+    crop: float = 0.9
     width: int = 24
 
     def __post_init__(self) -> None:
