@@ -10,7 +10,8 @@ and the others go on; the exit status is then 1. Files that are done already are
 skipped, so a stopped command can be given again.
 
 `--model=tv` needs no training: it is compressed sensing by total variation, with a
-regularisation weight that was measured on cardiac images.
+regularisation weight that was measured on cardiac images. `--model=sense` takes k-space
+of several coils, estimates their maps, and needs no training either.
 
 The next files are read, and the last written, while the device computes. Programs are
 compiled once for every size of frames and form of masks, not once a file.
@@ -63,9 +64,10 @@ def _define_network_flags() -> None:
         None,
         "Folder of a run, of one of its networks (RUN/fold_1/emrnas) or of a "
         "checkpoint in that; or a model folder, as emrnas_jax.export writes it. Or, "
-        "unless a folder has that name, one of --list_models; or tv: compressed "
-        "sensing by total variation, which needs no training. It under-samples "
-        "complete images to 15 % of the rows of k-space.",
+        "unless a folder has that name, one of --list_models. Or, untrained: tv, "
+        "compressed sensing by total variation, which under-samples complete images to "
+        "15 % of the rows of k-space; or sense, for k-space of several coils, which "
+        "measures a quarter of the columns of complete k-space.",
     )
     # None means that a flag is not given: the model decides then.
     flags.DEFINE_integer("fold", None, "Fold of a run; the first unless given.")
@@ -96,8 +98,9 @@ def _define_network_flags() -> None:
         "images",
         None,
         ["magnitude", "complex"],
-        "Images that --model=tv returns, and as which it reads complete complex "
-        "images; magnitude unless given. Trained networks return what they learned.",
+        "Images that --model=tv and --model=sense return, and as which they read "
+        "complete complex images; magnitude unless given. Trained networks return what "
+        "they learned.",
     )
 
 
@@ -127,6 +130,13 @@ def _define_kspace_flags() -> None:
         'np.fft.fft2(image, norm="ortho"), assumed if nothing is stated; backward: '
         "NumPy's default, whose k-space is larger by the square root of the number of "
         "pixels.",
+    )
+    flags.DEFINE_string(
+        "kspace_axes",
+        "",
+        "Names of the axes of k-space, of frame, coil, row and column, where they are "
+        "others than [row, column], [frame, row, column] or [frame, coil, row, "
+        "column]; such as row,column,coil.",
     )
     flags.DEFINE_bool(
         "fully_sampled",
@@ -205,6 +215,7 @@ def settings_of(
             fully_sampled=given.fully_sampled,
             scale=given.scale,
             masks=masks,
+            axes=given.kspace_axes,
         ),
         batch=given.batch,
         overwrite=given.overwrite,

@@ -33,6 +33,7 @@ from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models import networks
 from emrnas_jax.models.included import included_models
+from emrnas_jax.mri.coils import birdcage_maps
 from emrnas_jax.nas import space
 from emrnas_jax.runs.results import Results
 from emrnas_jax.runs.run import read_run
@@ -422,9 +423,21 @@ def figure(code, _, request):
     assert found[0].png.startswith(b"\x89PNG")
 
 
+def coils(code, _, __):
+    row, column = np.ogrid[-1:1:32j, -1:1:32j]
+    truth = np.where(row**2 + column**2 < 0.5, 0.5 + 0.3 * np.cos(4 * row), 0)
+    maps = np.asarray(birdcage_maps(4, truth.shape))
+    mask = np.zeros(truth.shape, bool)
+    mask[:, np.fft.fftfreq(32, 1 / 32).astype(int) % 3 != 1] = True
+    mask[:, :5] = mask[:, -5:] = True
+    names = {"mask": mask, "kspace": np.fft.fft2(truth * maps, norm="ortho") * mask}
+    exec(code, names)
+    assert np.linalg.norm(names["image"] - truth) < 0.1 * np.linalg.norm(truth)
+
+
 EXAMPLES = {
     "README.md": (write_images, reconstruct),
-    "data.md": (write_images, reconstruct),
+    "data.md": (write_images, coils, reconstruct),
     "runs.md": (own_config,),
     "extending.md": (operation, network, reader, figure),
 }

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, Key, Num, UInt32
+from jaxtyping import Array, Bool, Float, Int, Key, Num, UInt32
 
 from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.errors import InputError
@@ -89,12 +89,23 @@ def make_batch(
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255
     image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
-    # A key per frame, so a frame has the same mask in whichever batch it comes.
-    keys = jax.vmap(lambda i: jax.random.fold_in(mask_key, i))(ids)
-    shape = (image.shape[1], image.shape[2])
-    mask = jax.vmap(lambda key: draw_mask(sampling, key, shape))(keys)
+    mask = draw_masks(sampling, mask_key, ids, (image.shape[1], image.shape[2]))
     measurement = undersample(image, mask)
     return Batch(zero_filled(measurement), measurement, to_channels(image))
+
+
+def draw_masks(
+    sampling: Sampling,
+    mask_key: RandomKey,
+    ids: UInt32[Array, " frame"],
+    shape: tuple[int, int],
+) -> Bool[Array, "#frame #height #width"]:
+    """Draw the mask of each frame; the arguments are those of `make_batch`.
+
+    A frame has the same mask in whichever batch it comes.
+    """
+    keys = jax.vmap(lambda i: jax.random.fold_in(mask_key, i))(ids)
+    return jax.vmap(lambda key: draw_mask(sampling, key, shape))(keys)
 
 
 def epoch_order(

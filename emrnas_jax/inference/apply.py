@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.arguments import check_arguments
 from emrnas_jax.inference.batches import BATCH, in_batches
+from emrnas_jax.inference.coil_maps import check_maps
 from emrnas_jax.inference.frames import from_kspace, intensities
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 
@@ -32,6 +33,8 @@ def reconstruct_kspace(
     batch: int = BATCH,
     convention: str | None = None,
     norm: str | None = None,
+    coils: bool = False,
+    coil_maps: ArrayLike | None = None,
 ) -> (
     Float32[np.ndarray, "*frames height width"]
     | Complex64[np.ndarray, "*frames height width"]
@@ -43,7 +46,8 @@ def reconstruct_kspace(
         kspace: complex samples, [height, width] or [..., height, width]. Unless
             `convention` and `norm` are given they are those of
             `numpy.fft.fft2(image, norm="ortho")`, with the zero frequency first.
-            Samples outside the mask do not count.
+            Samples outside the mask do not count. With `coils`, [coil, height, width]
+            or [..., coil, height, width].
         mask: True or 1 where measured, in the order of `kspace`: one value per line,
             or [height, 1], [1, width] or [height, width], for all frames or for each.
             None for the samples that are not zero.
@@ -56,11 +60,15 @@ def reconstruct_kspace(
             border.
         norm: norm of the transform that `kspace` comes from, `ortho` unless given, or
             `backward`, NumPy's default.
+        coils: whether k-space has an axis of coils.
+        coil_maps: complex sensitivities [coil, height, width], for all frames or for
+            each; None to estimate them from the fully measured block around the zero
+            frequency. They are scaled to Σ|S|² = 1.
 
     Returns:
-        Images on the scale of `kspace`, or of the image that it was transformed from
-        where `norm` is given: magnitudes, or complex images from a network that was
-        trained on them.
+        Images [..., height, width] on the scale of `kspace`, or of the image that it
+        was transformed from where `norm` is given: magnitudes, or complex images from a
+        network that was trained on them.
 
     Raises:
         InputError: k-space and mask do not fit each other, cannot be used, or
@@ -69,17 +77,19 @@ def reconstruct_kspace(
     if not isinstance(batch, int) or batch < 1:
         raise InputError(f"batch: found {batch!r}; give a whole number from 1")
     model = model if isinstance(model, TrainedNetwork) else load_model(model)
-    given = check_arguments(
-        kspace, mask, scale, convention, norm, model.record.sampling["phase_encode"]
-    )
+    phase_encode = model.record.sampling["phase_encode"]
+    given = check_arguments(kspace, mask, scale, convention, norm, phase_encode, coils)
+    arrays = [given.kspace, given.masks]
+    if coil_maps is not None:
+        arrays.append(check_maps(coil_maps, given.kspace.shape))
     # Logged, because a function has no summary to print them in.
     for warning in given.warnings:
         LOG.warning("kspace: %s", warning)
     images = in_batches(
         lambda *arrays: from_kspace(model, *arrays).reconstruction,
         batch,
-        given.kspace,
-        given.masks,
+        *arrays,
     )
     found = intensities(images, given.scale, model.record.images)
-    return found.reshape(np.shape(kspace))
+    before, size = np.shape(kspace)[: -2 - coils], np.shape(kspace)[-2:]
+    return found.reshape(*before, *size)

@@ -39,7 +39,7 @@ class GivenKspace(NamedTuple):
         warnings: a sentence for everything uncertain.
     """
 
-    kspace: Complex64[np.ndarray, "frame height width"]
+    kspace: Complex64[np.ndarray, "frame *coil height width"]
     masks: Masks
     scale: float
     warnings: list[str]
@@ -52,6 +52,7 @@ def check_arguments(
     convention: str | None,
     norm: str | None,
     phase_encode: str,
+    coils: bool = False,
 ) -> GivenKspace:
     """Check and convert the arguments of `reconstruct_kspace`.
 
@@ -63,6 +64,7 @@ def check_arguments(
         convention: key of `CONVENTIONS`, `plain` if None.
         norm: key of `NORMS`, `ortho` if None.
         phase_encode: the network's axis, for masks of one axis in square frames.
+        coils: whether k-space has an axis of coils before height and width.
 
     Raises:
         InputError: an argument cannot be used, or certainly contradicts the data.
@@ -73,10 +75,10 @@ def check_arguments(
         ARGUMENT,
     )
     # Before the mask: samples outside it are k-space too, and show the convention.
-    plain = to_plain(_complex_frames(kspace), storage, "kspace")
+    plain = to_plain(_complex_frames(kspace, coils), storage, "kspace")
     masks = _masks_of(mask, plain, phase_encode)
-    frames = np.where(masks, plain.values, 0)
-    if not (filled := frames.any(axis=(1, 2))).any():
+    frames = np.where(masks[:, None] if coils else masks, plain.values, 0)
+    if not (filled := frames.reshape(len(frames), -1).any(axis=1)).any():
         raise InputError("kspace: found only zeros where the mask is True")
     # A frame of zeros says nothing about its mask.
     warnings = [*plain.warnings, *require_centre(masks[filled], "mask")]
@@ -97,19 +99,22 @@ def _number(scale: float) -> float:
     return number
 
 
-def _complex_frames(kspace: ArrayLike) -> Complex[np.ndarray, "frame height width"]:
+def _complex_frames(
+    kspace: ArrayLike, coils: bool
+) -> Complex[np.ndarray, "frame *coil height width"]:
     """Return k-space with one axis of frames, if it is k-space."""
     values = np.asarray(kspace)
     if values.dtype.kind != "c":
         raise InputError(f"kspace: expected complex values, found {values.dtype}")
-    if values.ndim < 2 or not values.size:
+    coil = "coil, " * coils
+    if values.ndim < 2 + coils or not values.size:
         raise InputError(
-            "kspace: expected the axes [height, width] or [..., height, width], found "
-            f"the shape {values.shape}"
+            f"kspace: expected the axes [{coil}height, width] or [..., {coil}height, "
+            f"width], found the shape {values.shape}"
         )
     if not np.isfinite(values).all():
         raise InputError("kspace: found NaN or infinite values")
-    return values.reshape(-1, *values.shape[-2:])
+    return values.reshape(-1, *values.shape[-2 - coils :])
 
 
 def _masks_of(mask: ArrayLike | None, plain: PlainKspace, phase_encode: str) -> Masks:
@@ -126,4 +131,5 @@ def _masks_of(mask: ArrayLike | None, plain: PlainKspace, phase_encode: str) -> 
     given = plain_mask(np.asarray(mask), plain.storage, "mask")
     # Of any number of leading axes, as `kspace` has them.
     flat = given if given.ndim == 1 else given.reshape(-1, *given.shape[-2:])
-    return frame_masks(flat, plain.values.shape, present, phase_encode, "mask")
+    frames, *_, height, width = plain.values.shape
+    return frame_masks(flat, (frames, height, width), present, phase_encode, "mask")

@@ -63,7 +63,12 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
             "the mask is not of lines along the axis that the network was trained for "
             f"({sampling.phase_encode})"
         )
-    if scan.kspace is not None and record.images == "magnitude":
+    if scan.kspace is not None and scan.kspace.ndim == 4:
+        found.append(
+            f"{scan.kspace.shape[1]} coils, and the network was trained on images of "
+            "one; --model=sense takes coils"
+        )
+    elif scan.kspace is not None and record.images == "magnitude":
         middle = len(scan.kspace) // 2
         # One frame is enough, for a receiver has its phase in all.
         if phase_fraction(scan.kspace[middle], scan.mask[middle]) > PHASE_FRACTION:

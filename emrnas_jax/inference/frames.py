@@ -5,18 +5,26 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from emrnas_jax.data.image_set import frame_ids
-from emrnas_jax.data.pipeline import Batch, RandomKey, fixed_mask_key, make_batch
+from emrnas_jax.data.pipeline import (
+    Batch,
+    RandomKey,
+    draw_masks,
+    fixed_mask_key,
+    make_batch,
+)
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
 from emrnas_jax.inference.batches import Progress, in_batches, silent
+from emrnas_jax.inference.coil_maps import estimate_maps
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
-from emrnas_jax.inference.trained import TrainedNetwork
-from emrnas_jax.mri.fourier import to_complex
+from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
+from emrnas_jax.mri.fourier import to_channels, to_complex
 from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
 from emrnas_jax.mri.sampling import Sampling
 
@@ -74,19 +82,29 @@ def reconstruct_together(
     values = np.concatenate([scan.values for scan in scans])
     masks = [scan.mask for scan in scans if scan.mask is not None]
     arrays = [values, np.concatenate(masks)] if masks else [values]
+    # The key of the test, so that a test frame is scored with the mask of its test.
+    key = fixed_mask_key(model.record.seed)
+    # Masks are drawn by the name of a frame, not by its position among the files.
+    ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
+    ids = np.concatenate(ids)
+    targets = [scan.target for scan in scans if scan.target is not None]
+    if targets:
+        if not masks:
+            # What no network was trained for is measured as coils usually are.
+            sampling = model.sampling if model.folder else FASTMRI.load()
+            arrays.append(_drawn(sampling, key, ids, scans[0].shape))
+        arrays.append(np.concatenate(targets))
+        of_complete = partial(_from_complete_kspace, model)
+        return in_batches(of_complete, batch, *arrays, progress=progress)
     if scans[0].kspace is not None:
         of_kspace = partial(from_kspace, model)
         return in_batches(of_kspace, batch, *arrays, progress=progress)
-    # The key of the test, so that a test frame is scored with the mask of its test.
-    key = fixed_mask_key(model.record.seed)
     undersampled = (
         partial(_given, key)
         if masks
         else partial(prepare_batch, mask_key=key, sampling=model.sampling)
     )
-    # Masks are drawn by the name of a frame, not by its position among the files.
-    ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
-    arrays.insert(1, np.concatenate(ids))
+    arrays.insert(1, ids)
     of_images = partial(_from_images, model, undersampled)
     return in_batches(of_images, batch, *arrays, progress=progress)
 
@@ -119,19 +137,51 @@ def one_by_one(
     return results
 
 
-def from_kspace(model: TrainedNetwork, kspace: Array, mask: Array) -> Reconstructed:
+def from_kspace(
+    model: TrainedNetwork, kspace: Array, mask: Array, maps: Array | None = None
+) -> Reconstructed:
     """Reconstruct a batch of measured k-space.
 
     Args:
         model: loaded network.
-        kspace: samples [frame, height, width] on the network's scale, zero frequency
-            first, zero where not measured.
+        kspace: samples [frame, height, width] or [frame, coil, height, width] on the
+            network's scale, zero frequency first, zero where not measured.
         mask: True where they were measured.
+        maps: coil maps of the frames; None to estimate those of several coils.
+
+    Raises:
+        InputError: the network takes no coils, or too few lines around the zero
+            frequency were measured to estimate their maps.
     """
-    measurement = Measurement(kspace, mask)
+    if maps is None and kspace.ndim == 4:
+        maps = estimate_maps(kspace, mask)
+    measurement = Measurement(kspace, mask, maps)
     start = _zero_filled(measurement)
     image = model.apply(model.variables, start, measurement)
     return Reconstructed(image, start, mask, None, {})
+
+
+def _from_complete_kspace(
+    model: TrainedNetwork, kspace: Array, mask: Array, target: Array
+) -> Reconstructed:
+    """Under-sample complete k-space of several coils, reconstruct and score it."""
+    measured = jnp.where(mask[:, None], kspace, 0)
+    found = from_kspace(model, measured, mask)
+    complete = to_channels(target.astype(jnp.complex64))
+    start = jnp.asarray(found.zero_filled)
+    batch = Batch(start, Measurement(measured, mask), complete)
+    scores = _all_scores(found.reconstruction, batch)
+    return found._replace(target=complete, scores=scores)
+
+
+def _drawn(
+    sampling: Sampling,
+    key: RandomKey,
+    ids: UInt32[np.ndarray, " frame"],
+    shape: tuple[int, int],
+) -> Bool[np.ndarray, "#frame #height #width"]:
+    """Draw the masks of complete k-space."""
+    return np.asarray(draw_masks(sampling, key, jnp.asarray(ids), shape))
 
 
 def _from_images(
@@ -139,13 +189,18 @@ def _from_images(
 ) -> Reconstructed:
     data = undersampled(*arrays)
     image = model.apply(model.variables, data.zero_filled, data.measurement)
-    scores = {
+    scores = _all_scores(image, data)
+    mask = data.measurement.mask
+    return Reconstructed(image, data.zero_filled, mask, data.target, scores)
+
+
+def _all_scores(image: Array | np.ndarray, data: Batch) -> dict[str, Array]:
+    """Return the scores of a network's images and of the zero-filled ones."""
+    return {
         f"{prefix}{name}": value
         for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
         for name, value in _scores(found, data).items()
     }
-    mask = data.measurement.mask
-    return Reconstructed(image, data.zero_filled, mask, data.target, scores)
 
 
 @jax.jit

@@ -111,6 +111,7 @@ def _unused_flags(how: Reading) -> list[str]:
     declared = {
         "kspace_convention": how.convention,
         "kspace_norm": how.norm,
+        "kspace_axes": how.axes,
         "scale": how.scale,
         "fully_sampled": how.fully_sampled,
     }

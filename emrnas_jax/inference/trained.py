@@ -21,6 +21,7 @@ from emrnas_jax.models.included import model_at
 from emrnas_jax.models.model_folder import is_model_folder, read_model
 from emrnas_jax.models.networks import complete_settings, parameter_count
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.models.sense import Sense
 from emrnas_jax.models.total_variation import MEASURED_ON, STRENGTH
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.sampling import Sampling
@@ -32,7 +33,10 @@ from emrnas_jax.training.retrain import load_trained
 
 LOG = logging.getLogger("emrnas_jax")
 
-TOTAL_VARIATION = "tv"  # the model that needs no folder
+TOTAL_VARIATION, SENSE = "tv", "sense"  # the models that need no folder
+# SENSE takes complete k-space as fastMRI measures brains: with 8 % of the lines in the
+# centre, from which its coil maps are estimated.
+FASTMRI = SamplingSettings("equispaced", 0.25, 0.08, "columns")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class TrainedNetwork:
 
     Attributes:
         folder: folder of the network, such as RUN/fold_1/emrnas; None for total
-            variation without a training.
+            variation and SENSE, without a training.
         step: step of the checkpoint; 0 without one.
         record: everything about the network except its weights.
         variables: weights, and statistics of batch norm.
@@ -92,6 +96,8 @@ class TrainedNetwork:
         return self._weights() | first | flips
 
     def _weights(self) -> dict[str, str | int | float]:
+        if self.folder is None and self.record.name == SENSE:
+            return {"checkpoint": SENSE}
         if self.folder is None:
             return {
                 "checkpoint": TOTAL_VARIATION,
@@ -122,15 +128,15 @@ def load_model(
         path: folder of a run, of one of its networks (RUN/fold_1/emrnas), or of a
             checkpoint in it (RUN/fold_1/emrnas/checkpoints/1200); or a model folder, as
             `emrnas_jax.export` writes it. Or, unless a folder has that name, the name
-            of a model that comes with the package, or `tv`: total variation, which
-            needs no training.
+            of a model that comes with the package, or `tv`, total variation, or
+            `sense`, for several coils; these two need no training.
         fold: fold of a run; 1 unless given.
         network: name of the network in a run or fold; the first that was trained unless
             given.
         precision: name in `kernels.precision.PRECISIONS`, in place of that of the
             training; the weights are the same.
-        images: "magnitude" (unless given) or "complex", the images that `tv` returns,
-            and as which it reads complete complex images.
+        images: "magnitude" (unless given) or "complex", the images that `tv` and
+            `sense` return, and as which they read complete complex images.
         test_time_flips: whether to take the mean over four mirrored frames, which costs
             four times as much: `inference.flips`.
         components: number of first components that are used, of a cascade that was
@@ -142,6 +148,11 @@ def load_model(
             not apply to it.
     """
     model = _load(path, fold, network, precision, images)
+    if model.record.name == SENSE and (components is not None or test_time_flips):
+        raise InputError(
+            f"--model={SENSE} has no components, and mirrored frames give it the same "
+            "image; leave out --components and --test_time_flips"
+        )
     if components is not None:
         record, variables = first_components(
             model.record, model.variables, model.training, components
@@ -163,16 +174,17 @@ def _load(
     images: str | None,
 ) -> TrainedNetwork:
     where = Path(path).expanduser()
-    if str(path) == TOTAL_VARIATION and not where.exists():
+    if str(path) in (TOTAL_VARIATION, SENSE) and not where.exists():
         if fold is not None or network is not None:
             raise InputError(
                 f"--model={path} is not a run; leave out --fold and --network"
             )
-        return _untrained(images or "magnitude", precision or "float32")
+        untrained = _sense if str(path) == SENSE else _total_variation
+        return untrained(images or "magnitude", precision or "float32")
     if images is not None:
         raise InputError(
-            f"--images={images} is for --model={TOTAL_VARIATION} alone; {where} gives "
-            "the images that it was trained for"
+            f"--images={images} is for --model={TOTAL_VARIATION} and --model={SENSE} "
+            f"alone; {where} gives the images that it was trained for"
         )
     where = model_at(path)
     if is_model_folder(where):
@@ -222,10 +234,27 @@ def _exported(folder: Path, precision: str | None) -> TrainedNetwork:
     )
 
 
-def _untrained(images: str, precision: str) -> TrainedNetwork:
-    """Return total variation with the regularisation weight that was measured once."""
+def _require_kind(images: str) -> None:
     if images not in ("magnitude", "complex"):
         raise InputError(f"--images: found {images!r}; use magnitude or complex")
+
+
+def _sense(images: str, precision: str) -> TrainedNetwork:
+    """Return SENSE, which has no weights."""
+    _require_kind(images)
+    if precision != "float32":
+        raise InputError(
+            f"--precision={precision}: {SENSE} has no convolutions and computes in "
+            "float32 alone"
+        )
+    sampling = dataclasses.asdict(FASTMRI)
+    record = NetworkRecord(SENSE, {}, sampling, images, MEASURED_ON, seed=0)
+    return TrainedNetwork(None, 0, record, {}, frozenset(), _compiled(Sense()))
+
+
+def _total_variation(images: str, precision: str) -> TrainedNetwork:
+    """Return total variation with the regularisation weight that was measured once."""
+    _require_kind(images)
     record = NetworkRecord(
         name=TOTAL_VARIATION,
         settings=complete_settings(TOTAL_VARIATION, {"precision": precision}),

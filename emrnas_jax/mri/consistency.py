@@ -126,7 +126,8 @@ def _require_no_coils(consistency: str, measurement: Measurement) -> None:
     if measurement.coil_maps is not None:
         raise InputError(
             f"consistency={consistency} assumes magnitude images, and images of "
-            "several coils are complex; use consistency=single"
+            "several coils are complex; use consistency=single, or to reconstruct, "
+            "--model=sense"
         )
 
 

@@ -13,7 +13,7 @@ projection, at most 2 * kernel - 1 samples wide, rather than from the image of e
 kernel, which gives the same matrices with far fewer transforms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -23,6 +23,8 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from emrnas_jax.errors import InputError
 
+SMALLEST_KERNEL = 3
+
 
 @dataclass(frozen=True)
 class EspiritSettings:
@@ -30,7 +32,8 @@ class EspiritSettings:
 
     Attributes:
         maps: number of maps: 1, or 2 where the object is larger than the field of view.
-        kernel: width of the blocks of k-space, in samples.
+        kernel: width of the blocks of k-space, in samples, 3 or more; less where the
+            calibration region is not twice as wide.
         threshold: singular values of the calibration below this fraction of the largest
             count as noise, in [0, 1).
         crop: pixels whose eigenvalue is below this are outside of the object, and
@@ -52,7 +55,7 @@ class EspiritSettings:
         """
         for name, fits, wanted in (
             ("maps", 1 <= self.maps <= 2, "1 or 2"),
-            ("kernel", self.kernel >= 2, "2 or more"),
+            ("kernel", self.kernel >= SMALLEST_KERNEL, f"{SMALLEST_KERNEL} or more"),
             ("threshold", 0 <= self.threshold < 1, "a fraction in [0, 1)"),
             ("crop", 0 <= self.crop <= 1, "a fraction in [0, 1]"),
             ("width", self.width >= self.kernel, "at least the kernel's width"),
@@ -81,21 +84,25 @@ def espirit(
         pixel. And the eigenvalues, 1 inside of the object.
 
     Raises:
-        InputError: the region is too small for the kernel, or there are fewer coils
+        InputError: the region is too small for any kernel, or there are fewer coils
             than maps.
     """
     sizes = [part.stop - part.start for part in region]
-    if min(sizes) < settings.kernel:
+    if min(sizes) < 2 * SMALLEST_KERNEL:
+        needed = f"{2 * SMALLEST_KERNEL} x {2 * SMALLEST_KERNEL}"
         raise InputError(
-            f"calibration region: {sizes[0]} x {sizes[1]} samples are too few for a "
-            f"kernel of {settings.kernel} x {settings.kernel}; give coil maps, or "
-            "measure more lines in the centre"
+            f"calibration region: {sizes[0]} x {sizes[1]} samples around the zero "
+            f"frequency are all measured, and coil maps need {needed}; measure more "
+            "lines in the centre, or give coil maps (`reconstruct_kspace`)"
         )
     if kspace.shape[0] < settings.maps:
         raise InputError(
             f"coil maps: {settings.maps} maps need as many coils, found "
             f"{kspace.shape[0]}"
         )
+    # A kernel that is too large for the region has too few positions to learn from.
+    kernel = min(settings.kernel, min(sizes) // 2)
+    settings = replace(settings, kernel=kernel)
     centred = jnp.fft.fftshift(kspace, axes=(-2, -1))
     calibration = centred[:, *_narrowed(region, kspace.shape[-2:], settings.width)]
     correlations = _correlations(calibration, settings)
@@ -141,6 +148,30 @@ def calibration_region(
                 edge[axis] -= by
                 sides.remove((edge, axis, by))
     return slice(low[0], high[0]), slice(low[1], high[1])
+
+
+def explained(
+    kspace: Complex[Array, "coil height width"],
+    region: tuple[slice, slice],
+    maps: Complex[Array, "map coil height width"],
+) -> Float[Array, ""]:
+    """Return the part of the energy of the calibration region that maps explain.
+
+    It is 0.99 and more for good maps, and far less where the region was too small or
+    too noisy, or one map is too few.
+
+    Args:
+        kspace: as in `espirit`.
+        region: as in `espirit`.
+        maps: as `espirit` returns them.
+    """
+    inside = np.zeros(kspace.shape[-2:], bool)
+    inside[region] = True
+    low = jnp.where(np.fft.ifftshift(inside)[None], kspace, 0)
+    coils = jnp.fft.ifft2(low)
+    images = jnp.sum(maps.conj() * coils[None], axis=1, keepdims=True)
+    rest = coils - jnp.sum(maps * images, axis=0)
+    return 1 - jnp.sum(jnp.abs(rest) ** 2) / jnp.sum(jnp.abs(coils) ** 2)
 
 
 def _narrowed(

@@ -70,6 +70,16 @@ def adjoint(kspace: Kspace, measurement: Measurement) -> Image:
     return _image_of(measured, measurement.coil_maps)
 
 
+def normal(image: Image, measurement: Measurement) -> Image:
+    """Return AᴴA x. Along an axis that is measured whole the transforms cancel."""
+    mask, maps = measurement.mask, measurement.coil_maps
+    axes = tuple(axis for axis in (-2, -1) if mask.shape[axis] > 1)
+    seen = image if maps is None else maps * image[:, None]
+    kspace = jnp.fft.fftn(seen, axes=axes, norm="ortho")
+    back = jnp.fft.ifftn(_measured(kspace, mask), axes=axes, norm="ortho")
+    return back if maps is None else (maps.conj() * back).sum(1)
+
+
 def replace_measured(image: Image, measurement: Measurement) -> Image:
     """Return `image` with its measured samples replaced by those of `measurement`.
 

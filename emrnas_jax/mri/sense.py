@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
+from emrnas_jax.mri.conjugate_gradients import conjugate_gradients, product, ratio
 from emrnas_jax.randomness import key_for
 
 ITERATIONS = 30
@@ -66,19 +67,11 @@ def sense(
     wanted = adjoint(kspace, mask, coil_maps)
     damping = weight[:, None, None, None].astype(wanted.dtype)
 
-    def step(
-        _: int | Array, state: tuple[Images, Images, Images, Array]
-    ) -> tuple[Images, Images, Images, Array]:
-        image, residual, direction, size = state
-        moved = normal(direction, mask, coil_maps) + damping * direction
-        length = _ratio(size, _product(direction, moved)).astype(wanted.dtype)
-        image, residual = image + length * direction, residual - length * moved
-        now = _product(residual, residual)
-        turned = _ratio(now, size).astype(wanted.dtype)
-        return image, residual, residual + turned * direction, now
+    def operator(images: Images) -> Images:
+        return normal(images, mask, coil_maps) + damping * images
 
-    start = (jnp.zeros_like(wanted), wanted, wanted, _product(wanted, wanted))
-    return jax.lax.fori_loop(0, iterations, step, start)[0]
+    start = jnp.zeros_like(wanted)
+    return conjugate_gradients(operator, wanted, start, iterations)
 
 
 @partial(jax.jit, static_argnames="iterations")
@@ -141,18 +134,18 @@ def _quadrature(
 
     The nodes are the eigenvalues of the matrix that Lanczos's method leaves.
     """
-    size = jnp.sqrt(_product(start, start))
-    first = start * _ratio(jnp.ones_like(size), size).astype(start.dtype)
+    size = jnp.sqrt(product(start, start))
+    first = start * ratio(jnp.ones_like(size), size).astype(start.dtype)
 
     def step(
         state: tuple[Images, Images, Array], _: None
     ) -> tuple[tuple[Images, Images, Array], tuple[Array, Array]]:
         before, now, beta = state
         moved = normal(now, mask, coil_maps) - beta.astype(now.dtype) * before
-        alpha = _product(now, moved)
+        alpha = product(now, moved)
         moved = moved - alpha.astype(now.dtype) * now
-        length = jnp.sqrt(_product(moved, moved))
-        after = moved * _ratio(jnp.ones_like(length), length).astype(now.dtype)
+        length = jnp.sqrt(product(moved, moved))
+        after = moved * ratio(jnp.ones_like(length), length).astype(now.dtype)
         return (now, after, length), (alpha, length)
 
     state = (jnp.zeros_like(first), first, jnp.zeros_like(size))
@@ -164,13 +157,3 @@ def _quadrature(
     parts = vectors[:, 0] ** 2 * size[:, :, 0, 0] ** 2
     # Rounding may leave eigenvalues just below the 0 that they cannot cross.
     return jnp.maximum(values, 0), parts
-
-
-def _product(left: Images, right: Images) -> Float[Array, "batch 1 1 1"]:
-    """Return Re <left, right> of every frame."""
-    return jnp.sum((left.conj() * right).real, axis=(1, 2, 3), keepdims=True)
-
-
-def _ratio(over: Array, under: Array) -> Array:
-    """Return a quotient, 0 where a solution is reached exactly."""
-    return jnp.where(under > 0, over / jnp.where(under > 0, under, 1), 0)

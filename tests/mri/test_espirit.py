@@ -6,7 +6,12 @@ import pytest
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import birdcage_maps
-from emrnas_jax.mri.espirit import EspiritSettings, calibration_region, espirit
+from emrnas_jax.mri.espirit import (
+    EspiritSettings,
+    calibration_region,
+    espirit,
+    explained,
+)
 from emrnas_jax.mri.fourier import fft2, ifft2, to_centred_kspace
 from tests.fixtures.operator_laws import random_complex
 
@@ -112,7 +117,7 @@ def test_without_the_zero_frequency_the_region_is_empty():
     lines = np.arange(16)[:, None] % 2 == 1
     rows, columns = calibration_region(lines, (16, 12))
     assert rows.stop - rows.start == columns.stop - columns.start == 0
-    with pytest.raises(InputError, match="0 x 0 samples are too few"):
+    with pytest.raises(InputError, match=r"0 x 0 samples .* need 6 x 6"):
         espirit(jnp.ones((2, 16, 12), jnp.complex64), (rows, columns))
 
 
@@ -120,7 +125,7 @@ def test_without_the_zero_frequency_the_region_is_empty():
     ("settings", "message"),
     [
         ({"maps": 3}, "espirit.maps: expected 1 or 2, found 3"),
-        ({"kernel": 1}, "espirit.kernel"),
+        ({"kernel": 2}, "espirit.kernel: expected 3 or more"),
         ({"threshold": 1.0}, "espirit.threshold"),
         ({"crop": 1.5}, "espirit.crop"),
         ({"width": 4}, "espirit.width: expected at least the kernel"),
@@ -135,6 +140,25 @@ def test_two_maps_of_one_coil_are_refused():
     kspace = random_complex(0, 1, *SHAPE)
     with pytest.raises(InputError, match="2 maps need as many coils, found 1"):
         espirit(kspace, REGION, EspiritSettings(maps=2))
+
+
+def test_a_small_region_gets_a_small_kernel():
+    """Eight lines, as few as fastMRI measures: a kernel of 6 would have 3 positions."""
+    maps, support = birdcage_maps(5, SHAPE), disc()
+    kspace = fft2(maps * image_in(support))
+    region = (slice(0, 48), slice(16, 24))
+    found, _ = espirit(kspace, region)
+    inside = np.asarray(disc(radius=0.6))
+    assert (cosine(maps, found[0])[inside] > 0.99).mean() > 0.98
+    assert explained(kspace, region, found) > 0.98
+
+
+def test_good_maps_explain_the_region_and_others_do_not():
+    maps = birdcage_maps(5, SHAPE)
+    kspace = fft2(maps * image_in(disc()))
+    np.testing.assert_allclose(explained(kspace, REGION, maps[None]), 1, atol=1e-3)
+    assert explained(kspace, REGION, maps[None, ::-1]) < 0.8
+    assert explained(kspace, REGION, 0 * maps[None]) == 0
 
 
 def test_the_image_is_left_as_it_is_by_its_own_maps():

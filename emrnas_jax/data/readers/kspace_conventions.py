@@ -14,7 +14,7 @@ from jaxtyping import Complex
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import from_centred_kspace
 
-Kspace = Complex[np.ndarray, "frame height width"]
+Kspace = Complex[np.ndarray, "frame *coil height width"]
 
 # From each convention to the package's: `centred` is fastMRI's, with zero frequency and
 # image origin in the middle; `shifted` has the zero frequency in the middle and an

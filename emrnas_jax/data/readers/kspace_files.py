@@ -1,14 +1,16 @@
-"""Files of k-space: HDF5 or `.npz`, of one coil, complete or with lines missing.
+"""Files of k-space: HDF5 or `.npz`, of one or several coils, complete or not.
 
-- `kspace`: [row, column], [frame, row, column] or [frame, 1, row, column]; complex, or
-  real and imaginary parts on a last axis of 2.
+- `kspace`: [row, column], [frame, row, column] or [frame, coil, row, column]; complex,
+  or real and imaginary parts on a last axis of 2.
+- `kspace_axes`, optional (an attribute in HDF5): the names of its axes in their order,
+  separated by commas, where these are others, such as `row,column,coil`.
 - `mask`, optional: 1 or True where measured, in the order of `kspace`; one value per
   line, or [row, 1], [1, column], [row, column], or one of these three for every frame.
 - `kspace_convention` and `kspace_norm`, optional (attributes in HDF5): keys of
   `kspace_conventions.CONVENTIONS` and `NORMS`. Without them k-space is centred and
   orthonormal, if it looks so (`kspace_origin`).
 
-Source: fastMRI's single-coil files (Zbontar et al., 2018) are such files.
+Source: fastMRI's files (Zbontar et al., 2018) are such files.
 """
 
 import contextlib
@@ -37,6 +39,8 @@ NPZ = ".npz"
 FILES = (
     "HDF5 or .npz with `kspace` [frame, row, column], and `mask` if lines are missing"
 )
+AXES = ("frame", "coil", "row", "column")
+DECLARATIONS = ("kspace_convention", "kspace_norm", "kspace_axes")
 PARTS = (("r", "i"), ("real", "imag"))  # fields of complex structures: h5py, MATLAB
 
 
@@ -57,7 +61,7 @@ class StoredKspace(NamedTuple):
 class _Found(NamedTuple):
     """The content of a file as it is stored; `convention` and `norm` may be empty."""
 
-    kspace: Complex[np.ndarray, "frame height width"]
+    kspace: Complex[np.ndarray, "frame *coil height width"]
     mask: Shaped[np.ndarray, "..."] | None
     convention: str
     norm: str
@@ -77,7 +81,7 @@ def takes(path: Path) -> bool:
 
 
 def load_kspace(
-    path: Path, convention: str = "", norm: str = "", form: str = FLAG
+    path: Path, convention: str = "", norm: str = "", form: str = FLAG, axes: str = ""
 ) -> StoredKspace:
     """Read a file of k-space.
 
@@ -86,11 +90,13 @@ def load_kspace(
         convention: key of `CONVENTIONS`; "" for the file's own.
         norm: key of `NORMS`; "" for the file's own.
         form: way in which the user declares these, for messages.
+        axes: names of the axes, see `kspace_axes`; "" for the file's own.
 
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is stated.
     """
-    found = _load_npz(path) if path.suffix == NPZ else _load_hdf5(path)
+    load = _load_npz if path.suffix == NPZ else _load_hdf5
+    found = load(path, axes)
     where = f"{path}: `kspace`"
     require_finite(found.kspace, where)
     storage = Storage(
@@ -113,19 +119,18 @@ def load_kspace(
     return StoredKspace(plain._replace(values=single), mask, found.from_scanner)
 
 
-def _load_hdf5(path: Path) -> _Found:
+def _load_hdf5(path: Path, axes: str) -> _Found:
     with reading(path), h5py.File(path) as file:
         dataset: Any = file["kspace"]
         # fastMRI stores a mask in its test files alone.
         mask: Any = file.get("mask")
-        convention, norm = (
-            _text(file.attrs.get(name) or file.get(name))
-            for name in ("kspace_convention", "kspace_norm")
+        convention, norm, own = (
+            _text(file.attrs.get(name) or file.get(name)) for name in DECLARATIONS
         )
         # Before reading: files of many coils hold gigabytes.
-        _require_one_coil(dataset.shape, dataset.dtype, path)
+        order = _axes(dataset.shape, dataset.dtype, axes or own, path)
         return _Found(
-            _joined(dataset[()]),
+            _arranged(_joined(dataset[()]), order),
             None if mask is None else np.asarray(mask[()]),
             convention,
             norm,
@@ -149,19 +154,17 @@ def _open_npz(path: Path) -> Iterator[Any]:
             yield file
 
 
-def _load_npz(path: Path) -> _Found:
+def _load_npz(path: Path, axes: str) -> _Found:
     with _open_npz(path) as file:
         if "kspace" not in file:
             raise InputError(
                 f"{path}: expected an array `kspace`, found {list(file) or 'none'}"
             )
         kspace = file["kspace"]
-        # An array of .npz is whole in memory once its shape is known.
-        _require_one_coil(kspace.shape, kspace.dtype, path)
-        convention, norm = (
-            _text(file.get(name)) for name in ("kspace_convention", "kspace_norm")
-        )
-        return _Found(_joined(kspace), file.get("mask"), convention, norm)
+        convention, norm, own = (_text(file.get(name)) for name in DECLARATIONS)
+        order = _axes(kspace.shape, kspace.dtype, axes or own, path)
+        found = _arranged(_joined(kspace), order)
+        return _Found(found, file.get("mask"), convention, norm)
 
 
 def _text(stored: Any) -> str:
@@ -170,7 +173,14 @@ def _text(stored: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
 
 
-def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
+def _axes(
+    shape: tuple[int, ...], dtype: np.dtype, names: str, path: Path
+) -> tuple[str, ...]:
+    """Return the names of the axes of stored k-space, in their order.
+
+    Raises:
+        InputError: the values are no k-space, or the axes are unknown or do not fit.
+    """
     where = f"{path}: `kspace`"
     is_complex = dtype.kind == "c" or _parts(dtype) is not None
     if not is_complex and (dtype.kind not in "fiu" or shape[-1:] != (2,)):
@@ -178,30 +188,64 @@ def _require_one_coil(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> No
             f"{where}: expected complex values, or real and imaginary parts on a last "
             f"axis of 2, found {dtype} of the shape {shape}"
         )
-    axes = shape if is_complex else shape[:-1]
-    # One coil on an axis of its own is no reason to refuse a file.
-    if len(axes) == 4 and axes[1] > 1:
+    sizes = shape if is_complex else shape[:-1]
+    if names:
+        return require_axes(names, len(sizes), where)
+    if len(sizes) not in (2, 3, 4) or 0 in sizes:
         raise InputError(
-            f"{where}: found the shape {axes}, which is {axes[1]} coils if the axes "
-            "are [frame, coil, row, column]; the networks take one coil, so combine "
-            "the coils first. If the axes are [slice, time, row, column], store "
-            f"kspace.reshape(-1, {axes[2]}, {axes[3]})"
+            f"{where}: expected the axes [frame, row, column] or [frame, coil, row, "
+            f"column], found the shape {shape}; store it with these axes"
         )
-    if len(axes) not in (2, 3, 4) or 0 in axes:
+    return AXES[-len(sizes) :] if len(sizes) != 3 else ("frame", "row", "column")
+
+
+def require_axes(names: str, count: int, where: str) -> tuple[str, ...]:
+    """Return declared names of axes as a tuple.
+
+    Args:
+        names: names of `AXES`, each at most once, separated by commas; rows and columns
+            are needed.
+        count: number of axes that there are.
+        where: file and variable, for messages.
+
+    Raises:
+        InputError: a name is unknown or stands twice, or their number is another one.
+    """
+    found = tuple(name.strip() for name in names.split(","))
+    fits = set(found) <= set(AXES) and {"row", "column"} <= set(found)
+    if not fits or len(set(found)) != len(found):
         raise InputError(
-            f"{where}: expected the axes [frame, row, column], found the shape "
-            f"{shape}; store it with these axes"
+            f"{where}: found the axes {names!r}; give each axis one of the names "
+            f"{', '.join(AXES)}, such as row,column,coil"
         )
+    if len(found) != count:
+        raise InputError(
+            f"{where}: found {count} axes, and kspace_axes={names} names {len(found)}"
+        )
+    return found
+
+
+def _arranged(
+    values: Complex[np.ndarray, "..."], axes: tuple[str, ...]
+) -> Complex[np.ndarray, "frame *coil height width"]:
+    """Return k-space with its axes in the order of `AXES`; a single coil has none."""
+    present = [name for name in AXES if name in axes]
+    ordered = values.transpose([axes.index(name) for name in present])
+    if "frame" not in axes:
+        ordered = ordered[None]
+    if ordered.ndim == 4 and ordered.shape[1] == 1:
+        return ordered[:, 0]
+    return ordered
 
 
 def _parts(dtype: np.dtype) -> tuple[str, str] | None:
     return next((pair for pair in PARTS if set(dtype.names or ()) == set(pair)), None)
 
 
-def _joined(values: np.ndarray) -> Complex[np.ndarray, "frame height width"]:
-    """Return stored values, of a shape that was checked, as complex frames."""
+def _joined(values: np.ndarray) -> Complex[np.ndarray, "..."]:
+    """Return stored values, of a type that was checked, as complex ones."""
     if pair := _parts(values.dtype):
         values = values[pair[0]] + 1j * values[pair[1]]
     elif values.dtype.kind != "c":
         values = values[..., 0] + 1j * values[..., 1]
-    return values.reshape(-1, *values.shape[-2:])
+    return values

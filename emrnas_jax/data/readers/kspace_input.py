@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex, Shaped
+from jaxtyping import Bool, Complex, Inexact, Shaped
 
 from emrnas_jax.data.readers.kspace_conventions import ORDERS, Storage
 from emrnas_jax.data.readers.kspace_intensity import (
@@ -33,7 +33,8 @@ from emrnas_jax.data.readers.kspace_origin import origin_warnings, require_order
 from emrnas_jax.data.readers.mask_checks import require_mask_values
 from emrnas_jax.errors import InputError
 
-Kspace = Complex[np.ndarray, "frame height width"]
+Kspace = Complex[np.ndarray, "frame *coil height width"]
+Images = Inexact[np.ndarray, "frame height width"]
 
 
 class PlainKspace(NamedTuple):
@@ -56,12 +57,13 @@ class Scaled(NamedTuple):
     """The images of k-space, and the intensity that becomes 1.
 
     Attributes:
-        images: complete or zero-filled images, on the scale of `PlainKspace.values`.
+        images: complete or zero-filled images, on the scale of `PlainKspace.values`;
+            of several coils the root of the sum of squares.
         scale: intensity in the stated norm that is 1 for the network.
         warnings: a sentence for everything uncertain about the images.
     """
 
-    images: Kspace
+    images: Images
     scale: float
     warnings: list[str]
 
@@ -83,8 +85,10 @@ def to_plain(kspace: Kspace, storage: Storage, where: str) -> PlainKspace:
         raise InputError(f"{where}: found nothing but zeros; export it again")
     # The checks and single precision need values of about 1.
     scaled = kspace / largest
-    warnings = require_order(scaled, storage, where)
-    factor = storage.factor(*scaled.shape[1:])
+    size = scaled.shape[-2:]
+    # Each coil is an image of its own here.
+    warnings = require_order(scaled.reshape(-1, *size), storage, where)
+    factor = storage.factor(*size)
     return PlainKspace(storage.convert(scaled), largest / factor, storage, warnings)
 
 
@@ -162,9 +166,11 @@ def find_scale(
     # On the host: files are read while the device is busy, and a compiled transform
     # would be compiled for every number of frames.
     images = np.fft.ifft2(measured, norm="ortho")
+    if images.ndim == 4:
+        images = np.sqrt(np.sum(images.real**2 + images.imag**2, axis=1))
     largest = plain.largest * float(np.abs(images).max())
     # Frames of zeros would darken the mean that `origin_warnings` judges.
-    filled = measured.any(axis=(1, 2))
+    filled = measured.reshape(len(measured), -1).any(axis=1)
     warnings = origin_warnings(images[filled], plain.storage, where)
     if declared:
         warnings += scale_warnings(declared, largest, name)

@@ -7,7 +7,7 @@ measured, with the zero frequency first.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Complex
+from jaxtyping import Bool, Shaped
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.sampling import PHASE_ENCODE
@@ -17,13 +17,18 @@ WHOLE = 0.95  # least part of the samples of measured lines that is not zero
 Masks = Bool[np.ndarray, "#frame #height #width"]
 
 
-def nonzero_mask(kspace: Complex[np.ndarray, "frame height width"]) -> Masks:
-    """Return the lines that are not zero, or the samples where lines are not whole."""
+def nonzero_mask(kspace: Shaped[np.ndarray, "frame *coil height width"]) -> Masks:
+    """Return the lines that are not zero, or the samples where lines are not whole.
+
+    A sample is not zero if that of any coil is not.
+    """
     samples = kspace != 0
+    if samples.ndim == 4:
+        samples = samples.any(axis=1)
     rows = samples.any(axis=2, keepdims=True)
     columns = samples.any(axis=1, keepdims=True)
-    in_rows = np.count_nonzero(rows) * kspace.shape[2]
-    in_columns = np.count_nonzero(columns) * kspace.shape[1]
+    in_rows = np.count_nonzero(rows) * samples.shape[2]
+    in_columns = np.count_nonzero(columns) * samples.shape[1]
     # The axis along which fewer samples are needed to hold all that is not zero.
     lines = rows if in_rows <= in_columns else columns
     # Exact zeros inside measured lines are chance, or rounding to integers.

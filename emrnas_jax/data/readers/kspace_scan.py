@@ -31,6 +31,11 @@ from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.data.readers.source import NamedImage, Source
 from emrnas_jax.errors import InputError
 
+# Samples a side of the coarse images by which coils are compared, and the correlation
+# of their magnitudes above which they are no coils. Of the two most different coils of
+# a receiver it is far below 0.5.
+COARSE, ALIKE = 32, 0.95
+
 LOG = logging.getLogger("emrnas_jax")
 
 
@@ -45,7 +50,7 @@ class _Measured(NamedTuple):
         warnings: a sentence for everything uncertain about the mask.
     """
 
-    kspace: Complex64[np.ndarray, "frame height width"]
+    kspace: Complex64[np.ndarray, "frame *coil height width"]
     mask: Masks | None
     mask_source: str
     complete: bool
@@ -61,7 +66,7 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is declared.
     """
-    stored = load_kspace(path, how.convention, how.norm, how.form)
+    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes)
     filled = _with_content(stored.plain.values)
     if not filled.any():
         raise InputError(f"{path}: `kspace` of constant images alone; export it again")
@@ -80,18 +85,59 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     )
     numbers = np.flatnonzero(filled).astype(np.int32)
     unit = scale / stored.plain.largest  # intensity that becomes 1, as in `images`
-    kspace = None if measured.complete else measured.kspace / unit
+    coils = measured.kspace.shape[1] if measured.kspace.ndim == 4 else 1
+    # Images of several coils are left as k-space: their maps are estimated from it.
+    is_image = measured.complete and coils == 1
+    kspace = None if is_image else (measured.kspace / unit).astype(np.complex64)
+    origin = f"{stored.plain.storage}, {measured.mask_source}"
     return Scan(
         subjects=(path.stem,) * len(numbers),
         slices=numbers,
         frames=np.zeros_like(numbers),
-        images=network_images(images / unit, how.images) if measured.complete else None,
-        kspace=None if kspace is None else kspace.astype(np.complex64),
+        images=network_images(images / unit, how.images) if is_image else None,
+        kspace=kspace,
         mask=measured.mask,
         scale=scale,
-        stored_as=f"{stored.plain.storage}, {measured.mask_source}",
-        warnings=(*stored.plain.warnings, *measured.warnings, *warnings),
+        stored_as=f"{coils} coils, {origin}" if coils > 1 else origin,
+        warnings=(
+            *stored.plain.warnings,
+            *measured.warnings,
+            *warnings,
+            *coil_warnings(measured.kspace),
+        ),
+        # They are real: `find_scale` has combined the coils.
+        target=(images / unit).astype(np.float32)
+        if measured.complete and coils > 1
+        else None,
     )
+
+
+def coil_warnings(
+    kspace: Complex64[np.ndarray, "frame *coil height width"],
+) -> list[str]:
+    """Warn of coils that measured nothing, or that are perhaps no coils."""
+    if kspace.ndim == 3:
+        return []
+    count, found = kspace.shape[1], []
+    empty = np.flatnonzero(~kspace.any(axis=(0, 2, 3)))
+    if len(empty):
+        names = ", ".join(str(coil) for coil in empty)
+        found.append(f"coil {names} of {count}, counted from 0, measured nothing")
+    # What coils see differs from one side of the object to the other.
+    middle = np.fft.fftshift(kspace[len(kspace) // 2], axes=(1, 2))
+    rows, columns = (
+        slice(max(size // 2 - COARSE // 2, 0), size // 2 + COARSE // 2)
+        for size in middle.shape[1:]
+    )
+    views = np.abs(np.fft.ifft2(middle[:, rows, columns])).reshape(count, -1)
+    views = np.delete(views, empty, axis=0)
+    if len(views) > 1 and np.corrcoef(views).min() > ALIKE:
+        height, width = kspace.shape[2:]
+        found.append(
+            f"the images of all {count} coils are alike, so the axis may be of times "
+            f"or echoes; if it is, store kspace.reshape(-1, {height}, {width})"
+        )
+    return found
 
 
 def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
@@ -109,6 +155,12 @@ def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
         InputError: the file cannot be used, or k-space is not complete.
     """
     scan = read_kspace(path, dataclasses.replace(how, images="complex"))
+    if scan.kspace is not None and scan.kspace.ndim == 4:
+        raise InputError(
+            f"{path}: `kspace` has {scan.kspace.shape[1]} coils, and networks are "
+            "trained on one; combine the coils first, as `reconstruct --model=sense` "
+            "does, and train on the images"
+        )
     if scan.kspace is not None:
         assert scan.mask is not None
         raise InputError(
@@ -142,14 +194,15 @@ def network_images(
 
 
 def _with_content(
-    kspace: Complex64[np.ndarray, "frame height width"],
+    kspace: Complex64[np.ndarray, "frame *coil height width"],
 ) -> Bool[np.ndarray, " frame"]:
     """Return which frames are neither empty nor of a constant image."""
-    largest = np.abs(kspace).max(axis=(1, 2))
-    # Relative, because rounding leaves a constant image small other samples.
     rest = np.abs(kspace)
-    rest[:, 0, 0] = 0  # all that a constant image has
-    return rest.max(axis=(1, 2)) > 1e-6 * largest
+    axes = tuple(range(1, rest.ndim))
+    # Relative, because rounding leaves a constant image small other samples.
+    smallest = 1e-6 * rest.max(axis=axes)
+    rest[..., 0, 0] = 0  # all that a constant image has
+    return rest.max(axis=axes) > smallest
 
 
 def _measured(
@@ -175,7 +228,8 @@ def _measured(
     else:
         marked, mask = mask, measured_mask(mask, present, f"{path}: {source}")
         warnings += zero_warnings(marked, mask)
-    return _Measured(np.where(mask, kspace, 0), mask, source, False, warnings)
+    beside = mask[:, None] if kspace.ndim == 4 else mask
+    return _Measured(np.where(beside, kspace, 0), mask, source, False, warnings)
 
 
 def _declared_mask(
@@ -197,7 +251,8 @@ def _declared_mask(
     Returns:
         Masks of the frames with content, None where they leave nothing out.
     """
-    shape = stored.plain.values.shape
+    frames, *_, height, width = stored.plain.values.shape
+    shape = (frames, height, width)
     if how.masks is not None:
         source = "mask given"
         mask = given_masks(how.masks, shape, present, how.phase_encode, str(path))

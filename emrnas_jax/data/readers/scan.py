@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex64, Int32, Num
+from jaxtyping import Complex64, Float32, Int32, Num
 
 from emrnas_jax.data.readers.kspace_conventions import FLAG
 from emrnas_jax.data.readers.kspace_masks import Masks
@@ -29,6 +29,7 @@ class Reading:
         masks: one mask for all frames, or one for each; they replace a file's own.
         form: way in which the user makes these declarations: `FLAG`, or `CONFIG` when
             images to train on are read.
+        axes: names of the axes of k-space, separated by commas; "" for the file's own.
     """
 
     images: str
@@ -39,33 +40,40 @@ class Reading:
     scale: float = 0.0
     masks: StoredMask | None = None
     form: str = FLAG
+    axes: str = ""
 
 
 class Scan(NamedTuple):
     """The frames of one file; either `images` or `kspace` is None.
+
+    Complete k-space of several coils stays k-space, and has a `target`.
 
     Attributes:
         subjects: subject of every frame; the file's name where files name nobody.
         slices: slice number of every frame, from 0 unless the file numbers otherwise.
         frames: time of every frame, from 0.
         images: complete images as `make_batch` takes them.
-        kspace: measured samples in the package's convention, zero elsewhere.
+        kspace: measured samples in the package's convention, zero elsewhere; the axis
+            of coils is absent where there is one.
         mask: True where k-space was measured. With complete images it is where k-space
             shall be measured, or None for a mask to be drawn.
         scale: factor from the network's intensities to those of the file.
         stored_as: convention and norm of its k-space in words; empty for images.
         warnings: a sentence for everything in the file that is uncertain.
+        target: magnitudes of complete k-space of several coils, the root of the sum of
+            squares over the coils.
     """
 
     subjects: tuple[str, ...]
     slices: Int32[np.ndarray, " frame"]
     frames: Int32[np.ndarray, " frame"]
     images: Num[np.ndarray, "frame height width *part"] | None
-    kspace: Complex64[np.ndarray, "frame height width"] | None
+    kspace: Complex64[np.ndarray, "frame *coil height width"] | None
     mask: Masks | None
     scale: float
     stored_as: str = ""
     warnings: tuple[str, ...] = ()
+    target: Float32[np.ndarray, "frame height width"] | None = None
 
     @property
     def values(self) -> np.ndarray:
@@ -77,6 +85,8 @@ class Scan(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the frames, pixels."""
+        if self.kspace is not None:
+            return self.kspace.shape[-2], self.kspace.shape[-1]
         return self.values.shape[1], self.values.shape[2]
 
     @property
@@ -84,4 +94,5 @@ class Scan(NamedTuple):
         """A value that is equal for scans that can be joined in one batch."""
         # Masks of lines and of samples have other shapes, so they cannot be joined.
         form = None if self.mask is None else self.mask.shape[1:]
-        return self.kspace is None, self.values.shape[1:], self.values.dtype, form
+        content = (self.kspace is None, self.target is None)
+        return content, self.values.shape[1:], self.values.dtype, form

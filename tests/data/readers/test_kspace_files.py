@@ -116,6 +116,36 @@ def test_kspace_of_numpys_default_norm_becomes_orthonormal(by, image, tmp_path, 
     assert str(found.plain.storage) == expected
 
 
+@pytest.mark.parametrize("by", ["file", "user"])
+@pytest.mark.parametrize(
+    ("axes", "order"),
+    [
+        ("", (0, 1, 2, 3)),
+        ("frame,coil,row,column", (0, 1, 2, 3)),
+        ("row,column,coil,frame", (2, 3, 1, 0)),
+        ("coil, column, row", (1, 3, 2)),
+    ],
+)
+def test_axes_of_any_order_become_frame_coil_row_column(
+    axes, order, by, random, tmp_path, write
+):
+    noise = random.normal(size=(2, 1, 3, 12, 9))
+    coils = 5 + noise[0] + 1j * noise[1]
+    kspace = stored(coils, "centred")
+    if len(order) == 3:
+        kspace, order = kspace[0], tuple(axis - 1 for axis in order)
+    attributes = {"kspace_axes": axes} if by == "file" else {}
+    path = write.hdf5(tmp_path, attributes=attributes, kspace=kspace.transpose(order))
+    found = load_kspace(path, axes=axes if by == "user" else "")
+    assert found.plain.values.shape == (1, 3, 12, 9)
+    close_to_plain(found, coils)
+
+
+def test_one_coil_on_an_axis_of_its_own_is_no_coil_axis(image, tmp_path, write):
+    path = write.hdf5(tmp_path, kspace=stored(image, "centred")[:, None])
+    close_to_plain(load_kspace(path), image)
+
+
 def test_a_scanners_header_is_noticed(image, tmp_path, write):
     kspace = stored(image, "centred")
     path = write.hdf5(tmp_path, kspace=kspace, ismrmrd_header="<ismrmrdHeader/>")
@@ -135,9 +165,21 @@ BAD = {
     "wrong variable": ({"data": np.ones((4, 4), complex)}, "array `kspace`"),
     "rank": ({"kspace": np.ones(4, complex)}, r"\[frame, row, column\]"),
     "empty": ({"kspace": np.ones((0, 4, 4), complex)}, r"\[frame, row, column\]"),
-    "coils": (
-        {"kspace": np.ones((2, 15, 4, 4), complex)},
-        r"15 coils.*reshape\(-1, 4, 4\)",
+    "five axes": (
+        {"kspace": np.ones((1, 2, 3, 4, 4), complex)},
+        r"\[frame, coil, row, column\]",
+    ),
+    "unknown axis": (
+        {"kspace": np.ones((4, 4), complex), "kspace_axes": "row,time"},
+        "the axes 'row,time'.*frame, coil, row, column",
+    ),
+    "axis twice": (
+        {"kspace": np.ones((4, 4, 4), complex), "kspace_axes": "row,column,row"},
+        "the axes 'row,column,row'",
+    ),
+    "number of axes": (
+        {"kspace": np.ones((4, 4), complex), "kspace_axes": "coil,row,column"},
+        "found 2 axes.*names 3",
     ),
     "real": ({"kspace": np.ones((2, 4, 4))}, "complex values"),
     "words": ({"kspace": np.array(["a", "b"])}, "complex values"),

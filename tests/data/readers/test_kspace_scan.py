@@ -13,7 +13,9 @@ from emrnas_jax.data.readers.kspace_scan import (
 from emrnas_jax.data.readers.recognition import recognise
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.coils import birdcage_maps
 
+COILS = 4
 TRAINING = Reading("complex", "rows", form=CONFIG)
 
 
@@ -160,3 +162,58 @@ def test_a_damaged_npz_is_named(tmp_path):
     (tmp_path / "scan.npz").write_bytes(b"PK\x03\x04cut")
     with pytest.raises(InputError, match=r"scan\.npz: .* damaged"):
         recognise(tmp_path)
+
+
+@pytest.fixture
+def coil_kspace(images):
+    """Centred k-space of the images through coils: [frame, coil, row, column]."""
+    maps = np.asarray(birdcage_maps(COILS, images.shape[1:]))
+    coils = (images[:, None] * maps).reshape(-1, *images.shape[1:])
+    return centred(coils).reshape(len(images), COILS, *images.shape[1:])
+
+
+def test_complete_kspace_of_coils_has_the_root_sum_of_squares_as_its_target(
+    images, coil_kspace, tmp_path, write
+):
+    scan = read_kspace(write.hdf5(tmp_path, kspace=coil_kspace), Reading("", "rows"))
+    assert scan.kspace is not None
+    assert scan.kspace.shape == (3, COILS, 80, 64)
+    assert scan.shape == (80, 64)
+    assert scan.target is not None
+    # Maps are normalised, so that of the coils is that of the image.
+    expected = abs(images) / abs(images).max()
+    np.testing.assert_allclose(scan.target, expected, atol=1e-5)
+    assert scan.stored_as.startswith("4 coils, ")
+    assert not scan.warnings
+
+
+def test_measured_kspace_of_coils_stays_as_it_is(coil_kspace, tmp_path, write):
+    lines = np.arange(80) % 2 == 0
+    path = write.hdf5(tmp_path, kspace=coil_kspace * lines[:, None], mask=lines)
+    scan = read_kspace(path, Reading("", "rows"))
+    assert scan.kspace is not None
+    assert scan.mask is not None
+    assert scan.target is None
+    np.testing.assert_array_equal(scan.mask[:, :, 0], [np.fft.ifftshift(lines)] * 3)
+    assert not scan.kspace[:, :, ~scan.mask[0, :, 0]].any()
+
+
+def test_an_empty_coil_is_warned_of(coil_kspace, tmp_path, write):
+    coil_kspace[:, 2] = 0
+    path = write.hdf5(tmp_path, kspace=coil_kspace)
+    [warning] = read_kspace(path, Reading("", "rows")).warnings
+    assert warning == "coil 2 of 4, counted from 0, measured nothing"
+
+
+def test_times_in_place_of_coils_are_warned_of(images, tmp_path, write):
+    times = np.stack([centred(images * brightness) for brightness in (1, 0.9, 0.8)], 1)
+    path = write.hdf5(tmp_path, kspace=times)
+    [warning] = read_kspace(path, Reading("", "rows")).warnings
+    assert "alike" in warning
+    assert "kspace.reshape(-1, 80, 64)" in warning
+
+
+def test_coils_are_not_trained_on(coil_kspace, tmp_path, write):
+    path = write.hdf5(tmp_path, kspace=coil_kspace)
+    with pytest.raises(InputError, match=r"has 4 coils.*--model=sense"):
+        list(complete_images(path, TRAINING))

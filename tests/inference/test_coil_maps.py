@@ -1,0 +1,184 @@
+"""K-space of several coils: from files and arrays to images, without training."""
+
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from emrnas_jax.data.readers.scan import Reading
+from emrnas_jax.errors import InputError
+from emrnas_jax.inference import load_model, reconstruct_kspace
+from emrnas_jax.inference.coil_maps import check_maps
+from emrnas_jax.inference.differences import warnings_for
+from emrnas_jax.inference.jobs import reconstruct_files
+from emrnas_jax.inference.plan import Settings
+from emrnas_jax.inference.scan_files import made_from
+from emrnas_jax.inference.scans import read_scan
+from emrnas_jax.mri.coils import birdcage_maps
+
+SHAPE, COILS = (48, 40), 5
+# Every third column, and ten in the middle; the zero frequency first.
+COLUMNS = (np.arange(40) % 3 == 0) | (np.abs(np.fft.fftfreq(40) * 40) < 5.5)
+
+
+def disc(shape):
+    """A disc with a phase and texture, 0 outside: [frame, row, column]."""
+    row, column = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    texture = 0.6 + 0.3 * np.cos(5 * row) * np.sin(4 * column)
+    inside = row**2 + column**2 < 0.5
+    return (texture * inside * np.exp(1j * column))[None]
+
+
+def measured(image, maps):
+    """Plain k-space of every coil, with a little noise: [frame, coil, row, column]."""
+    clean = np.fft.fft2(image[:, None] * maps, norm="ortho")
+    noise = np.random.default_rng(0).normal(0, 0.003, (2, *clean.shape))
+    return clean + noise[0] + 1j * noise[1]
+
+
+@pytest.fixture(scope="module")
+def image():
+    return disc(SHAPE)
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return np.asarray(birdcage_maps(COILS, SHAPE))
+
+
+@pytest.fixture(scope="module")
+def kspace(image, maps):
+    return measured(image, maps)
+
+
+def error(found, image):
+    return np.linalg.norm(found - np.abs(image)) / np.linalg.norm(image)
+
+
+@pytest.mark.parametrize(("model", "most"), [("sense", 0.05), ("tv", 0.05)])
+def test_coils_are_combined_and_missing_lines_found(model, most, kspace, image):
+    found = reconstruct_kspace(model, kspace, COLUMNS[None], coils=True)
+    assert found.shape == image.shape
+    assert error(found, image) < most
+    combined = np.fft.ifft2(kspace * COLUMNS, norm="ortho")
+    assert error(np.linalg.norm(combined, axis=1), image) > 2 * most
+
+
+def test_given_maps_are_used_whatever_their_scale(kspace, image, maps):
+    given = {"coils": True, "coil_maps": 7 * maps}
+    found = reconstruct_kspace("sense", kspace[0], COLUMNS[None], **given)
+    assert found.shape == SHAPE
+    assert error(found, image[0]) < 0.05
+    # Maps of another receiver give another image.
+    given["coil_maps"] = maps[::-1]
+    other = reconstruct_kspace("sense", kspace[0], COLUMNS[None], **given)
+    assert error(other, image[0]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("shape", "maps", "message"),
+    [
+        ((1, 8, 8), np.ones((2, 8, 8)), "no axis of coils"),
+        ((1, 3, 8, 8), np.ones((2, 8, 8)), r"\(2, 8, 8\).*3 coils of 8 x 8"),
+        ((1, 3, 8, 8), np.ones((3, 8, 6)), r"\(3, 8, 6\).*give \(3, 8, 8\)"),
+        ((2, 3, 8, 8), np.ones((3, 3, 8, 8)), "2 frames"),
+        ((1, 3, 8, 8), np.full((3, 8, 8), np.nan), "NaN"),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(shape, maps, message):
+    with pytest.raises(InputError, match=message):
+        check_maps(maps, shape)
+
+
+def test_a_region_that_is_too_small_is_refused(kspace):
+    lines = np.arange(40) % 2 == 0
+    with pytest.raises(InputError, match=r"48 x 1 samples .* need 6 x 6"):
+        reconstruct_kspace("sense", kspace, lines[None], coils=True)
+
+
+def test_maps_that_explain_nothing_are_refused():
+    """Noise in place of an image."""
+    noise = np.random.default_rng(1).normal(size=(2, COILS, *SHAPE))
+    with pytest.raises(InputError, match="coil maps explain"):
+        reconstruct_kspace("sense", noise[0] + 1j * noise[1], COLUMNS[None], coils=True)
+
+
+def test_kspace_of_one_coil_is_no_matter_for_sense(kspace):
+    with pytest.raises(InputError, match="needs k-space of several coils"):
+        reconstruct_kspace("sense", kspace[:, 0], COLUMNS[None])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "bf16"}, "float32 alone"),
+        ({"fold": 1}, "is not a run"),
+        ({"test_time_flips": True}, "leave out"),
+        ({"components": 2}, "leave out"),
+        ({"images": "colour"}, "magnitude or complex"),
+    ],
+)
+def test_settings_that_do_not_apply_to_sense_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        load_model("sense", **settings)
+
+
+def test_networks_that_assume_magnitudes_refuse_coils(kspace):
+    with pytest.raises(InputError, match="use consistency=single, or to reconstruct"):
+        reconstruct_kspace("cardiac15", kspace, COLUMNS[None], coils=True)
+
+
+def read(path):
+    """Return the arrays of a file by name."""
+    with h5py.File(path) as file:
+        arrays: dict[str, Any] = dict(file.items())
+        return {name: np.asarray(values) for name, values in arrays.items()}
+
+
+@pytest.fixture
+def reconstruct(tmp_path):
+    def reconstruct(path, model="sense"):
+        reading = Reading("magnitude", "columns", "plain")
+        settings = Settings(path, tmp_path / "out", reading, batch=2)
+        return reconstruct_files(load_model(model), settings)
+
+    return reconstruct
+
+
+def test_a_file_of_measured_kspace_becomes_an_image(
+    kspace, image, reconstruct, tmp_path, write
+):
+    twice = np.concatenate([kspace, kspace / 2])
+    path = write.hdf5(tmp_path, "scan.h5", kspace=twice * COLUMNS, mask=COLUMNS)
+    summary = reconstruct(path)
+    assert (summary.failed, summary.frames) == (0, 2)
+    file = tmp_path / "out" / "scan.h5"
+    found = read(file)["reconstruction"]
+    assert error(found[0], image[0]) < 0.05
+    # Frames of a file keep their brightness relative to each other.
+    np.testing.assert_allclose(found[1], found[0] / 2, atol=0.02)
+    stored = made_from(file)
+    assert stored is not None
+    assert stored["checkpoint"] == "sense"
+
+
+def test_complete_kspace_is_measured_in_part_and_scored(reconstruct, tmp_path, write):
+    # So many columns that 8 % of them, the centre, are a calibration region.
+    shape = (32, 104)
+    kspace = measured(disc(shape), np.asarray(birdcage_maps(COILS, shape)))
+    path = write.hdf5(tmp_path, "scan.h5", kspace=np.repeat(kspace, 3, axis=0))
+    summary = reconstruct(path)
+    assert (summary.failed, summary.frames) == (0, 3)
+    found = read(tmp_path / "out" / "scan.h5")
+    assert (found["psnr_db"] > found["zero_filled_psnr_db"] + 5).all()
+    # Equispaced columns with their centre, at another offset in each frame.
+    assert found["mask"].shape == (3, 1, 104)
+    assert found["mask"].mean() < 0.4
+
+
+def test_a_network_of_one_coil_is_warned_of(kspace, make_model, tmp_path, write):
+    model = load_model(make_model(consistency="single"))
+    path = write.hdf5(tmp_path, "scan.h5", kspace=kspace * COLUMNS, mask=COLUMNS)
+    scan = read_scan(path, Reading("magnitude", "rows", "plain"))
+    assert any("5 coils, and the network" in text for text in warnings_for(model, scan))
