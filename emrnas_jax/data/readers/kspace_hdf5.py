@@ -1,0 +1,52 @@
+"""K-space in HDF5 with a dataset `kspace`: fastMRI's files, and others like them."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from emrnas_jax.data.readers import hdf5
+from emrnas_jax.data.readers.kspace_arrays import (
+    DECLARATIONS,
+    FoundKspace,
+    arranged,
+    axes_of,
+    joined,
+    text_of,
+)
+from emrnas_jax.data.readers.source import reading
+
+
+def takes(path: Path) -> bool:
+    """Return whether the file is HDF5 with `kspace`.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return "kspace" in hdf5.datasets(path)
+
+
+def load(path: Path, axes: str) -> FoundKspace:
+    """Read the file; `axes` names the axes of `kspace`, "" for the file's own.
+
+    Raises:
+        InputError: the file is damaged, or does not hold k-space.
+    """
+    with reading(path), h5py.File(path) as file:
+        dataset: Any = file["kspace"]
+        # fastMRI stores a mask in its test files alone.
+        mask: Any = file.get("mask")
+        convention, norm, own = (
+            text_of(file.attrs.get(name) or file.get(name)) for name in DECLARATIONS
+        )
+        # Before reading: files of many coils hold gigabytes.
+        order = axes_of(dataset.shape, dataset.dtype, axes or own, path)
+        return FoundKspace(
+            arranged(joined(dataset[()]), order),
+            None if mask is None else np.asarray(mask[()]),
+            convention,
+            norm,
+            # fastMRI keeps the header of the scan beside its k-space.
+            from_scanner="ismrmrd_header" in file,
+        )

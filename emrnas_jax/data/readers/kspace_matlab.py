@@ -1,0 +1,94 @@
+"""K-space in MATLAB files: CMRxRecon's, and those of others.
+
+The variable is one of NAMES, or `kspace_sub04` and the like. MATLAB's axes are
+(row, column), (row, column, coil), (row, column, coil, slice) or (row, column, coil,
+slice, frame); files of one coil, whose variables CMRxRecon calls `kspace_single...`,
+have no axis of coils. `mask` may lie beside it.
+
+Source: the formats of CMRxRecon 2023 to 2025 (Wang et al., Scientific Data 2024).
+"""
+
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+
+from emrnas_jax.data.readers.kspace_arrays import (
+    FoundKspace,
+    arranged,
+    is_complex,
+    joined,
+    require_axes,
+)
+from emrnas_jax.data.readers.source import reading
+from emrnas_jax.errors import InputError
+
+NAMES = re.compile(r"kspace(_[a-z0-9_]+)?|kus|kdata|data", re.IGNORECASE)
+# Longer arrays begin in the same way.
+AXES = ("row", "column", "coil", "slice", "frame")
+MASK = "mask"
+KINDS = ("single", "double")  # structures and text are no arrays of k-space
+
+
+def takes(path: Path) -> bool:
+    """Return whether the file is MATLAB's with a variable of k-space.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return path.suffix == ".mat" and _name(path) is not None
+
+
+def load(path: Path, axes: str) -> FoundKspace:
+    """Read the file; `axes` names its axes in MATLAB's order, "" for the usual ones.
+
+    Raises:
+        InputError: the file is damaged, or does not hold k-space.
+    """
+    name = _name(path)
+    assert name is not None  # `takes` has seen to it
+    arrays = _arrays(path, name)
+    values, where = arrays[name], f"{path}: `{name}`"
+    if not is_complex(values):
+        raise InputError(f"{where}: expected complex values, found {values.dtype}")
+    kspace = joined(values)
+    usual = tuple(axis for axis in AXES if axis != "coil" or "single" not in name)
+    if not axes and not 2 <= kspace.ndim <= len(usual):
+        raise InputError(
+            f"{where}: found the shape {kspace.shape}; name its axes with "
+            "--kspace_axes, such as row,column,coil"
+        )
+    names = require_axes(axes, kspace.ndim, where) if axes else usual[: kspace.ndim]
+    return FoundKspace(
+        arranged(kspace, names), arrays.get(MASK), from_scanner="kspace_" in name
+    )
+
+
+def _name(path: Path) -> str | None:
+    """Return the variable of k-space, the one of several whose name is shortest."""
+    with reading(path):
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                names = [
+                    str(name)
+                    for name, item in file.items()
+                    if isinstance(item, h5py.Dataset)
+                ]
+        else:
+            names = [name for name, _, kind in scipy.io.whosmat(path) if kind in KINDS]
+    found = [name for name in names if NAMES.fullmatch(name)]
+    return min(found, key=len, default=None)
+
+
+def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:
+    """Return k-space and the mask with MATLAB's order of axes."""
+    with reading(path):
+        if not h5py.is_hdf5(path):
+            found = scipy.io.loadmat(path, variable_names=[name, MASK])
+            return {key: found[key] for key in (name, MASK) if key in found}
+        with h5py.File(path) as file:
+            # HDF5 reverses the axes.
+            keys = [key for key in (name, MASK) if key in file]
+            return {key: np.asarray(file[key]).T for key in keys}
