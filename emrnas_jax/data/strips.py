@@ -74,6 +74,8 @@ def augment(
         return images
     axis = AXES[phase_encode]
     require_strip(augmentation.strip, images.shape[axis], "strip")
+    # By the frame's number: the same strip in resident and in streamed data, and on
+    # any number of devices.
     starts, mirrored = jax.vmap(
         lambda i: _draw(jax.random.fold_in(key, i), augmentation, images.shape[axis])
     )(ids)
@@ -86,6 +88,7 @@ def augment(
         images = cut(images, starts)
     if augmentation.flips:
         for own in (1, 2):
+            # A choice rather than a branch, because each frame decides for itself.
             chosen = jnp.expand_dims(mirrored[:, own - 1], range(1, images.ndim))
             images = jnp.where(chosen, jnp.flip(images, own), images)
     return images
@@ -95,6 +98,8 @@ def _draw(
     key: Key[Array, ""], augmentation: Augmentation, width: int
 ) -> tuple[Int[Array, ""], Bool[Array, "2"]]:
     """Draw where a strip begins, and along which axes it is mirrored."""
+    # Both are drawn whatever is switched on, so that one setting does not change what
+    # another one draws.
     strip_key, flip_key = jax.random.split(key)
     last = width - augmentation.strip
     start = jax.random.randint(strip_key, (), 0, last + 1)

@@ -91,5 +91,6 @@ def reconstruct_kspace(
         *arrays,
     )
     found = intensities(images, given.scale, model.record.images)
+    # Coils are combined, so their axis is gone.
     before, size = np.shape(kspace)[: -2 - coils], np.shape(kspace)[-2:]
     return found.reshape(*before, *size)

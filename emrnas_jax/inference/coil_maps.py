@@ -94,5 +94,6 @@ def check_maps(
         )
     if not np.isfinite(maps).all():
         raise InputError("coil_maps: found NaN or infinite values")
+    # The same for all frames, unless there are as many as frames.
     every = np.broadcast_to(maps.reshape(-1, *each), shape)
     return np.asarray(normalise_maps(jnp.asarray(every, jnp.complex64)))

@@ -113,6 +113,7 @@ class HalfResolution(nn.Module):
         image = agree(zero_filled[..., :channels])
         correction, features = jnp.zeros_like(image), None
         for n in range(1, self.components + 1):
+            # Deep supervision and shorter prefixes use the images in between.
             if n > 1:
                 keep_image(self, f"image_{n - 1}", _both(image))
             maps = [halve(x).astype(self.settings.maps) for x in (image, correction)]
@@ -121,6 +122,7 @@ class HalfResolution(nn.Module):
             component = Component(
                 channels, self.layers, self.settings, name=f"component_{n}"
             )
+            # Maps apart, not joined: the kernels read each where it lies.
             change, features = component(*maps)
             change = double(change.astype(image.dtype))[:, :height, :width]
             agreed = agree(image + change)

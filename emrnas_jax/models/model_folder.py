@@ -94,6 +94,7 @@ def write_model(
     arrays = {key: np.asarray(leaf) for key, leaf in _flat(variables).items()}
     content = save(arrays, metadata={"format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
+    # A folder that was stopped half-way has no config, and is refused when it is read.
     write_bytes(folder / WEIGHTS, content)
     write_text(folder / CARD, card)
     checksum = hashlib.sha256(content).hexdigest()
@@ -116,6 +117,7 @@ def read_model(folder: Path, precision: str | None = None) -> Model:
     if not path.is_file():
         raise InputError(f"{path} is missing; {WAY_OUT}")
     content = path.read_bytes()
+    # Before the content is parsed: weights of another model would fit just as well.
     checksum = hashlib.sha256(content).hexdigest()
     if checksum != config.sha256:
         raise InputError(
@@ -145,6 +147,7 @@ def read_config(folder: Path) -> ModelConfig:
         raise InputError(
             f"{path}: found format {config.format!r}, this version reads {FORMAT!r}"
         )
+    # Now, so that a setting that no version knows is not found after the weights.
     try:
         config.network.build()
     except (InputError, TypeError) as error:
@@ -153,6 +156,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def _flat(variables: Mapping[str, PyTree]) -> dict[str, Any]:
+    # A network without batch norm has an empty collection, which has no array.
     kept = {kind: tree for kind, tree in variables.items() if tree}
     return flatten_dict(kept, sep=".")
 
@@ -165,6 +169,7 @@ def _require_arrays(
     Raises:
         InputError: arrays are missing, left over, of another shape or not finite.
     """
+    # Shapes alone are traced, so that a large network is not drawn to be thrown away.
     drawn: Any = jax.eval_shape(network.init, jax.random.key(0), *blank_inputs())
     expected = {key: leaf.shape for key, leaf in _flat(drawn).items()}
     found = {key: array.shape for key, array in arrays.items()}

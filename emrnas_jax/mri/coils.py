@@ -76,6 +76,7 @@ def whitening_matrix(
             f"noise: {samples} samples of {coils} coils do not give a covariance; "
             "more samples than coils are needed"
         )
+    # Its mean is not removed: noise has none, and a receiver's offset counts as noise.
     covariance = noise @ noise.conj().T / samples
     factor = jnp.linalg.cholesky(covariance)
     # Cholesky does not raise: what has no factor comes out as NaN.
@@ -108,6 +109,7 @@ def compression_matrix(
             f"coils: expected 1 to {coils} virtual coils for {coils} coils, found "
             f"{count}"
         )
+    # Not by the singular vectors themselves: of the samples there may be millions.
     samples = kspace.reshape(coils, -1)
     # The eigenvectors of the small Gram matrix are the left singular vectors.
     _, vectors = jnp.linalg.eigh(samples @ samples.conj().T)

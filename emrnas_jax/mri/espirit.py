@@ -205,6 +205,7 @@ def _correlations(
             for j in range(size)
         ]
     ).reshape(size * size * coils, -1)
+    # The Gram matrix is far smaller than the blocks, of which there are thousands.
     # Singular values are the roots of the Gram matrix's eigenvalues.
     values, vectors = jnp.linalg.eigh(blocks @ blocks.conj().T)
     kept = values > settings.threshold**2 * values[-1]
@@ -233,6 +234,7 @@ def _maps(
         # The pixels come last, so that every operation is one over whole vectors.
         return _leading(jnp.einsum("cdj,wj->cdw", row, columns), settings.maps)
 
+    # Row by row: G of all pixels at once would take gigabytes with many coils.
     vectors, values = jax.lax.map(of_row, by_row)
     vectors, values = jnp.moveaxis(vectors, 0, 2), jnp.moveaxis(values, 0, 1)
     # Phase is free: the first coil gets none. An exact zero has no phase to remove.

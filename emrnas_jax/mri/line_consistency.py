@@ -75,6 +75,7 @@ def _real(
 def _affine(measurement: Measurement, is_real: bool) -> Prepared:
     """Return x -> z + N x for lines."""
     is_rows = measurement.mask.shape[2] == 1
+    # The mask is one line wide, so that one row or column of it says everything.
     known = measurement.mask[:, :, 0] if is_rows else measurement.mask[:, 0, :]
     kept = circulant(~known)
     measured = to_channels(adjoint(measurement.kspace, measurement))
@@ -108,5 +109,6 @@ def circulant(
     """
     response = jnp.fft.ifft(frequencies.astype(jnp.complex64))
     count = frequencies.shape[1]
+    # Entry [i, j] depends on i - j alone: a product with it is a circular convolution.
     shift = (jnp.arange(count)[:, None] - jnp.arange(count)[None]) % count
     return response[:, shift]

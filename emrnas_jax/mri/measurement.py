@@ -74,6 +74,7 @@ def normal(image: Image, measurement: Measurement) -> Image:
     """Return AᴴA x. Along an axis that is measured whole the transforms cancel."""
     mask, maps = measurement.mask, measurement.coil_maps
     axes = tuple(axis for axis in (-2, -1) if mask.shape[axis] > 1)
+    # A transform and its inverse along an axis that no mask cuts would change nothing.
     seen = image if maps is None else maps * image[:, None]
     kspace = jnp.fft.fftn(seen, axes=axes, norm="ortho")
     back = jnp.fft.ifftn(_measured(kspace, mask), axes=axes, norm="ortho")

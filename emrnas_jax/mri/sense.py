@@ -148,6 +148,7 @@ def _quadrature(
         after = moved * ratio(jnp.ones_like(length), length).astype(now.dtype)
         return (now, after, length), (alpha, length)
 
+    # Rounding makes old vectors come back, which repeats nodes but moves no sum.
     state = (jnp.zeros_like(first), first, jnp.zeros_like(size))
     _, (alphas, betas) = jax.lax.scan(step, state, None, length=iterations)
     alphas, betas = alphas.reshape(iterations, -1).T, betas.reshape(iterations, -1).T

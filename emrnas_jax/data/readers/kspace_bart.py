@@ -50,6 +50,7 @@ def load(path: Path, axes: str) -> FoundKspace:
             f"{path}: holds {values.size} values, and its header has the sizes "
             f"{sizes}; it may be cut short, so copy both files again"
         )
+    # Column-major: the first axis is the one whose values lie beside each other.
     stored = values.reshape(sizes, order="F")
     if axes:
         names = require_axes(axes, stored.squeeze().ndim, str(path))
@@ -82,6 +83,7 @@ def _sizes(path: Path) -> tuple[int, ...]:
         raise InputError(f"{path}: {header.name} is missing beside it; copy both files")
     with reading(header):
         text = header.read_text()
+    # Titles begin with #; what follows the sizes are the commands that made the file.
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     try:
         sizes = tuple(int(word) for word in lines[0].split())

@@ -74,6 +74,7 @@ def load(path: Path, axes: str) -> FoundKspace:
         group = _group(file)
         text: Any = group["xml"][()]
         records = group["data"][()]
+    # Some programs write the header as a string, others as an array of one.
     text = text[0] if np.ndim(text) else text
     with reading(path):
         encoding = _encoding(ElementTree.fromstring(text))
@@ -85,6 +86,7 @@ def load(path: Path, axes: str) -> FoundKspace:
     head = records["head"]
     is_noise = _has(head, NOISE)
     is_image = ~np.logical_or.reduce([_has(head, bit) for bit in NO_IMAGE])
+    # Other encodings are references of another size, such as separate calibration.
     is_image &= head["encoding_space_ref"] == 0
     if not is_image.any():
         raise InputError(f"{path}: holds no readouts of an image")
@@ -149,6 +151,7 @@ def _laid(
     coils = int(head["active_channels"][0])
     samples, lines, planes = encoding.encoded
     numbers = np.stack([head["idx"][name] for name in FRAMES], axis=1)
+    # Counters may leave numbers out, as where only some slices were exported.
     frames, frame_of = np.unique(numbers, axis=0, return_inverse=True)
     kspace = np.zeros((len(frames), coils, planes, lines, samples), np.complex64)
     counts = np.zeros((len(frames), planes, lines), np.int32)

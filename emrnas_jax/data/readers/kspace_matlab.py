@@ -38,7 +38,7 @@ def takes(path: Path) -> bool:
     Raises:
         InputError: the file is damaged.
     """
-    return path.suffix == ".mat" and _name(path) is not None
+    return path.suffix == ".mat" and bool(_names(path))
 
 
 def load(path: Path, axes: str) -> FoundKspace:
@@ -47,8 +47,13 @@ def load(path: Path, axes: str) -> FoundKspace:
     Raises:
         InputError: the file is damaged, or does not hold k-space.
     """
-    name = _name(path)
-    assert name is not None  # `takes` has seen to it
+    names = _names(path)
+    if len(names) != 1:
+        raise InputError(
+            f"{path}: expected one variable of k-space, found "
+            f"{', '.join(names) or 'none'}; store each in a file of its own"
+        )
+    [name] = names
     arrays = _arrays(path, name)
     values, where = arrays[name], f"{path}: `{name}`"
     if not is_complex(values):
@@ -60,14 +65,14 @@ def load(path: Path, axes: str) -> FoundKspace:
             f"{where}: found the shape {kspace.shape}; name its axes with "
             "--kspace_axes, such as row,column,coil"
         )
-    names = require_axes(axes, kspace.ndim, where) if axes else usual[: kspace.ndim]
+    order = require_axes(axes, kspace.ndim, where) if axes else usual[: kspace.ndim]
     return FoundKspace(
-        arranged(kspace, names), arrays.get(MASK), from_scanner="kspace_" in name
+        arranged(kspace, order), arrays.get(MASK), from_scanner="kspace_" in name
     )
 
 
-def _name(path: Path) -> str | None:
-    """Return the variable of k-space, the one of several whose name is shortest."""
+def _names(path: Path) -> list[str]:
+    """Return the variables of k-space."""
     with reading(path):
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
@@ -79,7 +84,8 @@ def _name(path: Path) -> str | None:
         else:
             names = [name for name, _, kind in scipy.io.whosmat(path) if kind in KINDS]
     found = [name for name in names if NAMES.fullmatch(name)]
-    return min(found, key=len, default=None)
+    # `data` may be anything, and is k-space only where nothing is called so.
+    return [name for name in found if name.startswith("kspace")] or found
 
 
 def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from emrnas_jax.runs.run import Run
 def efficiency_table(run: Run) -> Table | None:
     """Section 3.3: size and time of every network; None if no training was timed."""
     networks = run.results.networks
+    # Runs of older versions timed nothing, and imported weights were not trained here.
     if all(line.seconds_per_epoch is None for line in networks.values()):
         return None
     rows = [
@@ -46,6 +47,7 @@ def efficiency_table(run: Run) -> Table | None:
 
 def devices(run: Run) -> str:
     """Return the devices that times were measured on."""
+    # A dictionary keeps their order, where a set would change it from run to run.
     lines = run.results.networks.values()
     return ", ".join(dict.fromkeys(line.device for line in lines if line.device))
 
@@ -61,6 +63,7 @@ def cost_table(run: Run) -> Table:
     for name in in_order(run.results, run.results.networks):
         line = run.results.networks[name]
         values = [getattr(line, key) for key in ROOFLINE]
+        # Zero-filling has no convolutions, so that it uses nothing of the device.
         if None in values or not line.seconds_per_frame:
             continue
         gflop, mbytes, gflops, gbytes = values

@@ -15,6 +15,7 @@ def difference(
     results: Results, network: str, reference: str, measure: str
 ) -> Comparison | None:
     """Return `network` minus `reference`, turned round where the run has it so."""
+    # The file has every pair once, in the order that the networks of the run had then.
     for line in results.comparisons:
         if line.measure != measure:
             continue
@@ -26,6 +27,7 @@ def difference(
                 network=network,
                 reference=reference,
                 mean_difference=-line.mean_difference,
+                # The ends of the interval change places with the sign.
                 low=-line.high,
                 high=-line.low,
             )

@@ -78,6 +78,10 @@ def test_what_cannot_be_used_is_refused(values, tmp_path):
         load(write(path, "7.3", kspace=values.real), "")
     with pytest.raises(InputError, match="2 axes, and kspace_axes=row,column,coil"):
         load(write(path, "5", kspace=values[..., 0, 0, 0]), "row,column,coil")
+    small = values[..., 0, 0, 0]
+    with pytest.raises(InputError, match="found kspace_sub04, kspace_sub08"):
+        load(write(path, "5", kspace_sub04=small, kspace_sub08=small), "")
+    assert load(write(path, "5", kspace=small, data=values.real), "").kspace.size == 30
     many = np.stack([values, values], -1)
     with pytest.raises(InputError, match=r"--kspace_axes"):
         load(write(path, "5", kspace=many), "")
