@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import normalise_maps
-from emrnas_jax.mri.espirit import calibration_region, espirit, explained
+from emrnas_jax.mri.espirit import (
+    EspiritSettings,
+    calibration_region,
+    espirit,
+    explained,
+)
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -22,13 +27,16 @@ LEAST_EXPLAINED, WELL_EXPLAINED = 0.9, 0.98
 def estimate_maps(
     kspace: Complex[Array, "frame coil height width"],
     mask: Bool[Array, "#frame #height #width"],
-) -> Complex[Array, "frame coil height width"]:
+    most: int = 1,
+) -> Complex[Array, "frame *map coil height width"]:
     """Return the coil maps of every frame, by ESPIRiT.
 
     Args:
         kspace: measured samples, zero frequency first.
         mask: True where k-space was measured; the fully measured block around the zero
             frequency is the calibration region.
+        most: largest number of sets of maps, 1 or 2; there is an axis of sets where one
+            does not explain a frame.
 
     Raises:
         InputError: the calibration region of a frame is too small, or its maps do not
@@ -40,9 +48,18 @@ def estimate_maps(
     for frame, own in zip(kspace, np.asarray(mask), strict=True):
         region = calibration_region(own, size)
         maps, _ = espirit(frame, region)
-        _require_explained(float(explained(frame, region, maps)), region)
-        found.append(maps[0])
-    return jnp.stack(found)
+        part = float(explained(frame, region, maps))
+        if part < WELL_EXPLAINED and most == 2 < len(frame):
+            maps, _ = espirit(frame, region, EspiritSettings(maps=2))
+            part = float(explained(frame, region, maps))
+        _require_explained(part, region)
+        found.append(maps)
+    if all(len(maps) == 1 for maps in found):
+        return jnp.stack(found)[:, 0]
+    # A set of zeros has an image of zeros, and changes nothing.
+    return jnp.stack(
+        [jnp.pad(maps, ((0, 2 - len(maps)), *[(0, 0)] * 3)) for maps in found]
+    )
 
 
 def _require_explained(part: float, region: tuple[slice, slice]) -> None:

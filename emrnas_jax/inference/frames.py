@@ -24,8 +24,9 @@ from emrnas_jax.inference.batches import Progress, in_batches, silent
 from emrnas_jax.inference.coil_maps import estimate_maps
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
+from emrnas_jax.mri.coils import joined_maps
 from emrnas_jax.mri.fourier import to_channels, to_complex
-from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
+from emrnas_jax.mri.measurement import Measurement, adjoint, undersample, zero_filled
 from emrnas_jax.mri.sampling import Sampling
 
 # Draws a mask of ones, so that `make_batch` converts images and leaves nothing out.
@@ -154,7 +155,8 @@ def from_kspace(
             frequency were measured to estimate their maps.
     """
     if maps is None and kspace.ndim == 4:
-        maps = estimate_maps(kspace, mask)
+        # Networks have one image; what needs no training has one for each set of maps.
+        maps = estimate_maps(kspace, mask, most=1 if model.folder else 2)
     measurement = Measurement(kspace, mask, maps)
     start = _zero_filled(measurement)
     image = model.apply(model.variables, start, measurement)
@@ -222,7 +224,9 @@ def _scores(image: Array, batch: Batch) -> dict[str, Array]:
     return {"psnr_db": scored.psnr_db, "ssim": scored.ssim}
 
 
-_zero_filled = jax.jit(zero_filled)
+@jax.jit
+def _zero_filled(measurement: Measurement) -> Float[Array, "batch height width 2"]:
+    return to_channels(joined_maps(adjoint(measurement.kspace, measurement)))
 
 
 def intensities(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri import sense as solver
+from emrnas_jax.mri.coils import joined_maps
 from emrnas_jax.mri.fourier import to_channels
 from emrnas_jax.mri.measurement import Measurement
 
@@ -41,10 +42,12 @@ class Sense(nn.Module):
                 "SENSE needs k-space of several coils, and this is of one; use "
                 "--model=tv or a trained network"
             )
-        maps = measurement.coil_maps[:, None]
+        maps = measurement.coil_maps
+        maps = maps[:, None] if maps.ndim == 4 else maps
         data = (measurement.kspace, measurement.mask, maps)
         if self.weight is None:
             weight = solver.choose_weight(*data, self.iterations)
         else:
             weight = jnp.full(len(maps), self.weight, jnp.float32)
-        return to_channels(solver.sense(*data, weight, self.iterations)[:, 0])
+        images = solver.sense(*data, weight, self.iterations)
+        return to_channels(joined_maps(images))

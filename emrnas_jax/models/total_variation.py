@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.coils import joined_maps
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.fourier import to_channels
 from emrnas_jax.mri.measurement import Measurement
@@ -51,7 +52,7 @@ class TotalVariation(nn.Module):
         found = restore(measurement, strength, self.iterations)
         if measurement.coil_maps is not None:
             # One more step towards the samples would bring their noise back.
-            return to_channels(found)
+            return to_channels(joined_maps(found))
         return CONSISTENCY[self.consistency](to_channels(found), measurement)
 
 

@@ -37,6 +37,23 @@ def combine(
     return jnp.sum(coil_maps.conj() * images, axis=-3)
 
 
+def joined_maps(
+    images: Complex[Array, "batch *map height width"],
+) -> Complex[Array, "batch height width"]:
+    """Return one image of those of one or several sets of maps.
+
+    The magnitude is the root of the sum of squares, the phase that of the first, which
+    is the strongest in nearly all pixels.
+    """
+    if images.ndim == 3:
+        return images
+    first = images[:, 0]
+    length = jnp.abs(first).astype(images.dtype)
+    zero = length == 0
+    phase = jnp.where(zero, 1, first / jnp.where(zero, 1, length))
+    return root_sum_of_squares(images).astype(images.dtype) * phase
+
+
 def normalise_maps(
     coil_maps: Complex[Array, "*batch coil height width"],
 ) -> Complex[Array, "*batch coil height width"]:

@@ -18,11 +18,12 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from emrnas_jax.mri.fourier import fft2, ifft2, to_channels
 
-Image = Complex[Array, "batch height width"]
+# The axis of maps is there where there are several sets of coil maps.
+Image = Complex[Array, "batch *map height width"]
 # The coil axis is absent where the k-space is that of the image itself.
 Kspace = Complex[Array, "batch *coil height width"]
 Mask = Bool[Array, "#batch #height #width"]
-CoilMaps = Complex[Array, "batch coil height width"]
+CoilMaps = Complex[Array, "batch *map coil height width"]
 
 
 class Measurement(NamedTuple):
@@ -33,7 +34,9 @@ class Measurement(NamedTuple):
             nothing was measured do not count.
         mask: True where k-space was measured, the same for all coils of a frame.
         coil_maps: complex64 sensitivity of each coil, with Σ|S|² = 1 over the coils in
-            every pixel; 0 in pixels that no coil sees. None without a coil axis.
+            every pixel; 0 in pixels that no coil sees. None without a coil axis. Where
+            an object is larger than the field of view, two points of it lie in one
+            pixel; then there are two sets of maps, each with an image of its own.
     """
 
     kspace: Kspace
@@ -73,12 +76,11 @@ def adjoint(kspace: Kspace, measurement: Measurement) -> Image:
 def normal(image: Image, measurement: Measurement) -> Image:
     """Return AᴴA x. Along an axis that is measured whole the transforms cancel."""
     mask, maps = measurement.mask, measurement.coil_maps
-    axes = tuple(axis for axis in (-2, -1) if mask.shape[axis] > 1)
     # A transform and its inverse along an axis that no mask cuts would change nothing.
-    seen = image if maps is None else maps * image[:, None]
-    kspace = jnp.fft.fftn(seen, axes=axes, norm="ortho")
+    axes = tuple(axis for axis in (-2, -1) if mask.shape[axis] > 1)
+    kspace = jnp.fft.fftn(_seen(image, maps), axes=axes, norm="ortho")
     back = jnp.fft.ifftn(_measured(kspace, mask), axes=axes, norm="ortho")
-    return back if maps is None else (maps.conj() * back).sum(1)
+    return _combined(back, maps)
 
 
 def replace_measured(image: Image, measurement: Measurement) -> Image:
@@ -101,13 +103,28 @@ def replace_measured(image: Image, measurement: Measurement) -> Image:
 
 def _kspace_of(image: Image, coil_maps: CoilMaps | None) -> Kspace:
     """Return F S x."""
-    return fft2(image if coil_maps is None else coil_maps * image[:, None])
+    return fft2(_seen(image, coil_maps))
 
 
 def _image_of(kspace: Kspace, coil_maps: CoilMaps | None) -> Image:
     """Return Sᴴ F⁻¹ y."""
-    images = ifft2(kspace)
-    return images if coil_maps is None else (coil_maps.conj() * images).sum(1)
+    return _combined(ifft2(kspace), coil_maps)
+
+
+def _seen(image: Image, coil_maps: CoilMaps | None) -> Kspace:
+    """Return S x: the image of every coil."""
+    if coil_maps is None:
+        return image
+    seen = coil_maps * jnp.expand_dims(image, -3)
+    return seen.sum(1) if seen.ndim == 5 else seen
+
+
+def _combined(images: Kspace, coil_maps: CoilMaps | None) -> Image:
+    """Return Sᴴ y: the images of all coils combined."""
+    if coil_maps is None:
+        return images
+    beside = images[:, None] if coil_maps.ndim == 5 else images
+    return (coil_maps.conj() * beside).sum(-3)
 
 
 def _measured(kspace: Kspace, mask: Mask) -> Kspace:

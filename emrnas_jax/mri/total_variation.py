@@ -47,7 +47,7 @@ def restore(
     measurement: Measurement,
     strength: float | Float32[Array, ""],
     iterations: int,
-) -> Complex64[Array, "batch height width"]:
+) -> Complex64[Array, "batch *map height width"]:
     """Return images that agree with k-space and have little total variation.
 
     Args:

@@ -109,6 +109,21 @@ def test_kspace_of_one_coil_is_no_matter_for_sense(kspace):
         reconstruct_kspace("sense", kspace[:, 0], COLUMNS[None])
 
 
+@pytest.mark.parametrize("model", ["sense", "tv"])
+def test_an_object_larger_than_the_field_of_view_gets_two_sets_of_maps(model, caplog):
+    """Two halves lie on top of each other; one set of maps explains neither."""
+    tall = (2 * SHAPE[0], SHAPE[1])
+    maps = np.asarray(birdcage_maps(COILS + 1, tall)).reshape(-1, 2, *SHAPE)
+    halves = np.stack([disc(SHAPE)[0], 1j * disc(SHAPE)[0, ::-1]])
+    coils = np.sum(maps * halves, axis=1)
+    kspace = np.fft.fft2(coils, norm="ortho")
+    found = reconstruct_kspace(model, kspace, COLUMNS[None], coils=True)
+    # Of the two images the root of the sum of squares remains.
+    wanted = np.linalg.norm(halves, axis=0)
+    assert error(found, wanted) < 0.15
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -11,6 +11,7 @@ from emrnas_jax.mri.coils import (
     birdcage_maps,
     combine,
     compression_matrix,
+    joined_maps,
     normalise_maps,
     root_sum_of_squares,
     whitening_matrix,
@@ -38,6 +39,18 @@ def test_normalised_maps_have_the_sum_of_squares_one_or_stay_zero():
     np.testing.assert_allclose(root_sum_of_squares(found), expected, atol=1e-6)
     gradient = jax.grad(lambda x: jnp.sum(normalise_maps(x).real))(maps)
     assert np.isfinite(gradient).all()
+
+
+def test_images_of_two_sets_are_joined_with_the_phase_of_the_first():
+    images = random_complex(9, 2, 2, 5, 4).at[:, 0, 1, 1].set(0)
+    found = joined_maps(images)
+    lengths = np.linalg.norm(images, axis=1)
+    np.testing.assert_allclose(np.abs(found), lengths, rtol=1e-5)
+    seen = lengths > 0
+    seen[:, 1, 1] = False  # no phase there
+    angles = np.angle(found * images[:, 0].conj())
+    np.testing.assert_allclose(angles[seen], 0, atol=1e-5)
+    np.testing.assert_array_equal(joined_maps(images[:, 1]), images[:, 1])
 
 
 def correlated_noise(samples=4000):

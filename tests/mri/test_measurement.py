@@ -14,6 +14,7 @@ from emrnas_jax.mri.measurement import (
     Measurement,
     adjoint,
     forward,
+    normal,
     replace_measured,
     undersample,
     zero_filled,
@@ -246,6 +247,45 @@ def test_gradients_pass_through_coils():
 
     wanted = 2 * adjoint(forward(start, measurement) - measurement.kspace, measurement)
     np.testing.assert_allclose(jax.grad(error)(start).conj(), wanted, atol=2e-5)
+
+
+def two_sets(seed, shape):
+    """Images of two sets of maps, and the measurement of both together."""
+    images = random_complex(seed, 2, 2, *shape)
+    maps = jnp.stack(
+        [simulated_coil_maps(4, *shape, frames=2), random_complex(1, 2, 4, *shape)], 1
+    )
+    mask = jnp.asarray(np.arange(shape[0]) % 2 == 0)[None, :, None]
+    return images, undersample(images, mask, maps)
+
+
+@given(seeds, shapes)
+def test_two_sets_of_maps_add_what_their_images_give(seed, shape):
+    images, measurement = two_sets(seed, shape)
+    maps = measurement.coil_maps
+    assert maps is not None
+    each = [undersample(images[:, n], measurement.mask, maps[:, n]) for n in (0, 1)]
+    summed = each[0].kspace + each[1].kspace
+    np.testing.assert_allclose(measurement.kspace, summed, atol=2e-5)
+    assert_adjoint(
+        lambda x: forward(x, measurement),
+        lambda y: adjoint(y, measurement),
+        images,
+        data_of(seed, measurement),
+    )
+
+
+@pytest.mark.parametrize("coils", [*COILS, "two sets"])
+@pytest.mark.parametrize("kind", ["rows", "full"])
+def test_the_normal_operator_is_the_adjoint_after_the_forward_model(coils, kind):
+    image, measurement = (
+        two_sets(16, (6, 7)) if coils == "two sets" else measured(16, (6, 7), coils)
+    )
+    if kind == "full":
+        mask = np.random.default_rng(2).random((2, 6, 7)) < 0.5
+        measurement = measurement._replace(mask=jnp.asarray(mask))
+    wanted = adjoint(forward(image, measurement), measurement)
+    np.testing.assert_allclose(normal(image, measurement), wanted, atol=2e-5)
 
 
 def test_frames_of_a_batch_do_not_mix():
