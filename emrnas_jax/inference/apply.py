@@ -15,10 +15,10 @@ from jaxtyping import (
 )
 from numpy.typing import ArrayLike
 
+from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.arguments import check_arguments
 from emrnas_jax.inference.batches import BATCH, in_batches
-from emrnas_jax.inference.coil_maps import check_maps
 from emrnas_jax.inference.frames import from_kspace, intensities
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 

@@ -88,18 +88,20 @@ def reconstruct_together(
     # Masks are drawn by the name of a frame, not by its position among the files.
     ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
     ids = np.concatenate(ids)
+    maps = [scan.coil_maps for scan in scans if scan.coil_maps is not None]
+    given = [np.concatenate(maps)] if maps else []
     targets = [scan.target for scan in scans if scan.target is not None]
     if targets:
         if not masks:
             # What no network was trained for is measured as coils usually are.
             sampling = model.sampling if model.folder else FASTMRI.load()
             arrays.append(_drawn(sampling, key, ids, scans[0].shape))
-        arrays.append(np.concatenate(targets))
+        arrays += [np.concatenate(targets), *given]
         of_complete = partial(_from_complete_kspace, model)
         return in_batches(of_complete, batch, *arrays, progress=progress)
     if scans[0].kspace is not None:
         of_kspace = partial(from_kspace, model)
-        return in_batches(of_kspace, batch, *arrays, progress=progress)
+        return in_batches(of_kspace, batch, *arrays, *given, progress=progress)
     undersampled = (
         partial(_given, key)
         if masks
@@ -164,11 +166,15 @@ def from_kspace(
 
 
 def _from_complete_kspace(
-    model: TrainedNetwork, kspace: Array, mask: Array, target: Array
+    model: TrainedNetwork,
+    kspace: Array,
+    mask: Array,
+    target: Array,
+    maps: Array | None = None,
 ) -> Reconstructed:
     """Under-sample complete k-space of several coils, reconstruct and score it."""
     measured = jnp.where(mask[:, None], kspace, 0)
-    found = from_kspace(model, measured, mask)
+    found = from_kspace(model, measured, mask, maps)
     complete = to_channels(target.astype(jnp.complex64))
     start = jnp.asarray(found.zero_filled)
     batch = Batch(start, Measurement(measured, mask), complete)

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
-from emrnas_jax.inference.coil_maps import check_maps
 from emrnas_jax.inference.differences import warnings_for
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
@@ -190,6 +190,19 @@ def test_complete_kspace_is_measured_in_part_and_scored(reconstruct, tmp_path, w
     # Equispaced columns with their centre, at another offset in each frame.
     assert found["mask"].shape == (3, 1, 104)
     assert found["mask"].mean() < 0.4
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_maps_of_a_file_are_used(
+    complete, kspace, image, maps, reconstruct, tmp_path, write
+):
+    """Without lines in the middle, maps could not be estimated."""
+    lines = np.ones(40, bool) if complete else np.arange(40) % 3 == 0
+    path = write.hdf5(tmp_path, "scan.h5", kspace=kspace * lines, sens_maps=maps)
+    summary = reconstruct(path)
+    assert (summary.failed, summary.frames) == (0, 1)
+    found = read(tmp_path / "out" / "scan.h5")["reconstruction"]
+    assert error(found, image) < 0.1
 
 
 def test_a_network_of_one_coil_is_warned_of(kspace, make_model, tmp_path, write):

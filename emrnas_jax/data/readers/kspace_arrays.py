@@ -4,6 +4,7 @@ Every reader of a format of k-space returns `FoundKspace`; what holds for all fo
 done once in `kspace_files.load_kspace`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ USUAL = {
     3: ("frame", "row", "column"),
     4: ("frame", "coil", "row", "column"),
 }
+# Names of coil maps beside k-space, as programs and data sets call them.
+MAPS = ("sens_maps", "sensitivity_map", "coil_maps", "s_maps", "maps")
 DECLARATIONS = ("kspace_convention", "kspace_norm", "kspace_axes")
 # Fields of complex structures: h5py, MATLAB.
 PARTS = (("r", "i"), ("real", "imag"))
@@ -34,6 +37,8 @@ class FoundKspace(NamedTuple):
         convention: key of `kspace_conventions.CONVENTIONS`, or "".
         norm: key of `kspace_conventions.NORMS`, or "".
         from_scanner: whether the intensities are a scanner's, and mean nothing.
+        coil_maps: maps of the coils, of one frame for all or of each; None if the file
+            has none.
     """
 
     kspace: Complex[np.ndarray, "frame *coil height width"]
@@ -41,6 +46,7 @@ class FoundKspace(NamedTuple):
     convention: str = ""
     norm: str = ""
     from_scanner: bool = False
+    coil_maps: Complex[np.ndarray, "_ coil height width"] | None = None
 
 
 def text_of(stored: Any) -> str:
@@ -123,6 +129,36 @@ def joined(values: np.ndarray) -> Complex[np.ndarray, "..."]:
     elif values.dtype.kind != "c":
         values = values[..., 0] + 1j * values[..., 1]
     return values
+
+
+def arranged_maps(
+    file: Mapping[str, Any], axes: tuple[str, ...], path: Path
+) -> Complex[np.ndarray, "frame coil height width"] | None:
+    """Return the coil maps of a file, None where there are none or there is one coil.
+
+    Args:
+        file: arrays by name.
+        axes: names of the axes of k-space, which maps have too; those of frames may be
+            left out.
+        path: file, for messages.
+
+    Raises:
+        InputError: maps have other axes than k-space.
+    """
+    name = next((name for name in MAPS if name in file), None)
+    if name is None or "coil" not in axes:
+        return None
+    values = joined(np.asarray(file[name]))
+    each = tuple(axis for axis in axes if axis not in ("slice", "frame"))
+    fitting = [order for order in (axes, each) if len(order) == values.ndim]
+    if not fitting:
+        raise InputError(
+            f"{path}: `{name}` has the shape {values.shape}, and k-space the axes "
+            f"{','.join(axes)}; store maps of several sets, or of other axes, "
+            "elsewhere, and they are estimated"
+        )
+    found = arranged(values, fitting[0])
+    return found if found.ndim == 4 else found[:, None]
 
 
 def is_complex(values: np.ndarray) -> bool:

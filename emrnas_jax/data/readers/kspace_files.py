@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Complex64
 
 from emrnas_jax.data.readers import (
     kspace_bart,
@@ -31,6 +31,7 @@ from emrnas_jax.data.readers import (
     kspace_matlab,
     kspace_npz,
 )
+from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
 from emrnas_jax.data.readers.kspace_conventions import (
     CONVENTIONS,
@@ -79,11 +80,13 @@ class StoredKspace(NamedTuple):
         plain: k-space of all frames in single precision.
         mask: stored mask with the zero frequency first; None if the file has no mask.
         from_scanner: whether the file has a scanner's header.
+        coil_maps: maps of the coils for every frame; None if the file has none.
     """
 
     plain: PlainKspace
     mask: Bool[np.ndarray, "..."] | None
     from_scanner: bool
+    coil_maps: Complex64[np.ndarray, "frame coil height width"] | None = None
 
 
 def takes(path: Path) -> bool:
@@ -135,4 +138,8 @@ def load_kspace(
         mask = plain_mask(found.mask, storage, f"{path}: `mask`")
     # Converted in full precision, and rounded once.
     single = plain.values.astype(np.complex64)
-    return StoredKspace(plain._replace(values=single), mask, found.from_scanner)
+    maps = None
+    if found.coil_maps is not None:
+        maps = check_maps(found.coil_maps, single.shape, f"{path}: coil maps")
+    plain = plain._replace(values=single)
+    return StoredKspace(plain, mask, found.from_scanner, maps)

@@ -11,6 +11,7 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     arranged,
+    arranged_maps,
     axes_of,
     joined,
     text_of,
@@ -49,4 +50,5 @@ def load(path: Path, axes: str) -> FoundKspace:
             norm,
             # fastMRI keeps the header of the scan beside its k-space.
             from_scanner="ismrmrd_header" in file,
+            coil_maps=arranged_maps(file, order, path),
         )

@@ -16,8 +16,10 @@ import numpy as np
 import scipy.io
 
 from emrnas_jax.data.readers.kspace_arrays import (
+    MAPS,
     FoundKspace,
     arranged,
+    arranged_maps,
     is_complex,
     joined,
     require_axes,
@@ -67,7 +69,10 @@ def load(path: Path, axes: str) -> FoundKspace:
         )
     order = require_axes(axes, kspace.ndim, where) if axes else usual[: kspace.ndim]
     return FoundKspace(
-        arranged(kspace, order), arrays.get(MASK), from_scanner="kspace_" in name
+        arranged(kspace, order),
+        arrays.get(MASK),
+        from_scanner="kspace_" in name,
+        coil_maps=arranged_maps(arrays, order, path),
     )
 
 
@@ -89,12 +94,13 @@ def _names(path: Path) -> list[str]:
 
 
 def _arrays(path: Path, name: str) -> dict[str, np.ndarray]:
-    """Return k-space and the mask with MATLAB's order of axes."""
+    """Return k-space, the mask and coil maps with MATLAB's order of axes."""
+    wanted = [name, MASK, *MAPS]
     with reading(path):
         if not h5py.is_hdf5(path):
-            found = scipy.io.loadmat(path, variable_names=[name, MASK])
-            return {key: found[key] for key in (name, MASK) if key in found}
+            found = scipy.io.loadmat(path, variable_names=wanted)
+            return {key: found[key] for key in wanted if key in found}
         with h5py.File(path) as file:
             # HDF5 reverses the axes.
-            keys = [key for key in (name, MASK) if key in file]
+            keys = [key for key in wanted if key in file]
             return {key: np.asarray(file[key]).T for key in keys}

@@ -12,6 +12,7 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     arranged,
+    arranged_maps,
     axes_of,
     joined,
     text_of,
@@ -64,4 +65,6 @@ def load(path: Path, axes: str) -> FoundKspace:
         convention, norm, own = (text_of(file.get(name)) for name in DECLARATIONS)
         order = axes_of(kspace.shape, kspace.dtype, axes or own, path)
         found = arranged(joined(kspace), order)
-        return FoundKspace(found, file.get("mask"), convention, norm)
+        maps = arranged_maps(file, order, path)
+        mask = file.get("mask")
+        return FoundKspace(found, mask, convention, norm, coil_maps=maps)

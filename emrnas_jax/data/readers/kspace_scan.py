@@ -98,7 +98,7 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         kspace=kspace,
         mask=measured.mask,
         scale=scale,
-        stored_as=f"{coils} coils, {origin}" if coils > 1 else origin,
+        stored_as=f"{_coils_in_words(coils, stored)}{origin}",
         warnings=(
             *stored.plain.warnings,
             *measured.warnings,
@@ -109,7 +109,15 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         target=(images / unit).astype(np.float32)
         if measured.complete and coils > 1
         else None,
+        coil_maps=None if stored.coil_maps is None else stored.coil_maps[filled],
     )
+
+
+def _coils_in_words(coils: int, stored: StoredKspace) -> str:
+    if coils == 1:
+        return ""
+    given = "" if stored.coil_maps is None else " with maps from the file"
+    return f"{coils} coils{given}, "
 
 
 def coil_warnings(

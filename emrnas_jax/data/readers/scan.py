@@ -62,6 +62,8 @@ class Scan(NamedTuple):
         warnings: a sentence for everything in the file that is uncertain.
         target: magnitudes of complete k-space of several coils, the root of the sum of
             squares over the coils.
+        coil_maps: maps of the coils, Σ|S|² = 1, where the file has them; None to
+            estimate those of several coils.
     """
 
     subjects: tuple[str, ...]
@@ -74,6 +76,7 @@ class Scan(NamedTuple):
     stored_as: str = ""
     warnings: tuple[str, ...] = ()
     target: Float32[np.ndarray, "frame height width"] | None = None
+    coil_maps: Complex64[np.ndarray, "frame coil height width"] | None = None
 
     @property
     def values(self) -> np.ndarray:
@@ -94,5 +97,6 @@ class Scan(NamedTuple):
         """A value that is equal for scans that can be joined in one batch."""
         # Masks of lines and of samples have other shapes, so they cannot be joined.
         form = None if self.mask is None else self.mask.shape[1:]
-        content = (self.kspace is None, self.target is None)
+        kinds = (self.kspace, self.target, self.coil_maps)
+        content = tuple(array is None for array in kinds)
         return content, self.values.shape[1:], self.values.dtype, form

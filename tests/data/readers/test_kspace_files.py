@@ -141,6 +141,34 @@ def test_axes_of_any_order_become_frame_coil_row_column(
     close_to_plain(found, coils)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+@pytest.mark.parametrize("each", [True, False])
+def test_coil_maps_beside_kspace_are_normalised(each, suffix, random, tmp_path, write):
+    parts = random.normal(size=(4, 2, 3, 12, 9))
+    coils, maps = 5 + parts[0] + 1j * parts[1], parts[2] + 1j * parts[3]
+    arrays = {"kspace": stored(coils, "centred"), "maps": maps if each else maps[0]}
+    path = tmp_path / f"scan{suffix}"
+    if suffix == ".h5":
+        write.hdf5(tmp_path, **arrays)
+    else:
+        np.savez(path, **arrays)
+    found = load_kspace(path).coil_maps
+    wanted = maps / np.linalg.norm(maps, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, wanted if each else wanted[[0, 0]], atol=1e-5)
+
+
+def test_maps_of_other_coils_or_axes_are_refused(random, tmp_path, write):
+    kspace = 5 + random.normal(size=(2, 3, 12, 9)) + 0j
+    for maps, message in (
+        (np.ones((4, 12, 9), complex), r"coil maps: .*\(1, 4, 12, 9\).*3 coils"),
+        (np.ones((3, 12, 9, 2, 1), complex), r"`maps` has the shape.*estimated"),
+        (np.full((3, 12, 9), np.nan + 0j), "coil maps: found NaN"),
+    ):
+        path = write.hdf5(tmp_path, kspace=kspace, maps=maps)
+        with pytest.raises(InputError, match=message):
+            load_kspace(path, "plain")
+
+
 def test_one_coil_on_an_axis_of_its_own_is_no_coil_axis(image, tmp_path, write):
     path = write.hdf5(tmp_path, kspace=stored(image, "centred")[:, None])
     close_to_plain(load_kspace(path), image)
