@@ -42,12 +42,9 @@ class Sense(nn.Module):
                 "SENSE needs k-space of several coils, and this is of one; use "
                 "--model=tv or a trained network"
             )
-        maps = measurement.coil_maps
-        maps = maps[:, None] if maps.ndim == 4 else maps
-        data = (measurement.kspace, measurement.mask, maps)
         if self.weight is None:
-            weight = solver.choose_weight(*data, self.iterations)
+            weight = solver.choose_weight(measurement, self.iterations)
         else:
-            weight = jnp.full(len(maps), self.weight, jnp.float32)
-        images = solver.sense(*data, weight, self.iterations)
+            weight = jnp.full(1, self.weight, jnp.float32)
+        images = solver.sense(measurement, weight, self.iterations)
         return to_channels(joined_maps(images))
