@@ -64,7 +64,7 @@ def axes_of(
         InputError: the values are no k-space, or the axes are unknown or do not fit.
     """
     where = f"{path}: `kspace`"
-    complex_values = dtype.kind == "c" or _parts(dtype) is not None
+    complex_values = _is_complex_type(dtype)
     if not complex_values and (dtype.kind not in "fiu" or shape[-1:] != (2,)):
         raise InputError(
             f"{where}: expected complex values, or real and imaginary parts on a last "
@@ -148,7 +148,13 @@ def arranged_maps(
     name = next((name for name in MAPS if name in file), None)
     if name is None or "coil" not in axes:
         return None
-    values = joined(np.asarray(file[name]))
+    stored = np.asarray(file[name])
+    if not is_complex(stored):
+        raise InputError(
+            f"{path}: `{name}`: expected complex coil maps, found {stored.dtype}; "
+            "store them as complex values, or leave them out and they are estimated"
+        )
+    values = joined(stored)
     each = tuple(axis for axis in axes if axis not in ("slice", "frame"))
     fitting = [order for order in (axes, each) if len(order) == values.ndim]
     if not fitting:
@@ -163,7 +169,11 @@ def arranged_maps(
 
 def is_complex(values: np.ndarray) -> bool:
     """Return whether values are complex, or structures of two parts."""
-    return values.dtype.kind == "c" or _parts(values.dtype) is not None
+    return _is_complex_type(values.dtype)
+
+
+def _is_complex_type(dtype: np.dtype) -> bool:
+    return dtype.kind == "c" or _parts(dtype) is not None
 
 
 def slices_along(

@@ -139,7 +139,8 @@ def load_kspace(
     # Converted in full precision, and rounded once.
     single = plain.values.astype(np.complex64)
     maps = None
-    if found.coil_maps is not None:
+    # One coil needs no map: its image is that of the coil.
+    if found.coil_maps is not None and single.ndim == 4:
         maps = check_maps(found.coil_maps, single.shape, f"{path}: coil maps")
     plain = plain._replace(values=single)
     return StoredKspace(plain, mask, found.from_scanner, maps)

@@ -163,10 +163,15 @@ def test_maps_of_other_coils_or_axes_are_refused(random, tmp_path, write):
         (np.ones((4, 12, 9), complex), r"coil maps: .*\(1, 4, 12, 9\).*3 coils"),
         (np.ones((3, 12, 9, 2, 1), complex), r"`maps` has the shape.*estimated"),
         (np.full((3, 12, 9), np.nan + 0j), "coil maps: found NaN"),
+        (np.ones((3, 12, 9)), "`maps`: expected complex coil maps, found float64"),
     ):
         path = write.hdf5(tmp_path, kspace=kspace, maps=maps)
         with pytest.raises(InputError, match=message):
             load_kspace(path, "plain")
+    # One coil is its own image, whatever map is stored beside it.
+    ones = np.ones((1, 12, 9), complex)
+    path = write.hdf5(tmp_path, kspace=kspace[:, :1], maps=ones)
+    assert load_kspace(path, "plain").coil_maps is None
 
 
 def test_one_coil_on_an_axis_of_its_own_is_no_coil_axis(image, tmp_path, write):
