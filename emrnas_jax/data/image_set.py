@@ -215,7 +215,9 @@ def frame_ids(
     """
     parts = zip(subjects, slices, frames, strict=True)
     names = ["/".join(map(str, part)) for part in parts]
-    return np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
+    # A file's name, the subject's, may hold bytes that are no text.
+    codes = [name.encode(errors="surrogateescape") for name in names]
+    return np.array([zlib.crc32(code) for code in codes], np.uint32)
 
 
 def block_mean(

@@ -85,9 +85,6 @@ def reconstruct_together(
     arrays = [values, np.concatenate(masks)] if masks else [values]
     # The key of the test, so that a test frame is scored with the mask of its test.
     key = fixed_mask_key(model.record.seed)
-    # Masks are drawn by the name of a frame, not by its position among the files.
-    ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
-    ids = np.concatenate(ids)
     maps = [scan.coil_maps for scan in scans if scan.coil_maps is not None]
     given = [np.concatenate(maps)] if maps else []
     targets = [scan.target for scan in scans if scan.target is not None]
@@ -95,7 +92,7 @@ def reconstruct_together(
         if not masks:
             # What no network was trained for is measured as coils usually are.
             sampling = model.sampling if model.folder else FASTMRI.load()
-            arrays.append(_drawn(sampling, key, ids, scans[0].shape))
+            arrays.append(_drawn(sampling, key, _ids(scans), scans[0].shape))
         arrays += [np.concatenate(targets), *given]
         of_complete = partial(_from_complete_kspace, model)
         return in_batches(of_complete, batch, *arrays, progress=progress)
@@ -107,9 +104,18 @@ def reconstruct_together(
         if masks
         else partial(prepare_batch, mask_key=key, sampling=model.sampling)
     )
-    arrays.insert(1, ids)
+    arrays.insert(1, _ids(scans))
     of_images = partial(_from_images, model, undersampled)
     return in_batches(of_images, batch, *arrays, progress=progress)
+
+
+def _ids(scans: list[Scan]) -> UInt32[np.ndarray, " frame"]:
+    """Return the numbers of all frames, by which masks are drawn.
+
+    They follow from the names of a frame, not from its position among the files.
+    """
+    ids = [frame_ids(scan.subjects, scan.slices, scan.frames) for scan in scans]
+    return np.concatenate(ids)
 
 
 def one_by_one(

@@ -116,7 +116,7 @@ def test_a_folder_called_tv_comes_before_total_variation(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tv").symlink_to(make_model().parent.parent)
     assert load_model("tv", fold=1).record.kind == "emrnas"
-    with pytest.raises(InputError, match="--images=complex is for --model=tv alone"):
+    with pytest.raises(InputError, match="--images=complex is for --model=tv and"):
         load_model("tv", images="complex")
 
 

@@ -1,5 +1,7 @@
 """ESPIRiT: maps that were put in come out; SigPy finds the same ones."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -82,7 +84,7 @@ def test_sigpy_finds_the_same_maps():
     calibration = pytest.importorskip("sigpy.mri.app").EspiritCalib
     kspace = fft2(birdcage_maps(5, SHAPE) * image_in(disc()))
     kspace += 0.01 * random_complex(1, 5, *SHAPE)
-    found, _ = espirit(kspace, REGION, SMALL)
+    found, _ = espirit(kspace, REGION, replace(SMALL, crop=0.95))
     settings = {"calib_width": 20, "kernel_width": 4, "thresh": 0.02, "crop": 0.95}
     settings["show_pbar"] = False
     app = calibration(to_centred_kspace(np.asarray(kspace)), **settings)
@@ -157,7 +159,7 @@ def test_good_maps_explain_the_region_and_others_do_not():
     maps = birdcage_maps(5, SHAPE)
     kspace = fft2(maps * image_in(disc()))
     np.testing.assert_allclose(explained(kspace, REGION, maps[None]), 1, atol=1e-3)
-    assert explained(kspace, REGION, maps[None, ::-1]) < 0.8
+    assert explained(kspace, REGION, maps[None, ::-1]) < 0.9
     assert explained(kspace, REGION, 0 * maps[None]) == 0
 
 

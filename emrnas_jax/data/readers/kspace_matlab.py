@@ -31,6 +31,7 @@ NAMES = re.compile(r"kspace(_[a-z0-9_]+)?|kus|kdata|data", re.IGNORECASE)
 # Longer arrays begin in the same way.
 AXES = ("row", "column", "coil", "slice", "frame")
 MASK = "mask"
+MAGIC = b"MATLAB"
 KINDS = ("single", "double")  # structures and text are no arrays of k-space
 
 
@@ -40,7 +41,16 @@ def takes(path: Path) -> bool:
     Raises:
         InputError: the file is damaged.
     """
-    return path.suffix == ".mat" and bool(_names(path))
+    return path.suffix == ".mat" and _is_matlab(path) and bool(_names(path))
+
+
+def _is_matlab(path: Path) -> bool:
+    """Return whether a file begins as MATLAB's do; notes may end in .mat as well."""
+    with reading(path):
+        if h5py.is_hdf5(path):
+            return True
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
 
 
 def load(path: Path, axes: str) -> FoundKspace:

@@ -153,6 +153,7 @@ def test_coil_maps_beside_kspace_are_normalised(each, suffix, random, tmp_path, 
     else:
         np.savez(path, **arrays)
     found = load_kspace(path).coil_maps
+    assert found is not None
     wanted = maps / np.linalg.norm(maps, axis=1, keepdims=True)
     np.testing.assert_allclose(found, wanted if each else wanted[[0, 0]], atol=1e-5)
 
