@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.arguments import check_arguments
-from emrnas_jax.inference.batches import BATCH, in_batches
+from emrnas_jax.inference.batches import BATCH, batch_of, in_batches
 from emrnas_jax.inference.frames import from_kspace, intensities
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 
@@ -87,7 +87,7 @@ def reconstruct_kspace(
         LOG.warning("kspace: %s", warning)
     images = in_batches(
         lambda *arrays: from_kspace(model, *arrays).reconstruction,
-        batch,
+        batch_of(given.kspace, batch),
         *arrays,
     )
     found = intensities(images, given.scale, model.record.images)

@@ -20,6 +20,15 @@ def silent(_: int) -> None:
     """Report no progress."""
 
 
+def batch_of(kspace: np.ndarray, batch: int) -> int:
+    """Return how many frames of k-space to take at once, `batch` at most.
+
+    A slice of many coils costs seconds, so it is not computed again for the copies
+    that would fill a batch; fewer frames at once are compiled for themselves.
+    """
+    return min(batch, len(kspace)) if kspace.ndim == 4 else batch
+
+
 def in_batches(
     function: Callable[..., PyTree],
     batch: int,

@@ -7,12 +7,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.espirit import (
-    EspiritSettings,
-    calibration_region,
-    espirit,
-    explained,
-)
+from emrnas_jax.mri.calibration import calibration_region
+from emrnas_jax.mri.espirit import EspiritSettings, espirit, explained
 
 LOG = logging.getLogger("emrnas_jax")
 

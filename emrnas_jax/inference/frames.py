@@ -20,7 +20,7 @@ from emrnas_jax.data.pipeline import (
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
-from emrnas_jax.inference.batches import Progress, in_batches, silent
+from emrnas_jax.inference.batches import Progress, batch_of, in_batches, silent
 from emrnas_jax.inference.coil_maps import estimate_maps
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
@@ -87,6 +87,8 @@ def reconstruct_together(
     key = fixed_mask_key(model.record.seed)
     maps = [scan.coil_maps for scan in scans if scan.coil_maps is not None]
     given = [np.concatenate(maps)] if maps else []
+    if scans[0].kspace is not None:
+        batch = batch_of(values, batch)
     targets = [scan.target for scan in scans if scan.target is not None]
     if targets:
         if not masks:

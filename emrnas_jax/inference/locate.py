@@ -32,7 +32,7 @@ def locate(
         raise InputError(
             f"{where}: found {found}; --model is the folder of a run, of one of its "
             "networks (RUN/fold_1/emrnas) or of a checkpoint, or a model folder; or "
-            f"one of {', '.join((*included_models(), 'tv'))}, which need none"
+            f"one of {', '.join((*included_models(), 'tv', 'sense'))}, which need none"
         )
     folder, step = network_at(where)
     if folder.record.exists():

@@ -1,11 +1,11 @@
-"""Coils: decorrelate their noise, compress and combine them, simulate their maps.
+"""Coils: decorrelate their noise, compress them, simulate their maps.
 
 K-space and images have the coil axis before height and width. Noise covariance Ψ and
 every matrix here act on the coil axis: `apply_to_coils(matrix, kspace)` is
 Σ_c matrix[d, c] kspace[c].
 
 Source: Pruessmann et al., MRM 1999 (whitening); Buehrer et al., MRM 2007, and Huang
-et al., MRI 2008 (compression); Roemer et al., MRM 1990 (combination).
+et al., MRI 2008 (compression).
 """
 
 import jax.numpy as jnp
@@ -22,19 +22,6 @@ def root_sum_of_squares(
     squares = jnp.sum(images.real**2 + images.imag**2, axis=-3)
     # The root has no finite gradient at 0, where no coil sees anything.
     return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
-
-
-def combine(
-    images: Complex[Array, "*batch coil height width"],
-    coil_maps: Complex[Array, "*batch coil height width"],
-) -> Complex[Array, "*batch height width"]:
-    """Combine coil images with their maps: Sᴴ x, the best where noise is white.
-
-    Args:
-        images: image of every coil.
-        coil_maps: sensitivities with Σ|S|² = 1 in every pixel that a coil sees.
-    """
-    return jnp.sum(coil_maps.conj() * images, axis=-3)
 
 
 def joined_maps(

@@ -19,11 +19,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from emrnas_jax.errors import InputError
 
 SMALLEST_KERNEL = 3
+# With the fourth power this is as 60 iterations: an eigenvalue of 0.9 beside one of 1
+# leaves 0.2 % of its vector.
+ITERATIONS = 15
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def espirit(
     Args:
         kspace: samples, zero frequency first.
         region: rows and columns that are fully measured, in centred order, as
-            `calibration_region` returns them.
+            `mri.calibration.calibration_region` returns them.
         settings: number of maps, kernel and thresholds.
 
     Returns:
@@ -107,47 +110,6 @@ def espirit(
     calibration = centred[:, *_narrowed(region, kspace.shape[-2:], settings.width)]
     correlations = _correlations(calibration, settings)
     return _maps(correlations, kspace.shape[-2:], settings)
-
-
-def calibration_region(
-    mask: Bool[np.ndarray, "#height #width"], shape: tuple[int, int]
-) -> tuple[slice, slice]:
-    """Return the fully measured block around the zero frequency, in centred order.
-
-    It grows in turn at each of its four sides as long as all of its samples are
-    measured.
-
-    Args:
-        mask: True where k-space was measured, zero frequency first.
-        shape: height and width of k-space.
-
-    Returns:
-        rows and columns, empty slices where the zero frequency was not measured.
-    """
-    full = np.fft.fftshift(np.broadcast_to(mask, shape))
-    # Number of unmeasured samples above and left of a position: any block is a lookup.
-    missing = np.pad(np.cumsum(np.cumsum(~full, 0), 1), ((1, 0), (1, 0)))
-    low = [size // 2 for size in shape]
-    high = [start + 1 for start in low]
-    if full[low[0], low[1]]:
-        # Each side: the list of its edge, the axis, and the direction of growth.
-        sides = [(low, 0, -1), (high, 0, 1), (low, 1, -1), (high, 1, 1)]
-    else:
-        high, sides = low, []
-    while sides:
-        for edge, axis, by in tuple(sides):
-            edge[axis] += by
-            (top, left), (bottom, right) = low, high
-            inside = low[axis] >= 0 and high[axis] <= shape[axis]
-            if not inside or (
-                missing[bottom, right]
-                - missing[top, right]
-                - missing[bottom, left]
-                + missing[top, left]
-            ):
-                edge[axis] -= by
-                sides.remove((edge, axis, by))
-    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def explained(
@@ -279,11 +241,6 @@ def _leading(
     small = jnp.einsum("acp,bcp->pab", vectors.conj(), moved)
     values, mixing = jnp.linalg.eigh(small)
     return jnp.einsum("acp,pab->bcp", vectors, mixing)[::-1], values.T[::-1]
-
-
-# With the fourth power this is as 60 iterations: an eigenvalue of 0.9 beside one of 1
-# leaves 0.2 % of its vector.
-ITERATIONS = 15
 
 
 def _apply(matrix: Array, vectors: Array) -> Array:

@@ -1,5 +1,6 @@
 """The sentences of the page, made from the numbers and the config of a run."""
 
+from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.models.catalogue import ABLATION, ZERO_FILLED
 from emrnas_jax.reporting.commands import command_facts
 from emrnas_jax.reporting.networks import (
@@ -186,9 +187,8 @@ def _masks(run: Run) -> str:
         if results.achieved_rate is not None
         else ""
     )
-    others = str(sampling.get("other_rates") or "")
-    rates = [float(sampling["rate"]), *map(float, others.split(","))] if others else []
-    several = f" (one of {', '.join(map(percent, rates))} in each)" if rates else ""
+    rates = [percent(rate) for rate, _ in SamplingSettings(**sampling).pairs]
+    several = f" (one of {', '.join(rates)} in each)" if len(rates) > 1 else ""
     rule = several + (f"; {rule}" if rule else "")
     return (
         f"Masks: Cartesian, {percent(results.sampling_rate)}{achieved} of the {along}"

@@ -10,6 +10,7 @@ from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
+from emrnas_jax.inference.batches import batch_of
 from emrnas_jax.inference.differences import warnings_for
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
@@ -210,3 +211,11 @@ def test_a_network_of_one_coil_is_warned_of(kspace, make_model, tmp_path, write)
     path = write.hdf5(tmp_path, "scan.h5", kspace=kspace * COLUMNS, mask=COLUMNS)
     scan = read_scan(path, Reading("magnitude", "rows", "plain"))
     assert any("5 coils, and the network" in text for text in warnings_for(model, scan))
+
+
+def test_single_slices_of_coils_are_not_computed_as_batches_of_copies():
+    one, two = np.zeros((1, COILS, *SHAPE)), np.zeros((2, *SHAPE))
+    assert batch_of(one, 8) == 1
+    assert batch_of(np.repeat(one, 9, 0), 8) == 8
+    # Frames of one coil keep one size, for which the network is compiled.
+    assert batch_of(two, 8) == 8

@@ -9,26 +9,19 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import (
     apply_to_coils,
     birdcage_maps,
-    combine,
     compression_matrix,
     joined_maps,
     normalise_maps,
     root_sum_of_squares,
     whitening_matrix,
 )
-from tests.fixtures.operator_laws import random_complex, simulated_coil_maps
+from tests.fixtures.operator_laws import random_complex
 
 
 def test_the_root_sum_of_squares_is_numpys():
     images = random_complex(0, 2, 3, 5, 4)
     expected = np.linalg.norm(images, axis=1)
     np.testing.assert_allclose(root_sum_of_squares(images), expected, rtol=1e-6)
-
-
-def test_combining_undoes_the_coils_maps():
-    image = random_complex(1, 6, 5)
-    maps = simulated_coil_maps(4, 6, 5)[0]
-    np.testing.assert_allclose(combine(maps * image[None], maps), image, atol=2e-6)
 
 
 def test_normalised_maps_have_the_sum_of_squares_one_or_stay_zero():

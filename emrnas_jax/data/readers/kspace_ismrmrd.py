@@ -21,7 +21,7 @@ from jaxtyping import Bool, Complex
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace, arranged, slices_along
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.coils import whitening_matrix
+from emrnas_jax.mri.coils import apply_to_coils, whitening_matrix
 
 SUFFIXES = (".h5", ".hdf5", ".mrd")
 # Bits of the flags, counted from 1.
@@ -224,7 +224,10 @@ def _whitened(
     # Of the variance 1 in each coil; their mean scale is kept.
     matrix = np.asarray(matrix)
     matrix = matrix / np.abs(np.linalg.det(matrix)) ** (1 / coils)
-    return np.einsum("dc,fc...->fd...", matrix, kspace)
+    # Planes and lines as one axis: the matrix acts on the coils alone.
+    flat = kspace.reshape(*kspace.shape[:2], -1, kspace.shape[-1])
+    mixed = apply_to_coils(jnp.asarray(matrix), jnp.asarray(flat))
+    return np.asarray(mixed).reshape(kspace.shape)
 
 
 def _cut(

@@ -81,7 +81,7 @@ def load(path: Path, axes: str) -> FoundKspace:
     return FoundKspace(
         arranged(kspace, order),
         arrays.get(MASK),
-        from_scanner="kspace_" in name,
+        from_scanner=name == "kus" or name.startswith("kspace_"),
         coil_maps=arranged_maps(arrays, order, path),
     )
 
