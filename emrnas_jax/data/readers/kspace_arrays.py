@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Shaped
+from jaxtyping import Bool, Complex, Shaped
 
 from emrnas_jax.errors import InputError
 
@@ -39,6 +39,10 @@ class FoundKspace(NamedTuple):
         from_scanner: whether the intensities are a scanner's, and mean nothing.
         coil_maps: maps of the coils, of one frame for all or of each; None if the file
             has none.
+        acquired: True for the lines that the header says were acquired, zero frequency
+            in the middle; None if no header says it.
+        size: rows and columns of the image that the scanner keeps; None for all.
+        warnings: a sentence for everything in the header that is uncertain.
     """
 
     kspace: Complex[np.ndarray, "frame *coil height width"]
@@ -47,6 +51,9 @@ class FoundKspace(NamedTuple):
     norm: str = ""
     from_scanner: bool = False
     coil_maps: Complex[np.ndarray, "_ coil height width"] | None = None
+    acquired: Bool[np.ndarray, "#height #width"] | None = None
+    size: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def text_of(stored: Any) -> str:

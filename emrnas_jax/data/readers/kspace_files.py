@@ -81,12 +81,19 @@ class StoredKspace(NamedTuple):
         mask: stored mask with the zero frequency first; None if the file has no mask.
         from_scanner: whether the file has a scanner's header.
         coil_maps: maps of the coils for every frame; None if the file has none.
+        acquired: True for the lines that the header says were acquired, zero frequency
+            first; None if no header says it.
+        size: rows and columns of the image that the scanner keeps; None for all.
+        warnings: a sentence for everything in the header that is uncertain.
     """
 
     plain: PlainKspace
     mask: Bool[np.ndarray, "..."] | None
     from_scanner: bool
     coil_maps: Complex64[np.ndarray, "frame coil height width"] | None = None
+    acquired: Bool[np.ndarray, "#height #width"] | None = None
+    size: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def takes(path: Path) -> bool:
@@ -143,4 +150,13 @@ def load_kspace(
     if found.coil_maps is not None and single.ndim == 4:
         maps = check_maps(found.coil_maps, single.shape, f"{path}: coil maps")
     plain = plain._replace(values=single)
-    return StoredKspace(plain, mask, found.from_scanner, maps)
+    acquired = None if found.acquired is None else np.fft.ifftshift(found.acquired)
+    return StoredKspace(
+        plain,
+        mask,
+        found.from_scanner,
+        maps,
+        acquired,
+        found.size,
+        found.warnings,
+    )

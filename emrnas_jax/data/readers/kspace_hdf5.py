@@ -16,6 +16,8 @@ from emrnas_jax.data.readers.kspace_arrays import (
     joined,
     text_of,
 )
+from emrnas_jax.data.readers.kspace_beside_header import NAME as HEADER
+from emrnas_jax.data.readers.kspace_beside_header import fit_header, with_header
 from emrnas_jax.data.readers.source import reading
 
 
@@ -42,13 +44,19 @@ def load(path: Path, axes: str) -> FoundKspace:
             text_of(file.attrs.get(name) or file.get(name)) for name in DECLARATIONS
         )
         # Before reading: files of many coils hold gigabytes.
-        order = axes_of(dataset.shape, dataset.dtype, axes or own, path)
-        return FoundKspace(
-            arranged(joined(dataset[()]), order),
+        declared = axes or own
+        order = axes_of(dataset.shape, dataset.dtype, declared, path)
+        fit = fit_header(
+            file, order, dataset.shape, f"{path}: `kspace`", declared=bool(declared)
+        )
+        found = FoundKspace(
+            arranged(joined(dataset[()]), fit.order),
             None if mask is None else np.asarray(mask[()]),
             convention,
             norm,
             # fastMRI keeps the header of the scan beside its k-space.
-            from_scanner="ismrmrd_header" in file,
-            coil_maps=arranged_maps(file, order, path),
+            from_scanner=HEADER in file,
+            coil_maps=arranged_maps(file, fit.order, path),
+            warnings=fit.warnings,
         )
+        return with_header(found, fit.header, file, swapped=fit.order != order)
