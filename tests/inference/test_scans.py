@@ -48,8 +48,8 @@ def test_images_of_every_source_are_complete(good_file, source_name):
         np.float32
         if source_name
         in (
-            *("calgary_nifti", "complex_hdf5", "calgary_raw"),
-            *("real_hdf5", "kspace"),
+            *("calgary_nifti", "complex_hdf5", "complex_matlab"),
+            *("calgary_raw", "real_hdf5", "kspace"),
         )
         else np.uint8
     )

@@ -41,10 +41,10 @@ def takes(path: Path) -> bool:
     Raises:
         InputError: the file is damaged.
     """
-    return path.suffix == ".mat" and _is_matlab(path) and bool(_names(path))
+    return path.suffix == ".mat" and is_matlab(path) and bool(_names(path))
 
 
-def _is_matlab(path: Path) -> bool:
+def is_matlab(path: Path) -> bool:
     """Return whether a file begins as MATLAB's do; notes may end in .mat as well."""
     with reading(path):
         if h5py.is_hdf5(path):
