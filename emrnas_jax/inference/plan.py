@@ -101,6 +101,8 @@ def _job(
     reading = dataclasses.asdict(settings.reading)
     del reading["masks"]  # can be large, so a checksum of them is kept
     del reading["form"]  # changes messages alone
+    if not settings.reading.frames:
+        del reading["frames"]  # results of all frames were made before it was known
     return Job(
         source=file,
         result=settings.output / f"{name}.h5",

@@ -11,6 +11,7 @@ import numpy as np
 
 from emrnas_jax.data.readers import hdf5, kspace_files
 from emrnas_jax.data.readers.given_masks import given_masks
+from emrnas_jax.data.readers.kspace_frames import parse_frames, require_frames
 from emrnas_jax.data.readers.kspace_scan import network_images, read_kspace
 from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.data.readers.recognition import SOURCES, described, known, recognise
@@ -87,6 +88,9 @@ def _read_images(path: Path, how: Reading) -> Scan:
         )
     # Whole: the frames of a file are reconstructed together.
     named = list(read_file(source, path))
+    frames = parse_frames(how.frames)
+    require_frames(frames, len(named), path)
+    named = named[frames]
     images = np.stack([one.image for one in named])
     mask, warnings = None, _unused_flags(how)
     if how.masks is not None:

@@ -184,6 +184,22 @@ def test_a_constant_image_is_refused(tmp_path, write):
         read_scan(path, MAGNITUDE)
 
 
+@pytest.mark.parametrize("name", ["magnitude_hdf5", "kspace", "complex_matlab"])
+def test_some_frames_are_those_of_all(name, write_good, tmp_path):
+    path = write_good(name, tmp_path)
+    scan, some = (
+        read_scan(path, Reading("magnitude", "rows", frames=frames))
+        for frames in ("", "1:3")
+    )
+    np.testing.assert_array_equal(some.slices, scan.slices[1:])
+    # K-space is scaled by the frames that are read.
+    np.testing.assert_allclose(
+        some.values * some.scale, scan.values[1:] * scan.scale, rtol=1e-5
+    )
+    with pytest.raises(InputError, match="has 3 frames, and --frames=3:4"):
+        read_scan(path, Reading("magnitude", "rows", frames="3"))
+
+
 def test_scans_of_a_folder_are_found_by_name(tmp_path, write_good, save):
     wanted = [save("b.npz", kspace=np.ones(1)), write_good("magnitude_hdf5", tmp_path)]
     wanted.append(write_good("cardiac_png", tmp_path))

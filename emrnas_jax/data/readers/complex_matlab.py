@@ -47,7 +47,7 @@ def read(path: Path) -> Iterator[NamedImage]:
     assert name is not None
     images, echoes = _fields(path, name)
     where = f"{path}: `{name}.{IMAGES}`"
-    if not is_complex(images):
+    if not is_complex(images.dtype):
         raise InputError(
             f"{where}: expected complex images, found {images.dtype}; store magnitudes "
             "as HDF5 with `images` [image, row, column]"

@@ -30,6 +30,7 @@ from emrnas_jax.data.readers import (
     kspace_ismrmrd,
     kspace_matlab,
     kspace_npz,
+    kspace_skm_tea,
 )
 from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
@@ -40,6 +41,7 @@ from emrnas_jax.data.readers.kspace_conventions import (
     Storage,
     stated,
 )
+from emrnas_jax.data.readers.kspace_frames import ALL, cut_frames
 from emrnas_jax.data.readers.kspace_input import PlainKspace, plain_mask, to_plain
 from emrnas_jax.data.readers.kspace_npz import NPZ
 from emrnas_jax.data.readers.source import require_finite
@@ -56,17 +58,21 @@ class KspaceFormat(NamedTuple):
     Attributes:
         takes: function that returns whether a file has the format.
         load: function of a file and the declared names of its axes, "" for none.
+        load_frames: the same for some frames, of which no others are read; None where
+            a file is read whole.
     """
 
     takes: Callable[[Path], bool]
     load: Callable[[Path, str], FoundKspace]
+    load_frames: Callable[[Path, str, slice], FoundKspace] | None = None
 
 
 # The first that takes a file reads it.
 FORMATS = (
     KspaceFormat(kspace_npz.takes, kspace_npz.load),
     KspaceFormat(kspace_calgary.takes, kspace_calgary.load),
-    KspaceFormat(kspace_hdf5.takes, kspace_hdf5.load),
+    KspaceFormat(kspace_skm_tea.takes, kspace_skm_tea.load, kspace_skm_tea.load_frames),
+    KspaceFormat(kspace_hdf5.takes, kspace_hdf5.load, kspace_hdf5.load_frames),
     KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load),
     KspaceFormat(kspace_bart.takes, kspace_bart.load),
     KspaceFormat(kspace_matlab.takes, kspace_matlab.load),
@@ -105,8 +111,26 @@ def takes(path: Path) -> bool:
     return any(one.takes(path) for one in FORMATS)
 
 
+def _load(path: Path, axes: str, frames: slice) -> FoundKspace:
+    # An .npz without k-space is refused with what it holds.
+    if path.suffix == NPZ:
+        form = FORMATS[0]
+    else:
+        form = next(one for one in FORMATS if one.takes(path))
+    if frames == ALL:
+        return form.load(path, axes)
+    if form.load_frames is None:
+        return cut_frames(form.load(path, axes), frames, path)
+    return form.load_frames(path, axes, frames)
+
+
 def load_kspace(
-    path: Path, convention: str = "", norm: str = "", form: str = FLAG, axes: str = ""
+    path: Path,
+    convention: str = "",
+    norm: str = "",
+    form: str = FLAG,
+    axes: str = "",
+    frames: slice = ALL,
 ) -> StoredKspace:
     """Read a file of k-space.
 
@@ -116,16 +140,12 @@ def load_kspace(
         norm: key of `NORMS`; "" for the file's own.
         form: way in which the user declares these, for messages.
         axes: names of the axes, see `kspace_axes`; "" for the file's own.
+        frames: frames to read.
 
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is stated.
     """
-    # An .npz without k-space is refused with what it holds.
-    if path.suffix == NPZ:
-        load = kspace_npz.load
-    else:
-        load = next(one.load for one in FORMATS if one.takes(path))
-    found = load(path, axes)
+    found = _load(path, axes, frames)
     where = f"{path}: `kspace`"
     require_finite(found.kspace, where)
     storage = Storage(

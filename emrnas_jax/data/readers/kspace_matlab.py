@@ -16,14 +16,13 @@ import numpy as np
 import scipy.io
 
 from emrnas_jax.data.readers.kspace_arrays import (
-    MAPS,
     FoundKspace,
     arranged,
-    arranged_maps,
     is_complex,
     joined,
     require_axes,
 )
+from emrnas_jax.data.readers.kspace_frames import MAPS, arranged_maps
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 
@@ -68,7 +67,7 @@ def load(path: Path, axes: str) -> FoundKspace:
     [name] = names
     arrays = _arrays(path, name)
     values, where = arrays[name], f"{path}: `{name}`"
-    if not is_complex(values):
+    if not is_complex(values.dtype):
         raise InputError(f"{where}: expected complex values, found {values.dtype}")
     kspace = joined(values)
     usual = tuple(axis for axis in AXES if axis != "coil" or "single" not in name)

@@ -12,11 +12,11 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     arranged,
-    arranged_maps,
     axes_of,
     joined,
     text_of,
 )
+from emrnas_jax.data.readers.kspace_frames import arranged_maps
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Complex, Complex64, Float32
 from emrnas_jax.data.readers.coil_checks import coil_warnings
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
+from emrnas_jax.data.readers.kspace_frames import parse_frames
 from emrnas_jax.data.readers.kspace_input import find_scale
 from emrnas_jax.data.readers.kspace_masks import Masks
 from emrnas_jax.data.readers.kspace_measured import Measured, measured_samples
@@ -35,7 +36,8 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is declared.
     """
-    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes)
+    frames = parse_frames(how.frames)
+    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes, frames)
     filled = _with_content(stored.plain.values)
     if not filled.any():
         raise InputError(f"{path}: `kspace` of constant images alone; export it again")
@@ -52,7 +54,8 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         # Images to train on are divided by their largest, whatever the norm was.
         any_scale=stored.from_scanner or how.form == CONFIG,
     )
-    numbers = np.flatnonzero(filled).astype(np.int32)
+    first = frames.start or 0
+    numbers = (np.flatnonzero(filled) + first).astype(np.int32)
     unit = scale / stored.plain.largest  # intensity that becomes 1, as in `images`
     coils = measured.kspace.shape[1] if measured.kspace.ndim == 4 else 1
     # Images of several coils are left as k-space: their maps are estimated from it.
