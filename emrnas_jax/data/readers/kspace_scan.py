@@ -15,6 +15,7 @@ from jaxtyping import Bool, Complex, Complex64, Float32
 
 from emrnas_jax.data.readers.coil_checks import coil_warnings
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
+from emrnas_jax.data.readers.kspace_echo import Echo, centre_echo
 from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
 from emrnas_jax.data.readers.kspace_frames import parse_frames
 from emrnas_jax.data.readers.kspace_input import find_scale
@@ -45,6 +46,14 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
     # Of the frames with content: an empty one has no lines to find a mask from.
     measured = measured_samples(path, stored, filled, how)
+    left_out = [measured.coverage.acquired, measured.mask]
+    echo = centre_echo(
+        measured.kspace,
+        left_out,
+        stored.plain.storage.convention.value,
+        magnitude=how.images != "complex",
+    )
+    measured = measured._replace(kspace=echo.kspace)
     images, scale, warnings = find_scale(
         measured.kspace,
         stored.plain,
@@ -61,9 +70,6 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     # Images of several coils are left as k-space: their maps are estimated from it.
     is_image = measured.complete and coils == 1
     kspace = None if is_image else (measured.kspace / unit).astype(np.complex64)
-    cut = "" if stored.size is None else "image cut to {} x {}".format(*stored.size)
-    words = [measured.mask_source, measured.coverage.words, cut]
-    origin = ", ".join([str(stored.plain.storage), *filter(None, words)])
     return Scan(
         subjects=(path.stem,) * len(numbers),
         slices=numbers,
@@ -72,11 +78,12 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         kspace=kspace,
         mask=measured.mask,
         scale=scale,
-        stored_as=f"{_coils_in_words(coils, stored)}{origin}",
+        stored_as=_in_words(stored, measured, echo, coils),
         warnings=(
             *stored.warnings,
             *stored.plain.warnings,
             *measured.warnings,
+            *echo.warnings,
             *warnings,
             *coil_warnings(measured.kspace),
         ),
@@ -98,11 +105,19 @@ def _acquired(measured: Measured) -> Masks | None:
     return np.broadcast_to(part, (len(measured.kspace), *part.shape[1:]))
 
 
-def _coils_in_words(coils: int, stored: StoredKspace) -> str:
-    if coils == 1:
-        return ""
-    given = "" if stored.coil_maps is None else " with maps from the file"
-    return f"{coils} coils{given}, "
+def _in_words(stored: StoredKspace, measured: Measured, echo: Echo, coils: int) -> str:
+    """Describe k-space for the line of its file."""
+    maps = "" if stored.coil_maps is None else " with maps from the file"
+    cut = "" if stored.size is None else "image cut to {} x {}".format(*stored.size)
+    words = [
+        f"{coils} coils{maps}" if coils > 1 else "",
+        str(stored.plain.storage),
+        measured.mask_source,
+        measured.coverage.words,
+        echo.words,
+        cut,
+    ]
+    return ", ".join(filter(None, words))
 
 
 def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
