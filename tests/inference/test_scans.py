@@ -205,8 +205,12 @@ def test_scans_of_a_folder_are_found_by_name(tmp_path, write_good, save):
     wanted.append(write_good("cardiac_png", tmp_path))
     (tmp_path / "notes.txt").write_text("no scan")
     (tmp_path / ".hidden.npz").write_text("no scan")
-    (tmp_path / "more").mkdir()
-    assert find_scans(tmp_path) == sorted(wanted)
+    for name in ("more", ".hidden", "left_out"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "a.npz", kspace=np.ones(1))
+    wanted.append(tmp_path / "more" / "a.npz")
+    found = find_scans(tmp_path, lambda folder: folder.name == "left_out")
+    assert found == sorted(wanted)
 
 
 def test_a_missing_or_empty_input_is_named(tmp_path):
