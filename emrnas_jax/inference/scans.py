@@ -45,7 +45,7 @@ def find_scans(
     files = sorted(_files_below(path, leave_out))
     if not files:
         raise InputError(f"{path}: holds no files")
-    found = [file for file in files if file.suffix in BY_CONTENT or _is_known(file)]
+    found = [file for file in files if _may_be_scan(file)]
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
     return found
@@ -69,6 +69,14 @@ def _files_below(path: Path, leave_out: Callable[[Path], bool]) -> Iterator[Path
 
 def _is_broken_link(path: Path) -> bool:
     return path.is_symlink() and not path.is_dir()
+
+
+def _may_be_scan(path: Path) -> bool:
+    """Return whether a file is known, or damaged and to be reported when it is read."""
+    try:
+        return path.suffix in BY_CONTENT or _is_known(path)
+    except InputError:
+        return True
 
 
 def _is_known(path: Path) -> bool:

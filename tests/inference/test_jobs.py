@@ -137,6 +137,7 @@ BAD = {
     "cut.npz": b"PK\x03\x04" + bytes(99),
     "cut.h5": b"\x89HDF\r\n\x1a\n" + bytes(99),
     "mr_heart_p02t01z0.png": b"\x89PNG\r\n\x1a\n",
+    "cut.mat": b"MATLAB 5.0 MAT-file" + bytes(120),
     "variable.npz": {"data": np.ones((16, 16))},
     "nan.npz": {"kspace": np.full((16, 16), np.nan + 0j)},
     "zero.npz": {"kspace": np.zeros((16, 16), complex)},

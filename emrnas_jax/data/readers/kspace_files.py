@@ -29,6 +29,7 @@ from emrnas_jax.data.readers import (
     kspace_hdf5,
     kspace_ismrmrd,
     kspace_matlab,
+    kspace_npy,
     kspace_npz,
     kspace_skm_tea,
 )
@@ -70,6 +71,7 @@ class KspaceFormat(NamedTuple):
 # The first that takes a file reads it.
 FORMATS = (
     KspaceFormat(kspace_npz.takes, kspace_npz.load),
+    KspaceFormat(kspace_npy.takes, kspace_npy.load, kspace_npy.load_frames),
     KspaceFormat(kspace_calgary.takes, kspace_calgary.load),
     KspaceFormat(kspace_skm_tea.takes, kspace_skm_tea.load, kspace_skm_tea.load_frames),
     KspaceFormat(kspace_hdf5.takes, kspace_hdf5.load, kspace_hdf5.load_frames),
