@@ -24,7 +24,7 @@ PACKAGE = "emrnas_jax"
 # and from the floors below; the wings of one floor do not know each other.
 FLOORS = (
     ("errors", "randomness"),
-    ("kernels", "setting_types"),
+    ("kernels",),
     ("machine", "mri"),
     ("nas", "data"),
     ("models", "runs"),
