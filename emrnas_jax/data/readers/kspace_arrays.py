@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Complex, Shaped
 
+from emrnas_jax.data.readers.kspace_header import Header
 from emrnas_jax.errors import InputError
 
 # Axes of k-space in the order of the package; those before the coils are joined.
@@ -40,6 +41,9 @@ class FoundKspace(NamedTuple):
             in the middle; None if no header says it.
         size: rows and columns of the image that the scanner keeps; None for all.
         warnings: a sentence for everything in the header that is uncertain.
+        header: the header that fits k-space; None without one.
+        total: number of frames of the file where only some were read; 0 for all.
+        stored: type, shape and axes of the stored array in words; may be empty.
     """
 
     kspace: Complex[np.ndarray, "frame *coil height width"]
@@ -51,12 +55,24 @@ class FoundKspace(NamedTuple):
     acquired: Bool[np.ndarray, "#height #width"] | None = None
     size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = ()
+    header: Header | None = None
+    total: int = 0
+    stored: str = ""
 
 
 def text_of(stored: Any) -> str:
     """Return a stored word, whether it is text, bytes, an array or a dataset."""
     value = stored[()] if hasattr(stored, "shape") else stored
     return value.decode() if isinstance(value, bytes) else str(value or "")
+
+
+def in_words(
+    name: str, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str, ...]
+) -> str:
+    """Describe a stored array."""
+    kind = dtype.name if dtype.names is None else f"({', '.join(dtype.names)})"
+    sizes = " x ".join(map(str, shape))
+    return f"`{name}` {kind} {sizes}, the axes {','.join(axes)}"
 
 
 def axes_of(

@@ -43,6 +43,7 @@ from emrnas_jax.data.readers.kspace_conventions import (
     stated,
 )
 from emrnas_jax.data.readers.kspace_frames import ALL, cut_frames
+from emrnas_jax.data.readers.kspace_header import Header
 from emrnas_jax.data.readers.kspace_input import PlainKspace, plain_mask, to_plain
 from emrnas_jax.data.readers.kspace_npz import NPZ
 from emrnas_jax.data.readers.source import require_finite
@@ -61,23 +62,36 @@ class KspaceFormat(NamedTuple):
         load: function of a file and the declared names of its axes, "" for none.
         load_frames: the same for some frames, of which no others are read; None where
             a file is read whole.
+        name: name of the format in words.
     """
 
     takes: Callable[[Path], bool]
     load: Callable[[Path, str], FoundKspace]
     load_frames: Callable[[Path, str, slice], FoundKspace] | None = None
+    name: str = "k-space"
 
 
 # The first that takes a file reads it.
 FORMATS = (
-    KspaceFormat(kspace_npz.takes, kspace_npz.load),
-    KspaceFormat(kspace_npy.takes, kspace_npy.load, kspace_npy.load_frames),
-    KspaceFormat(kspace_calgary.takes, kspace_calgary.load),
-    KspaceFormat(kspace_skm_tea.takes, kspace_skm_tea.load, kspace_skm_tea.load_frames),
-    KspaceFormat(kspace_hdf5.takes, kspace_hdf5.load, kspace_hdf5.load_frames),
-    KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load),
-    KspaceFormat(kspace_bart.takes, kspace_bart.load),
-    KspaceFormat(kspace_matlab.takes, kspace_matlab.load),
+    KspaceFormat(kspace_npz.takes, kspace_npz.load, name="NumPy (.npz)"),
+    KspaceFormat(
+        kspace_npy.takes, kspace_npy.load, kspace_npy.load_frames, "NumPy (.npy)"
+    ),
+    KspaceFormat(
+        kspace_calgary.takes, kspace_calgary.load, name="Calgary-Campinas (HDF5)"
+    ),
+    KspaceFormat(
+        kspace_skm_tea.takes,
+        kspace_skm_tea.load,
+        kspace_skm_tea.load_frames,
+        "SKM-TEA (HDF5)",
+    ),
+    KspaceFormat(
+        kspace_hdf5.takes, kspace_hdf5.load, kspace_hdf5.load_frames, "HDF5, as fastMRI"
+    ),
+    KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load, name="ISMRMRD (HDF5)"),
+    KspaceFormat(kspace_bart.takes, kspace_bart.load, name="BART"),
+    KspaceFormat(kspace_matlab.takes, kspace_matlab.load, name="MATLAB"),
 )
 
 
@@ -104,6 +118,36 @@ class StoredKspace(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Contents(NamedTuple):
+    """What a file of k-space holds.
+
+    Attributes:
+        format: name of the format in words.
+        stored: type, shape and axes of the stored array in words; may be empty.
+        frames: number of frames.
+        header: the scanner's header, where it fits k-space.
+        is_lazy: whether some frames are read without the others.
+    """
+
+    format: str
+    stored: str
+    frames: int
+    header: Header | None
+    is_lazy: bool
+
+
+def look_into(path: Path, axes: str = "") -> Contents:
+    """Return what a file of k-space holds, without reading more than it must.
+
+    Raises:
+        InputError: the file is damaged, or does not hold k-space.
+    """
+    form = _format_of(path)
+    found = _load(path, axes, slice(0, 1))
+    lazy = form.load_frames is not None
+    return Contents(form.name, found.stored, found.total, found.header, lazy)
+
+
 def takes(path: Path) -> bool:
     """Return whether the file has a known format of k-space.
 
@@ -113,12 +157,15 @@ def takes(path: Path) -> bool:
     return any(one.takes(path) for one in FORMATS)
 
 
-def _load(path: Path, axes: str, frames: slice) -> FoundKspace:
+def _format_of(path: Path) -> KspaceFormat:
     # An .npz without k-space is refused with what it holds.
     if path.suffix == NPZ:
-        form = FORMATS[0]
-    else:
-        form = next(one for one in FORMATS if one.takes(path))
+        return FORMATS[0]
+    return next(one for one in FORMATS if one.takes(path))
+
+
+def _load(path: Path, axes: str, frames: slice) -> FoundKspace:
+    form = _format_of(path)
     if frames == ALL:
         return form.load(path, axes)
     if form.load_frames is None:

@@ -98,7 +98,9 @@ def cut_frames(found: FoundKspace, frames: slice, path: Path) -> FoundKspace:
     if maps is not None and len(maps) == count:
         maps = maps[frames]
     mask = cut_mask(found.mask, frames, count)
-    return found._replace(kspace=found.kspace[frames], mask=mask, coil_maps=maps)
+    return found._replace(
+        kspace=found.kspace[frames], mask=mask, coil_maps=maps, total=count
+    )
 
 
 def cut_mask(mask: np.ndarray | None, frames: slice, count: int) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     axes_of,
+    in_words,
     text_of,
 )
 from emrnas_jax.data.readers.kspace_beside_header import NAME as HEADER
@@ -75,5 +76,8 @@ def load_frames(path: Path, axes: str, frames: slice) -> FoundKspace:
             from_scanner=HEADER in file,
             coil_maps=arranged_maps(file, fit.order, path, frames),
             warnings=fit.warnings,
+            header=fit.header,
+            total=count,
+            stored=in_words("kspace", dataset.shape, dataset.dtype, fit.order),
         )
         return with_header(found, fit.header, file, swapped=fit.order != order)

@@ -230,6 +230,8 @@ def _planes(
         acquired=acquired,
         size=None if size == found.shape[-2:] else size,
         warnings=warnings,
+        header=header,
+        stored=f"readouts of {kspace.shape[1]} coils",
     )
 
 

@@ -18,6 +18,7 @@ import scipy.io
 from emrnas_jax.data.readers.kspace_arrays import (
     FoundKspace,
     arranged,
+    in_words,
     is_complex,
     joined,
     require_axes,
@@ -82,6 +83,7 @@ def load(path: Path, axes: str) -> FoundKspace:
         arrays.get(MASK),
         from_scanner=name == "kus" or name.startswith("kspace_"),
         coil_maps=arranged_maps(arrays, order, path),
+        stored=in_words(name, kspace.shape, values.dtype, order),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from emrnas_jax.data.readers.kspace_arrays import FoundKspace, require_axes
+from emrnas_jax.data.readers.kspace_arrays import FoundKspace, in_words, require_axes
 from emrnas_jax.data.readers.kspace_frames import (
     ALL,
     count_frames,
@@ -73,6 +73,13 @@ def load_frames(path: Path, axes: str, frames: slice) -> FoundKspace:
     order = require_axes(axes or "row,column", values.ndim, str(path))
     if 0 in values.shape:
         raise InputError(f"{path}: is empty, it has the shape {values.shape}")
-    require_frames(frames, count_frames(order, values.shape), path)
+    count = count_frames(order, values.shape)
+    require_frames(frames, count, path)
     with reading(path):
-        return FoundKspace(np.array(read_frames(values, order, frames)), None)
+        found = np.array(read_frames(values, order, frames))
+    return FoundKspace(
+        found,
+        None,
+        total=count,
+        stored=in_words(path.name, values.shape, values.dtype, order),
+    )

@@ -14,7 +14,12 @@ import h5py
 import numpy as np
 
 from emrnas_jax.data.readers import hdf5
-from emrnas_jax.data.readers.kspace_arrays import FoundKspace, arranged, require_axes
+from emrnas_jax.data.readers.kspace_arrays import (
+    FoundKspace,
+    arranged,
+    in_words,
+    require_axes,
+)
 from emrnas_jax.data.readers.kspace_frames import (
     ALL,
     count_frames,
@@ -59,15 +64,17 @@ def load_frames(path: Path, axes: str, frames: slice) -> FoundKspace:
         order = require_axes(axes, kspace.ndim, where) if axes else AXES
         require_frames(frames, count_frames(order, kspace.shape), path)
         found = read_frames(kspace, order, frames)
+        stored = in_words("kspace", kspace.shape, kspace.dtype, order)
+        count = count_frames(order, kspace.shape)
+        whole = FoundKspace(found, None, from_scanner=True, total=count, stored=stored)
         maps: Any = file["maps"]
         # Of two sets one is not enough, and of other axes none is: they are estimated.
         if order != AXES or maps.shape[4] != 1:
-            return FoundKspace(found, None, from_scanner=True)
+            return whole
         echoes = kspace.shape[3]
-        total = kspace.shape[0] * echoes
-        wanted = range(total)[frames]
+        wanted = range(count)[frames]
         slices = slice(wanted[0] // echoes, wanted[-1] // echoes + 1)
         each = np.asarray(maps[slices, ..., 0])
     own = [number // echoes - slices.start for number in wanted]
     ordered = arranged(each, ("slice", "row", "column", "coil"))
-    return FoundKspace(found, None, from_scanner=True, coil_maps=ordered[own])
+    return whole._replace(coil_maps=ordered[own])
