@@ -262,6 +262,7 @@ class Experiment:
             shape=self.image_set.shape,
             seed=self.seed,
             operations=operations,
+            coils=self.image_set.coils,
         )
 
 

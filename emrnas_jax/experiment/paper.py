@@ -26,6 +26,7 @@ from emrnas_jax.models.catalogue import (
     ABLATIONS,
     CASCADES,
     CATALOGUE,
+    CONSISTENCIES,
     SEARCH_VARIANTS,
     named,
 )
@@ -134,6 +135,21 @@ def use_recipe(config: ConfigDict) -> None:
         strip=64,
         flips=True,
     )
+
+
+def take_coils(config: ConfigDict) -> None:
+    """Train on several coils, measured as fastMRI's brains are.
+
+    Call it last: a variant brings networks with the consistency of magnitude images.
+    """
+    config.data.images = "complex"
+    config.sampling.update(
+        kind="equispaced", rate=0.25, center_fraction=0.08, phase_encode="columns"
+    )
+    for name, own in config.networks.items():
+        # A network that is named for its consistency keeps it, and may be refused.
+        if name not in CONSISTENCIES:
+            own.consistency = "single"
 
 
 def reduce(config: ConfigDict) -> None:

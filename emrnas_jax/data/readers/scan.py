@@ -30,6 +30,7 @@ class Reading:
         form: way in which the user makes these declarations: `FLAG`, or `CONFIG` when
             images to train on are read.
         axes: names of the axes of k-space, separated by commas; "" for the file's own.
+        coils: number of coils of the images to train on; 0 for one coil.
     """
 
     images: str
@@ -41,6 +42,7 @@ class Reading:
     masks: StoredMask | None = None
     form: str = FLAG
     axes: str = ""
+    coils: int = 0
 
 
 class Scan(NamedTuple):
