@@ -23,7 +23,7 @@ def joined(
 ) -> Float32[np.ndarray, "height width 2 coil 2"]:
     """Return the images of coils beside their maps, as they are stored."""
     pair = np.moveaxis(np.stack([images, coil_maps]), (2, 3), (0, 1))
-    return np.stack([pair.real, pair.imag], axis=-1)
+    return np.stack([np.real(pair), np.imag(pair)], axis=-1)
 
 
 def parted(

@@ -63,7 +63,8 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
             "the mask is not of lines along the axis that the network was trained for "
             f"({sampling.phase_encode})"
         )
-    coils = scan.kspace.shape[1] if np.ndim(scan.kspace) == 4 else 0
+    several = scan.kspace is not None and scan.kspace.ndim == 4
+    coils = scan.values.shape[1] if several else 0
     if coils and not record.coils:
         found.append(
             f"{coils} coils, and the network was trained on images of one; "
