@@ -119,7 +119,13 @@ SEARCH_VARIANTS = {
 
 # These have a data consistency in every component; U-Net has one at its end.
 CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
-CONSISTENCY_TITLES = {"single": "single", "two_step": "two-step", "real": "real"}
+CONSISTENCY_TITLES = {
+    "single": "single",
+    "two_step": "two-step",
+    "real": "real",
+    "gradient": "gradient",
+    "cg": "conjugate gradients",
+}
 
 CONSISTENCIES = {
     f"{kind}_{consistency}": NamedNetwork(

@@ -9,7 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.convolution import Map, per_channel
-from emrnas_jax.models.layers import Convolution, LayerSettings, pointwise
+from emrnas_jax.models.layers import (
+    Convolution,
+    LayerSettings,
+    learned_weight,
+    pointwise,
+)
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 
@@ -75,7 +80,8 @@ class UNet(nn.Module):
         # What was padded is cut off again before the change is added.
         change = pointwise(2, self.settings.precision, "last")(x)[:, :height, :width]
         image = zero_filled + change.astype(zero_filled.dtype)
-        return CONSISTENCY[self.consistency](image, measurement)
+        weight = learned_weight(self, self.consistency)
+        return CONSISTENCY[self.consistency](image, measurement, *weight)
 
     def _convolve_twice(
         self, channels: int, name: str, *maps: Float[Array, "batch height width _"]
