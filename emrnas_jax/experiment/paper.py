@@ -50,6 +50,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
     "half_resolution": {"components": 5, "width": 16, "memory": 8},
+    "modl": {"components": 5, "width": 16},
 }
 
 

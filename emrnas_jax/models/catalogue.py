@@ -52,6 +52,7 @@ KINDS = {
     "rdn": NamedNetwork("rdn", "RDN"),
     "cddntdc": NamedNetwork("cddntdc", "CDDNTDC"),
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
+    "modl": NamedNetwork("modl", "MoDL"),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 

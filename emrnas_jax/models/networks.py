@@ -15,6 +15,7 @@ from emrnas_jax.models.cddntdc import cddntdc
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.models.half_resolution import half_resolution
+from emrnas_jax.models.modl import modl
 from emrnas_jax.models.rdn import rdn
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
@@ -34,6 +35,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "rdn_matched": partial(rdn, layers=7),
     "cddntdc_matched": partial(cddntdc, layers=11),
     "half_resolution": half_resolution,
+    "modl": modl,
     "tv": tv,
 }
 
