@@ -53,6 +53,7 @@ KINDS = {
     "cddntdc": NamedNetwork("cddntdc", "CDDNTDC"),
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
     "modl": NamedNetwork("modl", "MoDL"),
+    "varnet": NamedNetwork("varnet", "Variational network"),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 

@@ -64,12 +64,14 @@ class Convolution(nn.Module):
         dilation: distance of the kernel's taps, pixels.
         slope: slope of LeakyReLU; 0 is ReLU, 1 no activation.
         precision: a name in `kernels.precision.PRECISIONS`.
+        has_bias: whether each output channel has a bias.
     """
 
     features: int
     dilation: int = 1
     slope: float = 1.0
     precision: str = "float32"
+    has_bias: bool = True
 
     @nn.compact
     def __call__(
@@ -78,7 +80,11 @@ class Convolution(nn.Module):
         """Convolve `maps`, as if they were concatenated, and activate."""
         shape = (3, 3, sum(x.shape[-1] for x in maps), self.features)
         kernel = self.param("kernel", uniform_kernel, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        zeros = nn.initializers.zeros
+        if self.has_bias:
+            bias = self.param("bias", zeros, (self.features,))
+        else:
+            bias = jnp.zeros(self.features)
         return convolve(maps, kernel, bias, self.dilation, self.slope, self.precision)
 
 

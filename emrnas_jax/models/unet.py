@@ -121,6 +121,7 @@ class Doubling(nn.Module):
 
     features: int
     precision: str = "float32"
+    has_bias: bool = True
 
     @nn.compact
     def __call__(self, x: Map) -> Float[Array, "batch _ _ out"]:
@@ -131,6 +132,8 @@ class Doubling(nn.Module):
         product = pointwise(4 * self.features, self.precision, "squares", bias=False)
         squares = product(x).reshape(batch, height, width, 2, 2, self.features)
         rows = squares.transpose(0, 1, 3, 2, 4, 5)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         y = rows.reshape(batch, 2 * height, 2 * width, self.features)
+        if not self.has_bias:
+            return y
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return y + per_channel(bias).astype(y.dtype)
