@@ -52,6 +52,8 @@ KINDS = {
     "rdn": NamedNetwork("rdn", "RDN"),
     "cddntdc": NamedNetwork("cddntdc", "CDDNTDC"),
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
+    "modl": NamedNetwork("modl", "MoDL"),
+    "varnet": NamedNetwork("varnet", "Variational network"),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 
@@ -119,7 +121,13 @@ SEARCH_VARIANTS = {
 
 # These have a data consistency in every component; U-Net has one at its end.
 CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
-CONSISTENCY_TITLES = {"single": "single", "two_step": "two-step", "real": "real"}
+CONSISTENCY_TITLES = {
+    "single": "single",
+    "two_step": "two-step",
+    "real": "real",
+    "gradient": "gradient",
+    "cg": "conjugate gradients",
+}
 
 CONSISTENCIES = {
     f"{kind}_{consistency}": NamedNetwork(
