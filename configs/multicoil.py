@@ -11,9 +11,12 @@ is measured. Coils are compressed to eight (`--config.data.coils`); images are c
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:
-    small       the same at reduced size
-    simulated   complex images in place of k-space, with eight simulated coils
-    NAME        one network: half_resolution, dccnn, tv, ... (configs/cardiac.py)
+    small         the same at reduced size
+    simulated     complex images in place of k-space, with eight simulated coils
+    same_minutes  the networks of the field and ours on such images, four- and
+                  eightfold, each trained for half an hour with one recipe
+    NAME          one network: half_resolution, varnet, modl, sense, ...
+                  (docs/networks.md)
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
@@ -43,4 +46,24 @@ def simulated(config: ConfigDict) -> None:
     config.sampling.noise = 0.01
 
 
-VARIANTS = {"small": paper.reduce, "simulated": simulated}
+def same_minutes(config: ConfigDict) -> None:
+    """Give every network the same recipe and the same half hour.
+
+    EMR-NAS has the published architecture, so that nothing is searched.
+    """
+    simulated(config)
+    paper.use(config, SAME_MINUTES)
+    config.networks.emrnas.architecture = "cardiac"
+    paper.use_recipe(config)
+    config.retrain.minutes = 30.0
+    # Fourfold as without this variant, and eightfold.
+    config.sampling.other_rates = "0.125"
+    config.sampling.other_center_fractions = "0.04"
+
+
+SAME_MINUTES = ("sense", "tv", "modl", "varnet", "emrnas", "half_resolution")
+VARIANTS = {
+    "small": paper.reduce,
+    "simulated": simulated,
+    "same_minutes": same_minutes,
+}

@@ -31,7 +31,7 @@ from emrnas_jax.models.catalogue import (
     named,
 )
 from emrnas_jax.models.networks import NETWORKS
-from emrnas_jax.mri.consistency import CONSISTENCY, WEIGHTS
+from emrnas_jax.mri.consistency import ASSUME_MAGNITUDE, CONSISTENCY, WEIGHTS
 from emrnas_jax.reporting.settings import ReportSettings
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
@@ -150,9 +150,9 @@ def take_coils(config: ConfigDict) -> None:
         kind="equispaced", rate=0.25, center_fraction=0.08, phase_encode="columns"
     )
     for name, own in config.networks.items():
-        # A network that is named for its consistency keeps it, and may be refused.
-        if name not in CONSISTENCIES:
-            own.consistency = "single"
+        # A network that is named for its consistency keeps it, and is refused.
+        if own.get("consistency") in ASSUME_MAGNITUDE and name not in CONSISTENCIES:
+            own.consistency = "gradient"
 
 
 def reduce(config: ConfigDict) -> None:

@@ -46,6 +46,7 @@ class NamedNetwork(NamedTuple):
 
 # The kinds with their defaults; as in Table 2, the paper's own network comes last.
 KINDS = {
+    "sense": NamedNetwork("sense", "SENSE"),
     "tv": NamedNetwork("tv", "Total variation"),
     "unet": NamedNetwork("unet", "U-Net"),
     "dccnn": NamedNetwork("dccnn", "DC-CNN"),

@@ -17,6 +17,7 @@ from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.models.half_resolution import half_resolution
 from emrnas_jax.models.modl import modl
 from emrnas_jax.models.rdn import rdn
+from emrnas_jax.models.sense import sense
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.models.varnet import varnet
@@ -39,6 +40,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "modl": modl,
     "varnet": varnet,
     "tv": tv,
+    "sense": sense,
 }
 
 
