@@ -21,7 +21,7 @@ from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.machine import host
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.consistency import CONSISTENCY, WEIGHTS
 from emrnas_jax.mri.sampling import Sampling
 
 BATCH = 15
@@ -34,6 +34,7 @@ def psnr_db_of(batch: Batch) -> dict[str, jax.Array]:
         f"{start} {name}": consistency(image, batch.measurement)
         for start, image in (("zero-filled", batch.zero_filled), ("true", batch.target))
         for name, consistency in CONSISTENCY.items()
+        if name not in WEIGHTS  # a network learns how far these go
     }
     return {
         name: -10 * jnp.log10(jnp.sum((image - batch.target) ** 2, -1).mean((1, 2)))

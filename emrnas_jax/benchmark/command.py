@@ -7,6 +7,7 @@
     python -m emrnas_jax.benchmark train-step --against=torch
     python -m emrnas_jax.benchmark reconstruct --batch=1,4,8 --json
     python -m emrnas_jax.benchmark networks --batch=4
+    python -m emrnas_jax.benchmark coils --against=sigpy
     python -m emrnas_jax.benchmark memory
     python -m emrnas_jax.benchmark pipeline
     python -m emrnas_jax.benchmark growth --output=FOLDER
@@ -31,12 +32,14 @@ from absl import flags
 from emrnas_jax.benchmark import gpu, growth, plots, tables
 from emrnas_jax.benchmark.against_torch import require_torch
 from emrnas_jax.benchmark.case import Case
+from emrnas_jax.benchmark.coils import coil_rows
 from emrnas_jax.benchmark.memory import memory_rows
 from emrnas_jax.benchmark.networks import network_rows
 from emrnas_jax.benchmark.options import (
     Options,
     cases,
     define_case,
+    define_coils,
     define_count,
     define_gpu,
     define_growth,
@@ -87,6 +90,14 @@ def measure_networks(command: str, options: Options) -> None:
         )
         for row in network_rows(size, batch, options.repeats)
     ]
+    _answer(rows, options, command)
+
+
+def measure_coils(command: str, options: Options) -> None:
+    """Measure coil maps, SENSE, total variation and a cascade on several coils."""
+    shape = options.height, options.width
+    with_sigpy = options.against == "sigpy"
+    rows = coil_rows(options.coils, shape, options.repeats, with_sigpy)
     _answer(rows, options, command)
 
 
@@ -160,6 +171,7 @@ COMMANDS = {
     "train-step": Command(measure_steps, define_step),
     "search-step": Command(measure_steps, define_search_step),
     "networks": Command(measure_networks, define_table),
+    "coils": Command(measure_coils, define_coils),
     "memory": Command(measure_memory, define_case),
     "pipeline": Command(measure_pipeline, define_pipeline),
     "growth": Command(measure_growth, define_growth),

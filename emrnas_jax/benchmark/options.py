@@ -79,6 +79,22 @@ def define_pipeline(values: flags.FlagValues) -> None:
     define_count("steps", 2, "Training steps per call of the program.", values)
 
 
+def define_coils(values: flags.FlagValues) -> None:
+    """Define the flags of one slice of several coils."""
+    define_count("coils", 15, "Coils.", values)
+    define_count("height", 640, "Pixels along the readout.", values)
+    define_count("width", 368, "Pixels along the phase encoding.", values)
+    flags.DEFINE_enum(
+        "against",
+        None,
+        ["sigpy"],
+        "Peer that is timed in turn, after its results were compared.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
+    _define_output(values, required=False)
+
+
 def define_growth(values: flags.FlagValues) -> None:
     """Define the flags of the growth with a network's size."""
     _define_output(values, required=True)

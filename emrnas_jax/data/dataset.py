@@ -6,6 +6,7 @@ It reads a folder of files, or makes phantoms, once, and keeps the images in the
 import dataclasses
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from emrnas_jax.data.image_set import DataSettings, ImageSet
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
@@ -30,6 +31,11 @@ def open_dataset(settings: DataSettings) -> ImageSet:
     Raises:
         InputError: a file or a setting cannot be used.
     """
+    if settings.path == "phantom" and settings.coils:
+        raise InputError(
+            f"data.coils: found {settings.coils}, and phantoms have no coils; set "
+            "data.simulated_coils instead"
+        )
     if settings.path == "phantom":
         name, recipe = _phantom_recipe(settings)
     else:
@@ -42,7 +48,9 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
     path = Path(settings.path).expanduser()
     source, files = recognise(path)
     label = f"{source.name}-{hash_of(str(path.resolve()))}"
-    declared = settings.kspace_convention, settings.fully_sampled
+    declared: list[Any] = [settings.kspace_convention, settings.fully_sampled]
+    # Beside the others alone where there are coils: caches of one coil keep their name.
+    declared += [settings.coils] if settings.coils else []
     if source is KSPACE:
         how = Reading(
             images="complex",
@@ -50,17 +58,20 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
             convention=settings.kspace_convention,
             fully_sampled=settings.fully_sampled,
             form=CONFIG,
+            coils=settings.coils,
         )
         source = kspace_source(how)
         # Declared otherwise, the same files give other images, in a build beside.
         label = f"{source.name}-{hash_of([str(path.resolve()), *declared])}"
     elif any(declared):
         raise InputError(
-            f"{path}: data.kspace_convention and data.fully_sampled are for k-space, "
-            f"and these are files of {source.name}; leave both out"
+            f"{path}: data.kspace_convention, data.fully_sampled and data.coils are "
+            f"for k-space, and these are files of {source.name}; leave them out (coils "
+            "around images are data.simulated_coils)"
         )
     # Magnitudes have lost their phase; a phase of zero would be another task.
-    if settings.images == "complex" and source.dtype != "complex64":
+    is_complex = source.dtype == "complex64" or settings.coils
+    if settings.images == "complex" and not is_complex:
         raise InputError(
             f"{path}: data.images asks for complex images, {source.name} holds "
             "magnitudes; set data.images to magnitude"
@@ -71,6 +82,7 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
         dtype=source.dtype,
         parts=files,
         read=partial(read_file, source),
+        coils=settings.coils,
     )
 
 

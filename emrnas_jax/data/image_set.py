@@ -7,11 +7,13 @@ pixels, and are ordered by subject, slice and frame.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float32, Int, Int32, Num, UInt8, UInt32
 
+from emrnas_jax.data.coil_images import simulated, with_unit_maps
 from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
@@ -23,11 +25,13 @@ Image = (
     UInt8[np.ndarray, "height width"]
     | Float32[np.ndarray, "height width"]
     | Float32[np.ndarray, "height width 2"]
+    | Float32[np.ndarray, "height width 2 coil 2"]
 )
 Images = (
     UInt8[np.ndarray, "image height width"]
     | Float32[np.ndarray, "image height width"]
     | Float32[np.ndarray, "image height width 2"]
+    | Float32[np.ndarray, "image height width 2 coil 2"]
 )
 
 # The least value of each numeric setting.
@@ -37,6 +41,8 @@ LEAST = {
     "downsample": 1,
     "frames_per_subject": 0,
     "subjects": 0,
+    "coils": 0,
+    "simulated_coils": 0,
 }
 
 # Records decoded at a time, to read many without holding them twice.
@@ -60,6 +66,10 @@ class DataSettings:
             "" for what the files state.
         fully_sampled: whether k-space with zero lines, such as padding, is complete.
         phantom: settings of `PhantomSettings`, used with path "phantom".
+        coils: number of coils of files of k-space of several: they are compressed to
+            it, or coils that see nothing are added. 0 for images of one coil.
+        simulated_coils: number of coils that are simulated around complex images; 0 for
+            none.
     """
 
     path: str
@@ -73,6 +83,8 @@ class DataSettings:
     kspace_convention: str = ""
     fully_sampled: bool = False
     phantom: Mapping[str, Any] = field(default_factory=dict)
+    coils: int = 0
+    simulated_coils: int = 0
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -92,6 +104,17 @@ class DataSettings:
         section_of(self.phantom, "data.phantom", PhantomSettings)
         for name, least in LEAST.items():
             require_whole(f"data.{name}", getattr(self, name), least)
+        for name in ("coils", "simulated_coils"):
+            if getattr(self, name) and self.images != "complex":
+                raise InputError(
+                    f"data.{name}: images of several coils are complex, and "
+                    f"data.images is {self.images}; set it to complex"
+                )
+        if self.coils and self.simulated_coils:
+            raise InputError(
+                f"data.simulated_coils: found {self.simulated_coils} beside data.coils="
+                f"{self.coils}; files have coils or get simulated ones, so set one to 0"
+            )
         if self.height % self.downsample or self.width % self.downsample:
             raise InputError(
                 f"data.downsample: {self.downsample} does not divide {self.height} x "
@@ -111,6 +134,7 @@ class ImageSet:
         subjects: name of each image's subject.
         slices: number of each image's slice.
         frames: number of each image's time.
+        coils: number of coils, measured or simulated; 0 for images of one coil.
     """
 
     name: str
@@ -119,6 +143,7 @@ class ImageSet:
     subjects: tuple[str, ...]
     slices: Int32[np.ndarray, " image"]
     frames: Int32[np.ndarray, " image"]
+    coils: int
 
     def __init__(self, name: str, records: Records, settings: DataSettings) -> None:
         """Choose the images of `settings` among the records.
@@ -128,6 +153,8 @@ class ImageSet:
         """
         self.name = name
         self.complex_valued = settings.images == "complex"
+        self.coils = settings.coils or settings.simulated_coils
+        self._simulated = settings.simulated_coils
         self._cut = (settings.height, settings.width)
         self._block = settings.downsample
         self.shape = (
@@ -146,7 +173,7 @@ class ImageSet:
                 f"data.width = {self._cut[0]} x {self._cut[1]}; lower these"
             )
 
-    @property
+    @cached_property
     def frame_ids(self) -> UInt32[np.ndarray, " image"]:
         """A number for each image that depends on its name alone, for mask keys."""
         return frame_ids(self.subjects, self.slices, self.frames)
@@ -177,20 +204,22 @@ class ImageSet:
 
         They are uint8 grey levels where the source has 8 bits and nothing is averaged,
         float32 in [0, 1] otherwise. Complex images have a last axis of real and
-        imaginary parts and a magnitude of at most 1.
+        imaginary parts and a magnitude of at most 1; those of several coils are stored
+        as in `data.coil_images`.
         """
-        numbers = self._numbers[np.asarray(indices, np.int64)]
+        chosen = np.asarray(indices, np.int64)
+        numbers, ids = self._numbers[chosen], self.frame_ids[chosen]
         if not len(numbers):
             return self.images([0])[:0]
-        first = self._prepare(self._records.read(numbers[:1].tolist())[0])
+        first = self._prepare(self._records.read(numbers[:1].tolist())[0], int(ids[0]))
         images = np.empty((len(numbers), *first.shape), first.dtype)
         for start in range(0, len(numbers), CHUNK):
             found = self._records.read(numbers[start : start + CHUNK].tolist())
             for position, stored in enumerate(found, start):
-                images[position] = self._prepare(stored)
+                images[position] = self._prepare(stored, int(ids[position]))
         return images
 
-    def _prepare(self, image: StoredImage) -> Image:
+    def _prepare(self, image: StoredImage, number: int) -> Image:
         height, width = self._cut
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         # The middle: the object lies there, and the border of a frame is air.
@@ -201,6 +230,10 @@ class ImageSet:
             # Means of grey levels are no whole numbers, so they become intensities.
             scale = 255 if image.dtype == np.uint8 else 1
             image = block_mean(image, self._block) / np.float32(scale)
+            if image.ndim == 5:
+                image = with_unit_maps(image)
+        if self._simulated:
+            image = simulated(image, self._simulated, number)
         return image
 
 

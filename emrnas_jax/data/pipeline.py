@@ -6,6 +6,7 @@ the same masks, because order and masks depend on keys, epoch and frame alone. O
 batch that several devices share, each makes its own part.
 """
 
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,17 +18,24 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, Num, UInt32
 
+from emrnas_jax.data.coil_images import parted
 from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import devices
-from emrnas_jax.mri.fourier import to_channels, to_complex
-from emrnas_jax.mri.measurement import Measurement, undersample, zero_filled
+from emrnas_jax.mri.fourier import fft2, to_channels, to_complex
+from emrnas_jax.mri.measurement import (
+    Measurement,
+    keep_measured,
+    undersample,
+    zero_filled,
+)
 from emrnas_jax.mri.sampling import Sampling, draw_mask
 from emrnas_jax.randomness import key_for
 
 RandomKey = Key[Array, ""]
 MOST_STEPS = 2**40  # of a training; a stream of frames has no end of its own
 READERS = 16  # threads of a stream
+COILS_NDIM = 6  # axes of frames of several coils
 Stored = Num[Array, "frame height width *part"]
 
 
@@ -81,17 +89,52 @@ def make_batch(
 
     Args:
         images: uint8 grey levels or float32 in [0, 1], or with a last axis of real and
-            imaginary parts.
+            imaginary parts, or images of coils (`data.coil_images`).
         ids: the frames' numbers; with `mask_key` they decide the masks.
         mask_key: key that all frames of an epoch, or of a test, share.
-        sampling: kind and rate of the masks.
+        sampling: kind and rate of the masks, and the noise.
+
+    Returns:
+        The batch. The target of several coils is their combined image Sᴴ y; noise that
+        is added is not in it.
     """
-    if images.dtype == jnp.uint8:
-        images = images.astype(jnp.float32) / 255
-    image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
-    mask = draw_masks(sampling, mask_key, ids, (image.shape[1], image.shape[2]))
-    measurement = undersample(image, mask)
+    mask = draw_masks(sampling, mask_key, ids, (images.shape[1], images.shape[2]))
+    if images.ndim == COILS_NDIM:
+        coil_images, coil_maps = parted(images)
+        image = jnp.sum(coil_maps.conj() * coil_images, axis=1)
+        # Not S of the combined image: what coils measure, maps explain but in part.
+        measurement = keep_measured(fft2(coil_images), mask, coil_maps)
+    else:
+        if images.dtype == jnp.uint8:
+            images = images.astype(jnp.float32) / 255
+        image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
+        measurement = undersample(image, mask)
+    if sampling.noise:
+        measurement = with_noise(measurement, sampling.noise, mask_key, ids)
     return Batch(zero_filled(measurement), measurement, to_channels(image))
+
+
+def with_noise(
+    measurement: Measurement,
+    noise: float,
+    mask_key: RandomKey,
+    ids: UInt32[Array, " frame"],
+) -> Measurement:
+    """Add noise to the measured samples of every frame.
+
+    Args:
+        measurement: samples of frames, of one coil or of several.
+        noise: standard deviation of the real and of the imaginary part.
+        mask_key: key of the masks, from which that of the noise is derived.
+        ids: the frames' numbers; a frame has the same noise in whichever batch it is.
+    """
+    # A word and not a small number: the masks' own keys are folded from frame numbers.
+    noise_key = jax.random.fold_in(mask_key, zlib.crc32(b"noise"))
+    keys = jax.vmap(lambda i: jax.random.fold_in(noise_key, i))(ids)
+    kspace = measurement.kspace
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (*kspace.shape[1:], 2)))(keys)
+    noisy = kspace + noise * to_complex(drawn)
+    return keep_measured(noisy, measurement.mask, measurement.coil_maps)
 
 
 def draw_masks(

@@ -33,7 +33,10 @@ LOG = logging.getLogger("emrnas_jax")
 
 # Complex images have a last axis of real and imaginary parts.
 StoredImage = (
-    UInt8[np.ndarray, "_ _"] | Float32[np.ndarray, "_ _"] | Float32[np.ndarray, "_ _ 2"]
+    UInt8[np.ndarray, "_ _"]
+    | Float32[np.ndarray, "_ _"]
+    | Float32[np.ndarray, "_ _ 2"]
+    | Float32[np.ndarray, "_ _ 2 _ 2"]
 )
 
 # TFDS wants a name and keeps "all" to itself; folds are drawn later, by subject.
@@ -50,6 +53,8 @@ class Recipe:
         dtype: type of the images: uint8, float32 or complex64.
         parts: files that hold the images, or numbers of phantoms.
         read: function that yields the images of one part.
+        coils: number of coils of the images, float32 as in `data.coil_images`; 0 for
+            images of one coil.
     """
 
     label: str
@@ -57,6 +62,7 @@ class Recipe:
     dtype: str
     parts: Sequence[Any]
     read: Callable[[Any], Iterator[NamedImage]]
+    coils: int = 0
 
 
 def file_fingerprint(files: Sequence[Path]) -> str:
@@ -85,6 +91,8 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
         dtype, shape = np.dtype(self._recipe.dtype), (None, None)
         if dtype.kind == "c":  # records know no complex numbers
             dtype, shape = np.dtype(np.float32), (None, None, 2)
+        if self._recipe.coils:
+            shape = (None, None, 2, self._recipe.coils, 2)
         image = tfds.features.Tensor(shape=shape, dtype=dtype, encoding="bytes")
         return tfds.core.DatasetInfo(
             builder=self,
@@ -115,7 +123,7 @@ class FrameRecords(tfds.core.GeneratorBasedBuilder):
                     )
                 # Names decide masks and order, so each is given once.
                 names[name] = part
-                sizes.append(named.image.shape)
+                sizes.append(named.image.shape[:2])
                 image = np.ascontiguousarray(named.image, dtype=recipe.dtype)
                 if image.dtype.kind == "c":
                     image = image.view(np.float32).reshape(*image.shape, 2)

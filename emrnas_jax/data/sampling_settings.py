@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emrnas_jax.data.readers.mask_files import read_masks
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.sampling import Sampling, require_possible
+from emrnas_jax.mri.sampling import Sampling, require_noise, require_possible
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class SamplingSettings:
             these, all as likely, so that one network learns them all.
         other_center_fractions: as many center fractions for them, separated by commas;
             empty for `center_fraction`.
+        noise: standard deviation of the noise that is added to the real and imaginary
+            part of every measured sample, at least 0; images have the intensity 1.
     """
 
     kind: str = Sampling.kind
@@ -35,6 +37,7 @@ class SamplingSettings:
     file: str = ""
     other_rates: str = ""
     other_center_fractions: str = ""
+    noise: float = Sampling.noise
 
     def __post_init__(self) -> None:
         """Check the values, but do not open the file.
@@ -44,6 +47,7 @@ class SamplingSettings:
         """
         for rate, center_fraction in self.pairs:
             require_possible(self.kind, rate, center_fraction, self.phase_encode)
+        require_noise(self.noise)
         if self.kind == "file" and self.other_rates:
             raise InputError(
                 f"sampling.other_rates: {self.other_rates} is not used by kind 'file', "
@@ -91,6 +95,7 @@ class SamplingSettings:
         return Sampling(
             *(self.kind, rate, center_fraction, self.phase_encode, masks),
             others=tuple(others),
+            noise=self.noise,
         )
 
 

@@ -38,8 +38,8 @@ from emrnas_jax.experiment.networks import (
 )
 from emrnas_jax.experiment.sections import read_sections, with_every_path
 from emrnas_jax.machine import processes
+from emrnas_jax.models.networks import require_kind_of_images
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.mri.consistency import require_suitable
 from emrnas_jax.nas.operation_tables import changes, in_words, with_newer
 from emrnas_jax.nas.space import (
     OPERATIONS,
@@ -109,9 +109,8 @@ class Experiment:
             if self.networks.keys() & set(search.networks)
         ]
         for name, network in self.networks.items():
-            consistency = network.settings.get("consistency", "single")
-            key = f"networks.{name}.consistency"
-            require_suitable(consistency, self.sections.data.images, key)
+            images = self.sections.data.images
+            require_kind_of_images(name, network.settings, images)
 
     def _read_networks(
         self, networks: dict[str, Any], settings: dict[str, Any]
@@ -262,6 +261,7 @@ class Experiment:
             shape=self.image_set.shape,
             seed=self.seed,
             operations=operations,
+            coils=self.image_set.coils,
         )
 
 

@@ -26,11 +26,12 @@ from emrnas_jax.models.catalogue import (
     ABLATIONS,
     CASCADES,
     CATALOGUE,
+    CONSISTENCIES,
     SEARCH_VARIANTS,
     named,
 )
 from emrnas_jax.models.networks import NETWORKS
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.consistency import ASSUME_MAGNITUDE, CONSISTENCY, WEIGHTS
 from emrnas_jax.reporting.settings import ReportSettings
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
@@ -50,6 +51,8 @@ REDUCED: dict[str, dict[str, Any]] = {
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
     "half_resolution": {"components": 5, "width": 16, "memory": 8},
+    "modl": {"components": 5, "width": 16},
+    "varnet": {"components": 4, "width": 4, "map_width": 4},
 }
 
 
@@ -110,11 +113,12 @@ def search_variants(config: ConfigDict) -> None:
 
 
 def consistencies(config: ConfigDict) -> None:
-    """Give every cascade each consistency, in networks of the same size.
+    """Give every cascade each consistency without weights, so all are of one size.
 
     EMR-NAS has the published architecture, so that nothing else differs.
     """
-    use(config, [f"{kind}_{c}" for kind in CASCADES for c in CONSISTENCY])
+    fixed = [c for c in CONSISTENCY if c not in WEIGHTS]
+    use(config, [f"{kind}_{c}" for kind in CASCADES for c in fixed])
     for own in config.networks.values():
         if own.kind == "emrnas":
             own.architecture = "cardiac"
@@ -134,6 +138,21 @@ def use_recipe(config: ConfigDict) -> None:
         strip=64,
         flips=True,
     )
+
+
+def take_coils(config: ConfigDict) -> None:
+    """Train on several coils, measured as fastMRI's brains are.
+
+    Call it last: a variant brings networks with the consistency of magnitude images.
+    """
+    config.data.images = "complex"
+    config.sampling.update(
+        kind="equispaced", rate=0.25, center_fraction=0.08, phase_encode="columns"
+    )
+    for name, own in config.networks.items():
+        # A network that is named for its consistency keeps it, and is refused.
+        if own.get("consistency") in ASSUME_MAGNITUDE and name not in CONSISTENCIES:
+            own.consistency = "gradient"
 
 
 def reduce(config: ConfigDict) -> None:

@@ -22,7 +22,7 @@ def plan(experiment: Experiment) -> list[str]:
     lines = [
         f"data: {len(images)} {experiment.sections.data.images} images of "
         f"{len(set(images.subjects))} subjects, {images.shape[0]} x {images.shape[1]} "
-        f"pixels, {images.name}{where}"
+        f"pixels{_coils(experiment)}, {images.name}{where}"
     ]
     for search in experiment.searches:
         warmup, own = search.settings.warmup_epochs, search.settings.search_epochs
@@ -33,6 +33,12 @@ def plan(experiment: Experiment) -> list[str]:
     lines.append(f"training in each of {count} folds: {_networks(experiment.networks)}")
     finished = _finished(experiment)
     return [*lines, f"finished before: {finished}"] if finished else lines
+
+
+def _coils(experiment: Experiment) -> str:
+    coils = experiment.image_set.coils
+    simulated = "simulated " * bool(experiment.sections.data.simulated_coils)
+    return f", {coils} {simulated}coils" if coils else ""
 
 
 def _networks(networks: dict[str, RunNetwork]) -> str:

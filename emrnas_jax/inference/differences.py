@@ -63,10 +63,16 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
             "the mask is not of lines along the axis that the network was trained for "
             f"({sampling.phase_encode})"
         )
-    if scan.kspace is not None and scan.kspace.ndim == 4:
+    several = scan.kspace is not None and scan.kspace.ndim == 4
+    coils = scan.values.shape[1] if several else 0
+    if coils and not record.coils:
         found.append(
-            f"{scan.kspace.shape[1]} coils, and the network was trained on images of "
-            "one; --model=sense takes coils"
+            f"{coils} coils, and the network was trained on images of one; "
+            "--model=sense takes coils"
+        )
+    elif record.coils and not coils:
+        found.append(
+            f"one coil, and the network was trained on images of {record.coils} coils"
         )
     elif scan.kspace is not None and record.images == "magnitude":
         middle = len(scan.kspace) // 2

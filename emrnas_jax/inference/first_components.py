@@ -48,9 +48,10 @@ def first_components(
             "supervision, so its earlier images mean nothing; train it with "
             "retrain.deep_supervision=1.0"
         )
-    names = {f"component_{n}" for n in range(1, count + 1)}
+    # Weights that all components share, as those of MoDL, stay.
+    left_out = {f"component_{n}" for n in range(count + 1, every + 1)}
     kept = {
-        kind: {name: leaf for name, leaf in tree.items() if name in names}
+        kind: {name: leaf for name, leaf in tree.items() if name not in left_out}
         for kind, tree in variables.items()
     }
     settings = record.settings | {"components": count}

@@ -21,9 +21,9 @@ from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
 from emrnas_jax.inference.batches import Progress, batch_of, in_batches, silent
-from emrnas_jax.inference.coil_maps import estimate_maps
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
+from emrnas_jax.mri.coil_maps import estimate_maps
 from emrnas_jax.mri.coils import joined_maps
 from emrnas_jax.mri.fourier import to_channels, to_complex
 from emrnas_jax.mri.measurement import Measurement, adjoint, undersample, zero_filled

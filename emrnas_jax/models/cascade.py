@@ -10,7 +10,12 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from emrnas_jax.models.layers import Convolution, LayerSettings, keep_image
+from emrnas_jax.models.layers import (
+    Convolution,
+    LayerSettings,
+    keep_image,
+    learned_weight,
+)
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
@@ -52,7 +57,9 @@ class Component(nn.Module):
         features = convolution(self.settings.width, self.first_slope, "first")(start)
         features = self.make_block(name="block")(features, control)
         change = convolution(2, self.last_slope, "last")(features).astype(image.dtype)
-        return CONSISTENCY[self.consistency](image + change, measurement), None
+        weight = learned_weight(self, self.consistency)
+        agree = CONSISTENCY[self.consistency]
+        return agree(image + change, measurement, *weight), None
 
 
 class Cascade(nn.Module):

@@ -46,12 +46,15 @@ class NamedNetwork(NamedTuple):
 
 # The kinds with their defaults; as in Table 2, the paper's own network comes last.
 KINDS = {
+    "sense": NamedNetwork("sense", "SENSE"),
     "tv": NamedNetwork("tv", "Total variation"),
     "unet": NamedNetwork("unet", "U-Net"),
     "dccnn": NamedNetwork("dccnn", "DC-CNN"),
     "rdn": NamedNetwork("rdn", "RDN"),
     "cddntdc": NamedNetwork("cddntdc", "CDDNTDC"),
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
+    "modl": NamedNetwork("modl", "MoDL"),
+    "varnet": NamedNetwork("varnet", "Variational network"),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 
@@ -119,7 +122,13 @@ SEARCH_VARIANTS = {
 
 # These have a data consistency in every component; U-Net has one at its end.
 CASCADES = ("dccnn", "rdn", "cddntdc", "emrnas")
-CONSISTENCY_TITLES = {"single": "single", "two_step": "two-step", "real": "real"}
+CONSISTENCY_TITLES = {
+    "single": "single",
+    "two_step": "two-step",
+    "real": "real",
+    "gradient": "gradient",
+    "cg": "conjugate gradients",
+}
 
 CONSISTENCIES = {
     f"{kind}_{consistency}": NamedNetwork(

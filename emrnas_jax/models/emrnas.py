@@ -248,9 +248,11 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
             block[f"cell_{c + 1}"] = {
                 f"conv_{j + 1}": own for j, own in enumerate(weights)
             }
-        ends = {
-            end: jax.tree.map(lambda leaf, n=n: leaf[n], stacked[end])
-            for end in ("first", "last")
+        # The ends, and the weight of the data consistency if it has one.
+        others = {
+            name: jax.tree.map(lambda leaf, n=n: leaf[n], own)
+            for name, own in stacked.items()
+            if name != "block"
         }
-        params[f"component_{n + 1}"] = ends | {"block": block}
+        params[f"component_{n + 1}"] = others | {"block": block}
     return params

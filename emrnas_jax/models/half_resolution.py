@@ -17,7 +17,12 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.kernels.convolution import Map
-from emrnas_jax.models.layers import Convolution, LayerSettings, keep_image
+from emrnas_jax.models.layers import (
+    Convolution,
+    LayerSettings,
+    keep_image,
+    learned_weight,
+)
 from emrnas_jax.mri.line_consistency import channels_of, prepared_consistency
 from emrnas_jax.mri.measurement import Measurement
 
@@ -61,14 +66,20 @@ class Component(nn.Module):
     channels: int
     layers: int
     settings: LayerSettings
+    consistency: str
 
     @nn.compact
     def __call__(
         self, *maps: Float[Array, "batch height width _"]
     ) -> tuple[
-        Float[Array, "batch height width out"], Float[Array, "batch height width kept"]
+        Float[Array, "batch height width out"],
+        Float[Array, "batch height width kept"],
+        tuple[Float[Array, ""], ...],
     ]:
-        """Return the change of the image, squares as channels, and the features."""
+        """Return the change of the image, squares as channels, and the features.
+
+        The third is the weight of its data consistency, empty if it has none.
+        """
 
         def convolution(features: int, slope: float, name: str) -> Convolution:
             precision = self.settings.precision
@@ -80,7 +91,8 @@ class Component(nn.Module):
         for j in range(1, self.layers + 1):
             change = convolution(width, SLOPE, f"conv_{j}")(change)
         features = features + change
-        return convolution(SQUARE * self.channels, 1.0, "last")(features), features
+        change = convolution(SQUARE * self.channels, 1.0, "last")(features)
+        return change, features, learned_weight(self, self.consistency)
 
 
 class HalfResolution(nn.Module):
@@ -120,12 +132,16 @@ class HalfResolution(nn.Module):
             if features is not None:
                 maps.append(features[..., : self.memory])
             component = Component(
-                channels, self.layers, self.settings, name=f"component_{n}"
+                channels,
+                self.layers,
+                self.settings,
+                self.consistency,
+                name=f"component_{n}",
             )
             # Maps apart, not joined: the kernels read each where it lies.
-            change, features = component(*maps)
+            change, features, weight = component(*maps)
             change = double(change.astype(image.dtype))[:, :height, :width]
-            agreed = agree(image + change)
+            agreed = agree(image + change, *weight)
             image, correction = agreed, agreed - (image + change)
         return _both(image)
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 from emrnas_jax.kernels.convolution import convolve
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine.devices import batch_axis
+from emrnas_jax.mri.consistency import WEIGHTS
 
 # Collection of the images after all components but the last one: `keep_image`.
 EARLIER_IMAGES = "earlier_images"
@@ -62,12 +64,14 @@ class Convolution(nn.Module):
         dilation: distance of the kernel's taps, pixels.
         slope: slope of LeakyReLU; 0 is ReLU, 1 no activation.
         precision: a name in `kernels.precision.PRECISIONS`.
+        has_bias: whether each output channel has a bias.
     """
 
     features: int
     dilation: int = 1
     slope: float = 1.0
     precision: str = "float32"
+    has_bias: bool = True
 
     @nn.compact
     def __call__(
@@ -76,7 +80,11 @@ class Convolution(nn.Module):
         """Convolve `maps`, as if they were concatenated, and activate."""
         shape = (3, 3, sum(x.shape[-1] for x in maps), self.features)
         kernel = self.param("kernel", uniform_kernel, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        zeros = nn.initializers.zeros
+        if self.has_bias:
+            bias = self.param("bias", zeros, (self.features,))
+        else:
+            bias = jnp.zeros(self.features)
         return convolve(maps, kernel, bias, self.dilation, self.slope, self.precision)
 
 
@@ -89,6 +97,25 @@ def keep_image(
     """
     if not module.is_initializing():  # an image is no variable of the network
         module.sow(EARLIER_IMAGES, name, image)
+
+
+def learned_weight(module: nn.Module, consistency: str) -> tuple[Float[Array, ""], ...]:
+    """Return the weight of a data consistency as a parameter of `module`.
+
+    The parameter is the logarithm of its ratio to `mri.consistency.WEIGHTS`, so that
+    the weight stays positive and weight decay draws it to its value before training.
+
+    Args:
+        module: a component, within its compact method.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+
+    Returns:
+        the last arguments of the consistency: its weight, or nothing if it has none.
+    """
+    if consistency not in WEIGHTS:
+        return ()
+    ratio = module.param("log_weight", nn.initializers.zeros, ())
+    return (WEIGHTS[consistency] * jnp.exp(ratio),)
 
 
 def pointwise(

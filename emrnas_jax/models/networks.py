@@ -16,10 +16,13 @@ from emrnas_jax.models.cddntdc import cddntdc
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
 from emrnas_jax.models.half_resolution import half_resolution
+from emrnas_jax.models.modl import modl
 from emrnas_jax.models.rdn import rdn
+from emrnas_jax.models.sense import sense
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.models.varnet import varnet
+from emrnas_jax.mri.consistency import CONSISTENCY, require_suitable
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.space import SHARING
 
@@ -34,7 +37,10 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "rdn_matched": partial(rdn, layers=7),
     "cddntdc_matched": partial(cddntdc, layers=11),
     "half_resolution": half_resolution,
+    "modl": modl,
+    "varnet": varnet,
     "tv": tv,
+    "sense": sense,
 }
 
 
@@ -106,11 +112,31 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
                 f"{', '.join(choices)}"
             )
     counts = ("components", "cells_per_block", "layers", "recursions", "width")
-    for key in (*counts, "memory"):
+    for key in (*counts, "memory", "map_width"):
         if settings.get(key, 1) < 1:
             raise InputError(
                 f"networks.{name}.{key}: found {settings[key]}; at least 1 is needed"
             )
+
+
+def require_kind_of_images(name: str, settings: dict, images: str) -> None:
+    """Check that a network suits the images it is to be trained on.
+
+    Args:
+        name: name of the network in the run, for messages.
+        settings: arguments of its constructor.
+        images: "magnitude" or "complex".
+
+    Raises:
+        InputError: the network assumes magnitude images, and these are complex.
+    """
+    consistency = settings.get("consistency", "single")
+    require_suitable(consistency, images, f"networks.{name}.consistency")
+    if images == "complex" and settings.get("learned_maps"):
+        raise InputError(
+            f"networks.{name}.learned_maps=True gives magnitude images, and "
+            "data.images is complex; use learned_maps=False"
+        )
 
 
 def complete_settings(kind: str, settings: dict, name: str = "") -> dict:

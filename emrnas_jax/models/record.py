@@ -28,6 +28,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         shape: height and width of the training images, pixels.
         seed: the run's seed.
         kind: key of `NETWORKS`; its name unless given.
+        coils: number of coils of the training images; 0 for images of one coil.
         operations: those of its architecture, if it has one. Records of older versions
             name them alone; then they are those of Table 1, or of now.
     """
@@ -40,6 +41,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     kind: str = ""
     operations: tuple[Operation, ...] = ()
+    coils: int = 0
 
     def __post_init__(self) -> None:
         if not self.kind:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import joined_maps
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.consistency import CONSISTENCY, WEIGHTS
 from emrnas_jax.mri.fourier import to_channels
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.mri.total_variation import restore
@@ -65,14 +65,20 @@ def tv(
 
     Args:
         iterations: at least 1.
-        consistency: a name in `mri.consistency.CONSISTENCY`.
+        consistency: a name in `mri.consistency.CONSISTENCY`, of those without a weight.
         precision: "float32", the only one.
 
     Raises:
-        InputError: there are no iterations, or another precision is asked for.
+        InputError: there are no iterations, or the consistency has a weight, or another
+            precision is asked for.
     """
     if iterations < 1:
         raise InputError(f"tv: found iterations={iterations}; at least 1 is needed")
+    if consistency in WEIGHTS:
+        raise InputError(
+            f"tv: consistency={consistency} has a weight that networks learn, and tv "
+            "learns nothing but its strength; use consistency=single"
+        )
     if precision != "float32":
         raise InputError(
             f"tv: found precision={precision!r}; it has no convolutions and computes "

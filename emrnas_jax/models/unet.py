@@ -9,7 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.kernels.convolution import Map, per_channel
-from emrnas_jax.models.layers import Convolution, LayerSettings, pointwise
+from emrnas_jax.models.layers import (
+    Convolution,
+    LayerSettings,
+    learned_weight,
+    pointwise,
+)
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.measurement import Measurement
 
@@ -75,7 +80,8 @@ class UNet(nn.Module):
         # What was padded is cut off again before the change is added.
         change = pointwise(2, self.settings.precision, "last")(x)[:, :height, :width]
         image = zero_filled + change.astype(zero_filled.dtype)
-        return CONSISTENCY[self.consistency](image, measurement)
+        weight = learned_weight(self, self.consistency)
+        return CONSISTENCY[self.consistency](image, measurement, *weight)
 
     def _convolve_twice(
         self, channels: int, name: str, *maps: Float[Array, "batch height width _"]
@@ -115,6 +121,7 @@ class Doubling(nn.Module):
 
     features: int
     precision: str = "float32"
+    has_bias: bool = True
 
     @nn.compact
     def __call__(self, x: Map) -> Float[Array, "batch _ _ out"]:
@@ -125,6 +132,8 @@ class Doubling(nn.Module):
         product = pointwise(4 * self.features, self.precision, "squares", bias=False)
         squares = product(x).reshape(batch, height, width, 2, 2, self.features)
         rows = squares.transpose(0, 1, 3, 2, 4, 5)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         y = rows.reshape(batch, 2 * height, 2 * width, self.features)
+        if not self.has_bias:
+            return y
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return y + per_channel(bias).astype(y.dtype)

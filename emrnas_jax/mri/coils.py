@@ -121,7 +121,7 @@ def compression_matrix(
 
 
 def birdcage_maps(
-    coils: int, shape: tuple[int, int], radius: float = 1.5
+    coils: int, shape: tuple[int, int], radius: float = 1.5, start: float = 0.0
 ) -> Complex[Array, "{coils} {shape[0]} {shape[1]}"]:
     """Simulate the coil maps of a birdcage: loops on a circle around the object.
 
@@ -129,6 +129,7 @@ def birdcage_maps(
         coils: number of coils, evenly spread.
         shape: height and width of the image.
         radius: distance of the coils from the middle, in half image sizes.
+        start: angle of the first coil, radians.
 
     Returns:
         complex64 maps with Σ|S|² = 1.
@@ -136,7 +137,7 @@ def birdcage_maps(
     Source: the formula of `birdcage_maps` of MIRT and sigpy.
     """
     height, width = shape
-    angles = 2 * np.pi * np.arange(coils)[:, None, None] / coils
+    angles = start + 2 * np.pi * np.arange(coils)[:, None, None] / coils
     row = (np.arange(height) - height / 2)[:, None] / (height / 2)
     column = (np.arange(width) - width / 2) / (width / 2)
     across = column - radius * np.cos(angles)

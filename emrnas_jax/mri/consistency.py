@@ -3,8 +3,10 @@
 Images are real and imaginary channels, intensity in [0, 1]; the conventions of k-space
 and masks are those of `mri.measurement`.
 
-`single` holds for every target and any number of coils. `two_step` and `real` use that
-the target is a magnitude: real and not negative for `two_step`, real for `real`.
+`single`, `gradient` and `cg` hold for every target and any number of coils. `gradient`
+and `cg` have a weight, which a network may learn: they go only part of the way to the
+samples, and so leave part of their noise. `two_step` and `real` use that the target is
+a magnitude: real and not negative for `two_step`, real for `real`.
 """
 
 import jax.numpy as jnp
@@ -12,7 +14,14 @@ from jaxtyping import Array, Complex, Float, Shaped
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import to_channels, to_complex
+from emrnas_jax.mri.least_squares import regularised
 from emrnas_jax.mri.measurement import Measurement, replace_measured
+
+# Weights of the consistencies that have one, before any training. That of `cg` is the
+# start of MoDL's published program.
+WEIGHTS = {"gradient": 1.0, "cg": 0.05}
+
+Weight = float | Float[Array, ""]
 
 
 def single_consistency(
@@ -77,6 +86,62 @@ def real_consistency(
     return jnp.stack([result, jnp.zeros_like(result)], axis=-1)
 
 
+def gradient_consistency(
+    image: Float[Array, "batch height width 2"],
+    measurement: Measurement,
+    step: Weight = WEIGHTS["gradient"],
+) -> Float[Array, "batch height width 2"]:
+    """Take a step of gradient descent towards the samples: x + t Aᴴ (k - A x).
+
+    Args:
+        image: network output x, real and imaginary channels, intensity in [0, 1].
+        measurement: the samples k, of one coil or of several.
+        step: t, between 0 and 2 to come nearer to the samples; 1 is `single`.
+
+    Returns:
+        the image. Where no coil sees a pixel, it goes as far towards 0.
+
+    Source: Hammernik et al., MRM 2018.
+    """
+    return partway(image, single_consistency(image, measurement), step)
+
+
+def cg_consistency(
+    image: Float[Array, "batch height width 2"],
+    measurement: Measurement,
+    weight: Weight = WEIGHTS["cg"],
+) -> Float[Array, "batch height width 2"]:
+    """Return the image x with the least |A x - k|² + λ |x - z|².
+
+    Args:
+        image: network output z, real and imaginary channels, intensity in [0, 1].
+        measurement: the samples k, of one coil or of several. With coil maps, x is
+            found by `least_squares.ITERATIONS` steps of conjugate gradients.
+        weight: λ, above 0.
+
+    Source: Aggarwal et al., IEEE TMI 2019 (MoDL).
+    """
+    if measurement.coil_maps is None:
+        # AᴴA is then a projection, and the minimum lies on the way to `single`.
+        return gradient_consistency(image, measurement, step_of(weight))
+    return to_channels(regularised(to_complex(image), measurement, weight))
+
+
+def step_of(weight: Weight) -> Weight:
+    """Return the step of `gradient` that equals `cg` without coil maps."""
+    return 1 / (1 + weight)
+
+
+def partway(
+    image: Float[Array, "batch height width channel"],
+    agreed: Float[Array, "batch height width channel"],
+    step: Weight,
+) -> Float[Array, "batch height width channel"]:
+    """Return a point on the line through two images: the first at 0, the other at 1."""
+    # Both are weighed, so that at 1 the other image comes out to the bit.
+    return (1 - step) * image + step * agreed
+
+
 def complete_hermitian(measurement: Measurement) -> Measurement:
     """Return the samples of a real image with those that their mirror images fix.
 
@@ -96,6 +161,9 @@ CONSISTENCY = {
     "single": single_consistency,
     "two_step": two_step_consistency,
     "real": real_consistency,
+    # These two take their weight as a third argument.
+    "gradient": gradient_consistency,
+    "cg": cg_consistency,
 }
 ASSUME_MAGNITUDE = ("two_step", "real")
 
@@ -117,7 +185,7 @@ def require_suitable(consistency: str, images: str, where: str) -> None:
     if images == "complex" and consistency in ASSUME_MAGNITUDE:
         raise InputError(
             f"{where}={consistency} assumes magnitude images, and data.images is "
-            "complex; use consistency=single"
+            f"complex; use {_any_target()}"
         )
 
 
@@ -126,9 +194,15 @@ def _require_no_coils(consistency: str, measurement: Measurement) -> None:
     if measurement.coil_maps is not None:
         raise InputError(
             f"consistency={consistency} assumes magnitude images, and images of "
-            "several coils are complex; use consistency=single, or to reconstruct, "
+            f"several coils are complex; use {_any_target()}, or to reconstruct, "
             "--model=sense"
         )
+
+
+def _any_target() -> str:
+    """Return the consistencies that hold for every target, as a message lists them."""
+    *first, last = (name for name in CONSISTENCY if name not in ASSUME_MAGNITUDE)
+    return f"consistency={', '.join(first)} or {last}"
 
 
 def mirror(

@@ -19,14 +19,19 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from emrnas_jax.mri.consistency import (
     CONSISTENCY,
+    WEIGHTS,
+    Weight,
     complete_hermitian,
     magnitude,
+    partway,
+    step_of,
 )
 from emrnas_jax.mri.fourier import to_channels, to_complex
 from emrnas_jax.mri.measurement import Measurement, adjoint
 
 Channels = Float[Array, "batch height width channel"]
-Prepared = Callable[[Channels], Channels]
+# It takes an image, and its weight if the consistency has one.
+Prepared = Callable[..., Channels]
 
 
 def prepared_consistency(consistency: str, measurement: Measurement) -> Prepared:
@@ -38,7 +43,8 @@ def prepared_consistency(consistency: str, measurement: Measurement) -> Prepared
 
     Returns:
         a function of images, intensity in [0, 1], that returns such images: real
-        channels alone for `real`, real and imaginary channels for all others.
+        channels alone for `real`, real and imaginary channels for all others. A
+        second argument is the weight of a consistency that has one.
 
     Raises:
         InputError: the measurement has coils and the consistency takes none.
@@ -49,9 +55,18 @@ def prepared_consistency(consistency: str, measurement: Measurement) -> Prepared
     if consistency == "real":
         return _affine(complete_hermitian(measurement), is_real=True)
     single = _affine(measurement, is_real=False)
-    if consistency == "single":
-        return single
-    return lambda image: single(_real(magnitude(to_complex(single(image)))))
+
+    def two_step(image: Channels) -> Channels:
+        return single(_real(magnitude(to_complex(single(image)))))
+
+    def gradient(image: Channels, step: Weight = WEIGHTS["gradient"]) -> Channels:
+        return partway(image, single(image), step)
+
+    def cg(image: Channels, weight: Weight = WEIGHTS["cg"]) -> Channels:
+        return gradient(image, step_of(weight))
+
+    prepared = {"single": single, "two_step": two_step, "gradient": gradient, "cg": cg}
+    return prepared[consistency]
 
 
 def channels_of(consistency: str) -> int:
@@ -62,7 +77,7 @@ def channels_of(consistency: str) -> int:
 def _direct(consistency: str, measurement: Measurement) -> Prepared:
     function = CONSISTENCY[consistency]
     if consistency != "real":
-        return lambda image: function(image, measurement)
+        return lambda image, *weight: function(image, measurement, *weight)
     return lambda image: function(_real(image[..., 0]), measurement)[..., :1]
 
 

@@ -54,7 +54,14 @@ def undersample(
         mask: True where k-space is measured.
         coil_maps: sensitivity of each coil; None measures the image itself.
     """
-    return Measurement(_measured(_kspace_of(image, coil_maps), mask), mask, coil_maps)
+    return keep_measured(_kspace_of(image, coil_maps), mask, coil_maps)
+
+
+def keep_measured(
+    kspace: Kspace, mask: Mask, coil_maps: CoilMaps | None = None
+) -> Measurement:
+    """Return the measurement of complete k-space: its samples where `mask` is True."""
+    return Measurement(_measured(kspace, mask), mask, coil_maps)
 
 
 def zero_filled(measurement: Measurement) -> Float[Array, "batch height width 2"]:

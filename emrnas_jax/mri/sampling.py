@@ -27,7 +27,9 @@ CANDIDATES = 32
 
 @dataclass(frozen=True)
 class Sampling:
-    """How masks are drawn; hashable, so compiled steps take it as a static argument.
+    """How frames are measured: their masks, and the noise of their samples.
+
+    It is hashable, so compiled steps take it as a static argument.
 
     Attributes:
         kind: `cartesian`, random lines with the density of the masks published for the
@@ -43,6 +45,9 @@ class Sampling:
         masks: masks for `kind` `file`, else None.
         others: more pairs of a rate and its center fraction. Each mask has one of
             these or the pair above, all as likely. Not used by `file`.
+        noise: standard deviation of the noise that is added to the real and to the
+            imaginary part of every measured sample, at least 0. K-space is orthonormal,
+            so it is that of the noise in the image of each coil, of intensity 1.
     """
 
     kind: str = "cartesian"
@@ -51,6 +56,7 @@ class Sampling:
     phase_encode: str = "rows"  # as in the published data
     masks: LineMasks | None = None
     others: tuple[tuple[float, float], ...] = ()
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.
@@ -60,6 +66,7 @@ class Sampling:
         """
         for rate, center_fraction in self.pairs:
             require_possible(self.kind, rate, center_fraction, self.phase_encode)
+        require_noise(self.noise)
         if (self.kind == "file") != (self.masks is not None):
             raise InputError(
                 f"sampling: kind {self.kind!r} {'needs' * (self.masks is None)}"
@@ -99,6 +106,14 @@ def require_possible(
             f"sampling.center_fraction: expected 0 to the rate, {rate}, found "
             f"{center_fraction}; the centre cannot hold more lines than are "
             "measured, so lower it or raise the rate"
+        )
+
+
+def require_noise(noise: float) -> None:
+    """Raise InputError if the noise of samples is negative or not a number."""
+    if not 0 <= noise < math.inf:
+        raise InputError(
+            f"sampling.noise: expected a standard deviation of 0 or more, found {noise}"
         )
 
 

@@ -46,6 +46,9 @@ EARLIER = {
     "start": "",
     "other_rates": "",
     "other_center_fractions": "",
+    "noise": 0.0,
+    "coils": 0,
+    "simulated_coils": 0,
     "retrain": {},
     "search": {},
 }

@@ -1,4 +1,4 @@
-"""The regularisation weight of total variation, fitted on S_val instead of trained.
+"""The regularisation weight of TV and SENSE, fitted on S_val instead of trained.
 
 Every weight λ of a logarithmic grid is scored by its mean PSNR on frames of S_val, then
 four more around the best; the best of all becomes a checkpoint like any network's. The
@@ -27,6 +27,7 @@ from emrnas_jax.machine.devices import divisible, mesh_for, over_batch, replicat
 from emrnas_jax.machine.json_files import write_json
 from emrnas_jax.machine.progress import Pace, say_without_bars
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.models.sense import FittedSense
 from emrnas_jax.models.total_variation import TotalVariation
 from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.runs.folder import NetworkFolder
@@ -54,7 +55,7 @@ HIGHEST_DB = 100.0
 
 def is_fitted(network: nn.Module) -> bool:
     """Return whether a network has one weight that is fitted instead of trained."""
-    return isinstance(network, TotalVariation)
+    return isinstance(network, TotalVariation | FittedSense)
 
 
 def fit_weight(

@@ -71,8 +71,9 @@ def test_a_name_that_is_nowhere_is_told_with_those_that_there_are(name, elsewher
         load_config(f"{name}:tiny")
     assert str(raised.value) == (
         f"{name}: no such config in {elsewhere}; the package has configs/brain.py, "
-        "configs/cardiac.py, configs/demo.py. Name one of these, or give the whole "
-        "path of your own"
+        "configs/calgary.py, configs/cardiac.py, configs/cmrxrecon.py, "
+        "configs/demo.py, configs/fastmri_brain.py, configs/fastmri_knee.py, "
+        "configs/multicoil.py. Name one of these, or give the whole path of your own"
     )
 
 
@@ -161,5 +162,5 @@ def test_a_variant_that_does_not_exist_is_told_with_the_nearest():
     )
     assert message.endswith("each of them also with _small behind")
     assert len(message.splitlines()) == 1
-    with pytest.raises(InputError, match="no variant 'huge'; there are tiny, head; "):
+    with pytest.raises(InputError, match="no variant 'huge'; there are tiny, head, "):
         load_config(f"{CONFIGS}/demo.py:huge")

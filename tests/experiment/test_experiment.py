@@ -168,6 +168,15 @@ def test_a_setting_that_cannot_work_is_named(key, value, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_learned_coil_maps_are_refused_for_complex_images(tmp_path):
+    config = get_config("demo", "varnet")
+    config.data.images = "complex"
+    Experiment(config, tmp_path / "given_maps")
+    config.networks.varnet.learned_maps = True
+    with pytest.raises(InputError, match=r"varnet\.learned_maps=True.*complex"):
+        Experiment(config, tmp_path / "run")
+
+
 def keys_and_values(config, place=""):
     """All settings of a config with their whole keys, sections and values alike."""
     for name, value in config.items():

@@ -42,6 +42,14 @@ def test_they_are_a_network_with_the_same_first_weights():
         assert kept[kind] == {n: every[kind][n] for n in ("component_1", "component_2")}
 
 
+def test_weights_that_all_of_them_share_stay():
+    modl = record_of("modl", components=3, layers=1, width=4)
+    every = variables_of(modl)
+    record, kept = first_components(modl, every, SUPERVISED, 2)
+    assert record.settings["components"] == 2
+    assert kept == every
+
+
 def test_all_of_them_need_no_deep_supervision():
     every = variables_of(CASCADE)
     assert first_components(CASCADE, every, {}, 3) == (CASCADE, every)

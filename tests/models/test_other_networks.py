@@ -19,6 +19,7 @@ SMALL = {
     "rdn": {"components": 2, "layers": 2, "width": 4},
     "cddntdc": {"components": 1, "layers": 2, "width": 4},
     "half_resolution": {"components": 2, "layers": 1, "width": 8, "memory": 4},
+    "modl": {"components": 2, "layers": 1, "width": 4},
 }
 
 

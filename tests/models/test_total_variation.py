@@ -10,7 +10,7 @@ import pytest
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.networks import build_network, parameter_count
 from emrnas_jax.models.total_variation import STRENGTH
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.consistency import CONSISTENCY, WEIGHTS
 from emrnas_jax.mri.fourier import fft2, to_channels, to_complex
 from emrnas_jax.mri.total_variation import restore
 
@@ -24,7 +24,7 @@ def test_its_one_weight_is_its_strength(small_batch):
     assert variables["params"]["strength"] == np.float32(STRENGTH)
 
 
-@pytest.mark.parametrize("consistency", CONSISTENCY)
+@pytest.mark.parametrize("consistency", sorted(CONSISTENCY.keys() - WEIGHTS.keys()))
 def test_it_restores_and_puts_the_measured_samples_back(small_batch, consistency):
     network = build_network("tv", {"iterations": 4, "consistency": consistency})
     kspace, mask, _ = small_batch.measurement
@@ -46,6 +46,7 @@ def test_it_restores_and_puts_the_measured_samples_back(small_batch, consistency
         ({"iterations": 0}, "iterations=0; at least 1"),
         ({"precision": "bf16"}, "precision='bf16'.*float32 alone"),
         ({"consistency": "none"}, "'none'.*two_step"),
+        ({"consistency": "cg"}, "consistency=cg has a weight.*=single"),
         ({"strength": 1.0}, "no setting 'strength'"),
     ],
 )

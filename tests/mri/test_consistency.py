@@ -1,4 +1,4 @@
-"""Laws of the three data consistencies."""
+"""Laws of the data consistencies."""
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,19 @@ from emrnas_jax.mri.consistency import (
     require_suitable,
 )
 from emrnas_jax.mri.fourier import to_channels, to_complex
-from emrnas_jax.mri.measurement import Measurement, replace_measured, undersample
+from emrnas_jax.mri.measurement import (
+    Measurement,
+    forward,
+    replace_measured,
+    undersample,
+)
 from tests.fixtures.operator_laws import random_complex, simulated_coil_maps
 
 # Compiled once per shape; draws of Hypothesis then cost nothing.
 CONSISTENCY = {name: jax.jit(law) for name, law in consistency.CONSISTENCY.items()}
+ANY_TARGET = [name for name in CONSISTENCY if name not in ASSUME_MAGNITUDE]
+# `cg` weighs the samples against the image, so that it takes them in part only.
+EXACT = {name: law for name, law in CONSISTENCY.items() if name != "cg"}
 
 SHAPES = [(8, 8), (6, 7), (9, 7)]
 MASKS = ["rows", "columns", "full"]
@@ -58,7 +66,7 @@ def with_no_phase(image):
 @given(seeds, shapes, masks)
 def test_measured_samples_survive(seed, shape, kind):
     image, _, measurement = scene(seed, shape, kind)
-    for impose in CONSISTENCY.values():
+    for impose in EXACT.values():
         result = impose(image, measurement)
         assert result.dtype == jnp.float32
         np.testing.assert_allclose(
@@ -166,12 +174,14 @@ def test_without_measurements_only_the_kind_of_image_is_imposed(shape):
     nothing = jax.tree.map(jnp.zeros_like, measurement)
     real = with_no_phase(image[..., 0])
     absolute = with_no_phase(jnp.hypot(image[..., 0], image[..., 1]))
-    for name, expected in [("single", image), ("real", real), ("two_step", absolute)]:
+    expected_of = {"real": real, "two_step": absolute}
+    for name in CONSISTENCY:
+        expected = expected_of.get(name, image)
         result = CONSISTENCY[name](image, nothing)
         np.testing.assert_allclose(result, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", CONSISTENCY)
+@pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_everything_measured_gives_the_target(name, shape):
     image, target, measurement = scene(9, shape, "rows")
@@ -261,29 +271,81 @@ def coiled_scene(seed):
     return to_channels(image), undersample(image, mask, maps)
 
 
-def test_single_takes_the_samples_of_several_coils():
+@pytest.mark.parametrize("name", ANY_TARGET)
+def test_the_target_of_several_coils_is_a_fixed_point(name):
     target, measurement = coiled_scene(13)
     np.testing.assert_allclose(
-        CONSISTENCY["single"](target, measurement), target, atol=5e-6
+        CONSISTENCY[name](target, measurement), target, atol=5e-6
     )
+    start = to_channels(random_complex(14, 2, 6, 7))
+    found = CONSISTENCY[name](start, measurement)
+    assert np.linalg.norm(found - target) < np.linalg.norm(start - target)
+
+
+def test_single_takes_the_samples_of_several_coils():
+    _, measurement = coiled_scene(13)
     start = to_channels(random_complex(14, 2, 6, 7))
     found = CONSISTENCY["single"](start, measurement)
     wanted = to_channels(replace_measured(to_complex(start), measurement))
     np.testing.assert_allclose(found, wanted, atol=1e-6)
-    assert np.linalg.norm(found - target) < np.linalg.norm(start - target)
+
+
+@pytest.mark.parametrize("coils", [0, 3])
+def test_a_step_of_one_is_single_to_the_bit(coils):
+    _, measurement = coiled_scene(20) if coils else (None, scene(20, (6, 7), "rows")[2])
+    start = to_channels(random_complex(21, 2, 6, 7))
+    single = consistency.single_consistency(start, measurement)
+    found = consistency.gradient_consistency(start, measurement, jnp.float32(1))
+    np.testing.assert_array_equal(found, single)
+
+
+@pytest.mark.parametrize("coils", [0, 3])
+def test_a_gradient_step_descends_along_the_gradient(coils):
+    """x + t Aᴴ (k - A x), of which JAX itself computes the gradient of the misfit."""
+    _, measurement = coiled_scene(20) if coils else (None, scene(20, (6, 7), "rows")[2])
+    start = to_channels(random_complex(21, 2, 6, 7))
+
+    def misfit(channels):
+        missing = forward(to_complex(channels), measurement) - measurement.kspace
+        return jnp.sum(missing.real**2 + missing.imag**2) / 2
+
+    found = CONSISTENCY["gradient"](start, measurement, jnp.float32(0.3))
+    wanted = start - 0.3 * jax.grad(misfit)(start)
+    np.testing.assert_allclose(found, wanted, atol=5e-6)
+
+
+@given(seeds, shapes, masks)
+def test_cg_without_coils_is_the_minimum_at_every_frequency(seed, shape, kind):
+    image, _, measurement = scene(seed, shape, kind)
+    found = CONSISTENCY["cg"](image, measurement, jnp.float32(0.5))
+    own = sampled(image, True)
+    # |f - k|² + λ |f - z|² is least at (k + λ z) / (1 + λ).
+    kspace = np.where(measurement.mask, (measurement.kspace + 0.5 * own) / 1.5, own)
+    np.testing.assert_allclose(sampled(found, True), kspace, atol=5e-6)
+
+
+def test_cg_takes_all_of_the_samples_as_its_weight_goes_to_zero():
+    image, _, measurement = scene(22, (6, 7), "rows")
+    single = CONSISTENCY["single"](image, measurement)
+    gaps = [
+        float(abs(CONSISTENCY["cg"](image, measurement, w) - single).max())
+        for w in (1.0, 1e-2, 1e-4)
+    ]
+    assert gaps[0] > 50 * gaps[1] > 2000 * gaps[2] > 0
 
 
 @pytest.mark.parametrize("name", ASSUME_MAGNITUDE)
 def test_coils_are_refused_by_what_assumes_a_magnitude(name):
     image, measurement = coiled_scene(15)
-    with pytest.raises(InputError, match=f"={name} assumes magnitude.*=single"):
+    wanted = f"={name} assumes magnitude.*=single, gradient or cg, or to"
+    with pytest.raises(InputError, match=wanted):
         jax.eval_shape(consistency.CONSISTENCY[name], image, measurement)
 
 
 @pytest.mark.parametrize("name", CONSISTENCY)
 def test_complex_images_are_refused_by_what_assumes_a_magnitude(name):
     require_suitable(name, "magnitude", "networks.mine.consistency")
-    if name == "single":
+    if name in ANY_TARGET:
         require_suitable(name, "complex", "networks.mine.consistency")
         return
     with pytest.raises(InputError, match=f"networks.mine.consistency={name} assumes"):
@@ -291,7 +353,7 @@ def test_complex_images_are_refused_by_what_assumes_a_magnitude(name):
 
 
 def test_what_assumes_a_magnitude_is_what_spoils_a_complex_target():
-    """The list follows from the laws: only `single` leaves a complex image alone."""
+    """The list follows from the laws: the others leave a complex image alone."""
     target = random_complex(16, 2, 6, 7)
     mask = jnp.asarray(np.arange(6) < 3)[None, :, None]
     channels, measurement = to_channels(target), undersample(target, mask)

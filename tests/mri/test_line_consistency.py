@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.mri.consistency import CONSISTENCY, WEIGHTS
 from emrnas_jax.mri.line_consistency import (
     channels_of,
     circulant,
@@ -50,14 +50,25 @@ def test_it_is_the_consistency_of_whole_frames(kind, consistency, is_noisy):
     np.testing.assert_allclose(found, expected[..., : image.shape[-1]], atol=CLOSE)
 
 
+@pytest.mark.parametrize("consistency", WEIGHTS)
+def test_a_weight_is_that_of_whole_frames(consistency):
+    measurement, image = measured("rows"), draw(4, 2, 9, 8, 2)
+    weight = jnp.float32(0.4)
+    found = prepared_consistency(consistency, measurement)(image, weight)
+    expected = CONSISTENCY[consistency](image, measurement, weight)
+    np.testing.assert_allclose(found, expected, atol=CLOSE)
+    assert abs(expected - CONSISTENCY[consistency](image, measurement)).max() > 0.1
+
+
 def test_several_coils_take_the_direct_way():
     maps = jnp.asarray(simulated_coil_maps(3, 9, 8, frames=2))
     image = draw(0, 2, 9, 8).astype(jnp.complex64)
     measurement = undersample(image, draw(1, *SHAPES["rows"]) > 0, maps)
     guess = draw(4, 2, 9, 8, 2)
-    found = prepared_consistency("single", measurement)(guess)
-    expected = CONSISTENCY["single"](guess, measurement)
-    np.testing.assert_allclose(found, expected, atol=CLOSE)
+    for consistency in ("single", "gradient", "cg"):
+        found = prepared_consistency(consistency, measurement)(guess)
+        expected = CONSISTENCY[consistency](guess, measurement)
+        np.testing.assert_allclose(found, expected, atol=CLOSE)
     for consistency in ("two_step", "real"):
         with pytest.raises(InputError, match="assumes magnitude images"):
             prepared_consistency(consistency, measurement)(

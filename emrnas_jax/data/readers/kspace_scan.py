@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Complex64, Float32
 
 from emrnas_jax.data.readers.coil_checks import coil_warnings
+from emrnas_jax.data.readers.kspace_coils import images_of_coils
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_echo import Echo, centre_echo
 from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
@@ -121,7 +122,7 @@ def _in_words(stored: StoredKspace, measured: Measured, echo: Echo, coils: int) 
 
 
 def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
-    """Yield the complex images of a file of complete k-space, to train on.
+    """Yield the images of a file of complete k-space, to train on.
 
     They are those that reconstruction sees: divided by the largest magnitude of the
     file, so the frames of a subject keep their brightness relative to each other. A
@@ -129,19 +130,28 @@ def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
 
     Args:
         path: HDF5 or `.npz`; it is one subject, named by the file.
-        how: the user's declarations; of its images, complex are returned.
+        how: the user's declarations; of its images, complex are returned, or where it
+            asks for coils, those of the coils beside their maps.
 
     Raises:
-        InputError: the file cannot be used, or k-space is not complete.
+        InputError: the file cannot be used, or k-space is not complete, or has several
+            coils and none were asked for, or the other way round.
     """
     scan = read_kspace(path, dataclasses.replace(how, images="complex"))
-    if scan.kspace is not None and scan.kspace.ndim == 4:
+    several = scan.kspace is not None and scan.kspace.ndim == 4
+    if several and not how.coils:
+        count = scan.values.shape[1]
         raise InputError(
-            f"{path}: `kspace` has {scan.kspace.shape[1]} coils, and networks are "
-            "trained on one; combine the coils first, as `reconstruct --model=sense` "
-            "does, and train on the images"
+            f"{path}: `kspace` has {count} coils, and data.coils is 0; set data.coils "
+            f"to {count} or to fewer, to which they are compressed, and data.images to "
+            "complex"
         )
-    if scan.kspace is not None:
+    if how.coils and not several:
+        raise InputError(
+            f"{path}: `kspace` has one coil, and data.coils asks for {how.coils}; set "
+            "it to 0, and data.simulated_coils if coils shall be simulated"
+        )
+    if scan.kspace is not None and scan.target is None:
         assert scan.mask is not None
         raise InputError(
             f"{path}: `kspace` is incomplete, {1 - scan.mask.mean():.0%} of it was not "
@@ -150,12 +160,20 @@ def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
         )
     for warning in scan.warnings:
         LOG.warning("%s: %s", path, warning)
+    names = list(zip(scan.subjects, scan.slices, scan.frames, strict=True))
+    for position, image in _images_of(scan, how.coils, path):
+        subject, slice_, frame = names[position]
+        yield NamedImage(subject, int(slice_), int(frame), image)
+
+
+def _images_of(scan: Scan, coils: int, path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the position and the image of each complete frame."""
+    if coils:
+        yield from images_of_coils(scan, coils, path)
+        return
     assert scan.images is not None
     # The two channels lie beside each other in memory, as complex64 does.
-    images = scan.images.view(np.complex64)[..., 0]
-    names = zip(scan.subjects, scan.slices, scan.frames, images, strict=True)
-    for subject, slice_, frame, image in names:
-        yield NamedImage(subject, int(slice_), int(frame), image)
+    yield from enumerate(scan.images.view(np.complex64)[..., 0])
 
 
 def network_images(
@@ -190,7 +208,8 @@ def kspace_source(how: Reading) -> Source:
     return Source(
         name="kspace",
         files=FILES,
-        dtype="complex64",
+        # Images of coils hold their real and imaginary parts beside each other.
+        dtype="float32" if how.coils else "complex64",
         takes=takes,
         read=partial(complete_images, how=how),
     )

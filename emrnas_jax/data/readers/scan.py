@@ -31,6 +31,7 @@ class Reading:
             images to train on are read.
         axes: names of the axes of k-space, separated by commas; "" for the file's own.
         frames: frames to read, as `first:end` or one number; "" for all.
+        coils: number of coils of the images to train on; 0 for one coil.
     """
 
     images: str
@@ -43,6 +44,7 @@ class Reading:
     form: str = FLAG
     axes: str = ""
     frames: str = ""
+    coils: int = 0
 
 
 class Scan(NamedTuple):

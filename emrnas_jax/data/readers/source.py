@@ -28,7 +28,8 @@ class NamedImage(NamedTuple):
         subject: name of the person scanned; folds are drawn by subject.
         slice: number of the slice, from 0 unless the files number it otherwise.
         frame: number of the time, from 0; 0 where there is only one.
-        image: pixels [height, width], uint8, float32 or complex64.
+        image: pixels [height, width], uint8, float32 or complex64; float32 [height,
+            width, 2, coil, 2] of several coils (`data.coil_images`).
     """
 
     subject: str

@@ -2,7 +2,7 @@
 
 import json
 
-from emrnas_jax.models.catalogue import named
+from emrnas_jax.models.catalogue import CONSISTENCY_TITLES, named
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.networks import in_order
 from emrnas_jax.reporting.numbers import number
@@ -11,7 +11,7 @@ from emrnas_jax.runs.results import NetworkScore
 from emrnas_jax.runs.run import Run
 
 # The first is what the others are compared to.
-CONSISTENCIES = {"single": "Single", "two_step": "Two-step", "real": "Real"}
+CONSISTENCIES = {name: title.capitalize() for name, title in CONSISTENCY_TITLES.items()}
 
 
 def consistency_table(run: Run) -> Table | None:

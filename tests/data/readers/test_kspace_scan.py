@@ -213,7 +213,11 @@ def test_times_in_place_of_coils_are_warned_of(images, tmp_path, write):
     assert "kspace.reshape(-1, 80, 64)" in warning
 
 
-def test_coils_are_not_trained_on(coil_kspace, tmp_path, write):
+def test_coils_are_trained_on_where_they_are_asked_for_alone(
+    coil_kspace, tmp_path, write
+):
     path = write.hdf5(tmp_path, kspace=coil_kspace)
-    with pytest.raises(InputError, match=r"has 4 coils.*--model=sense"):
+    with pytest.raises(
+        InputError, match=r"has 4 coils, and data\.coils is 0; set data\.coils to 4"
+    ):
         list(complete_images(path, TRAINING))

@@ -141,7 +141,7 @@ def test_settings_that_do_not_apply_to_sense_are_refused(settings, message):
 
 
 def test_networks_that_assume_magnitudes_refuse_coils(kspace):
-    with pytest.raises(InputError, match="use consistency=single, or to reconstruct"):
+    with pytest.raises(InputError, match="=single, gradient or cg, or to"):
         reconstruct_kspace("cardiac15", kspace, COLUMNS[None], coils=True)
 
 

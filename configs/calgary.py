@@ -1,0 +1,34 @@
+"""Calgary-Campinas brains of 12 coils, fivefold.
+
+    python -m emrnas_jax.main --config=configs/calgary.py --workdir=runs/calgary \
+        --config.data.path=FOLDER
+
+FOLDER holds the `e14089s3_P53248.7.h5` of 12 channels, complete k-space. A fifth of the
+rows is measured. The challenge's own masks are of points (Poisson discs), which are not
+drawn here; scores are of frames, in the challenge's convention. Nothing of this has
+been measured: the data could not be had. The reader is tested on files of this form.
+
+Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
+networks and few epochs:
+    small   the same at reduced size
+    NAME    one network: half_resolution, dccnn, tv, ... (configs/cardiac.py)
+"""
+
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
+from ml_collections import ConfigDict
+
+from emrnas_jax.experiment import paper
+
+
+def get_config(variant: str | None = None) -> ConfigDict:
+    """Return the settings of a variant."""
+    config = paper.settings()
+    config.data.path = "data/calgary"
+    config.data.update(height=216, width=168, coils=12)
+    config.evaluation.convention = "calgary"
+    paper.apply_variant(config, variant, {"small": paper.reduce})
+    paper.take_coils(config)
+    config.sampling.update(rate=0.2, phase_encode="rows")
+    return config
