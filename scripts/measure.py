@@ -31,7 +31,7 @@ FLOORS = (
     ("evaluation",),
     ("training", "reporting"),
     ("inference", "experiment", "benchmark"),
-    ("main", "reconstruct", "compare", "import_weights", "export"),
+    ("main", "reconstruct", "inspect", "compare", "import_weights", "export"),
 )
 
 
