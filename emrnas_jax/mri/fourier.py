@@ -56,8 +56,12 @@ def from_centred_kspace(
 
     Source: fastMRI's `fft2c`.
     """
-    centred = np.fft.ifftshift(kspace, axes=(-2, -1))
-    return (centred * _origin_phase(*kspace.shape[-2:])).astype(np.complex64)
+    phase = _origin_phase(*kspace.shape[-2:])
+    found = np.empty(kspace.shape, np.complex64)
+    # One image at a time: a volume in double precision may not fit into memory.
+    for index in np.ndindex(kspace.shape[:-2]):
+        found[index] = np.fft.ifftshift(kspace[index]) * phase
+    return found
 
 
 def to_centred_kspace(

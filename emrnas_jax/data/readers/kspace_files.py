@@ -208,12 +208,14 @@ def load_kspace(
         stated(norm, found.norm, "ortho", NORMS, f"{path}: kspace_norm"),
         form,
     )
-    plain = to_plain(found.kspace, storage, where)
+    kspace, found = found.kspace, found._replace(kspace=found.kspace[:0].copy())
+    plain = to_plain(kspace, storage, where)
+    del kspace  # gigabytes, which are not needed twice
     mask = None
     if found.mask is not None:
         mask = plain_mask(found.mask, storage, f"{path}: `mask`")
     # Converted in full precision, and rounded once.
-    single = plain.values.astype(np.complex64)
+    single = plain.values.astype(np.complex64, copy=False)
     maps = None
     # One coil needs no map: its image is that of the coil.
     if found.coil_maps is not None and single.ndim == 4:

@@ -54,7 +54,8 @@ def measured_samples(
     how: Reading,
 ) -> Measured:
     """Return the measured samples of the frames with content."""
-    kspace = stored.plain.values[filled]
+    values = stored.plain.values
+    kspace = values if filled.all() else values[filled]
     present = nonzero_mask(kspace)
     mask, source = _declared_mask(path, stored, present, filled, how)
     warnings = [] if mask is None else require_centre(mask, f"{path}: {source}")

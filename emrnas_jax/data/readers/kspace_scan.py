@@ -70,7 +70,9 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     coils = measured.kspace.shape[1] if measured.kspace.ndim == 4 else 1
     # Images of several coils are left as k-space: their maps are estimated from it.
     is_image = measured.complete and coils == 1
-    kspace = None if is_image else (measured.kspace / unit).astype(np.complex64)
+    kspace = None
+    if not is_image:
+        kspace = (measured.kspace / unit).astype(np.complex64, copy=False)
     return Scan(
         subjects=(path.stem,) * len(numbers),
         slices=numbers,

@@ -1,11 +1,15 @@
 """Some frames of a file: the same as of all, and no others are read."""
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
 
 from emrnas_jax.data.readers.kspace_files import load_kspace
 from emrnas_jax.data.readers.kspace_frames import ALL, parse_frames, read_frames
+from emrnas_jax.data.readers.kspace_scan import read_kspace
+from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 
 SLICES, TIMES, COILS, ROWS, COLUMNS = 6, 2, 3, 16, 16
@@ -137,3 +141,20 @@ def test_frames_that_a_file_does_not_have_are_refused(kspace, tmp_path, write):
     path = write.hdf5(tmp_path, kspace=kspace[:, 0])
     with pytest.raises(InputError, match=r"has 6 frames.*6:7.*from 0 to 5"):
         load_kspace(path, frames=parse_frames("6"))
+
+
+def test_a_volume_takes_little_more_memory_than_three_times_its_size(
+    random, tmp_path, write
+):
+    stack = (0.01 * random.normal(size=(32, 4, 128, 128))).astype(np.complex64)
+    stack[..., 64, 64] = 9
+    path = write.hdf5(tmp_path, kspace=stack)
+    read_kspace(path, Reading("magnitude", "columns"))  # imports and caches
+    tracemalloc.start()
+    try:
+        read_kspace(path, Reading("magnitude", "columns"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The file, its values of about 1, and these in the package's convention.
+    assert peak < 3.3 * stack.nbytes
