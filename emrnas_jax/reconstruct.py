@@ -29,6 +29,7 @@ from absl import app, flags
 
 from emrnas_jax.data.dataset import DataSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS, NORMS
+from emrnas_jax.data.readers.kspace_frames import parse_frames
 from emrnas_jax.data.readers.mask_files import (
     StoredMask,
     read_stored_mask,
@@ -138,6 +139,12 @@ def _define_kspace_flags() -> None:
         "others than [row, column], [frame, row, column] or [frame, coil, row, "
         "column]; such as row,column,coil.",
     )
+    flags.DEFINE_string(
+        "frames",
+        "",
+        "Frames to reconstruct, counted from 0: one number, or first:end, as 10:12 for "
+        "10 and 11; all unless given. Of HDF5 no others are read.",
+    )
     flags.DEFINE_bool(
         "fully_sampled",
         False,
@@ -202,6 +209,7 @@ def settings_of(
         record: record of the network.
         masks: content of --mask, None without it.
     """
+    parse_frames(given.frames)  # once, and not for every file
     return Settings(
         input=Path(given.input).expanduser(),
         output=Path(given.output).expanduser(),
@@ -216,6 +224,7 @@ def settings_of(
             scale=given.scale,
             masks=masks,
             axes=given.kspace_axes,
+            frames=given.frames,
         ),
         batch=given.batch,
         overwrite=given.overwrite,

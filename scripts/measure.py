@@ -24,14 +24,14 @@ PACKAGE = "emrnas_jax"
 # and from the floors below; the wings of one floor do not know each other.
 FLOORS = (
     ("errors", "randomness"),
-    ("kernels", "setting_types"),
+    ("kernels",),
     ("machine", "mri"),
     ("nas", "data"),
     ("models", "runs"),
     ("evaluation",),
     ("training", "reporting"),
     ("inference", "experiment", "benchmark"),
-    ("main", "reconstruct", "compare", "import_weights", "export"),
+    ("main", "reconstruct", "inspect", "compare", "import_weights", "export"),
 )
 
 

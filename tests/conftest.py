@@ -32,7 +32,7 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 TESTS = Path(__file__).parent
-FIXTURES = ("common", "image_files", "networks", "reports")
+FIXTURES = ("common", "image_files", "networks", "reports", "scanner")
 
 
 def pytest_configure(config: pytest.Config) -> None:

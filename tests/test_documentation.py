@@ -47,7 +47,15 @@ PAGES = [
     *sorted((ROOT / "benchmarks").glob("*.md")),
 ]
 EXTENDING = ROOT / "docs" / "extending.md"
-COMMANDS = ("main", "reconstruct", "compare", "export", "import_weights", "benchmark")
+COMMANDS = (
+    "main",
+    "reconstruct",
+    "inspect",
+    "compare",
+    "export",
+    "import_weights",
+    "benchmark",
+)
 # Folders that commands of the pages write to.
 WRITTEN = {"benchmarks/gpu"}
 PATH = re.compile(

@@ -11,6 +11,7 @@ import pytest
 from absl import app, flags
 
 from emrnas_jax.data.readers.scan import Reading
+from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.machine import host
@@ -73,6 +74,16 @@ def test_words_beside_the_flags_are_refused(parse):
     left = parse("scan.h5")
     with pytest.raises(app.UsageError, match=r"not understood: scan\.h5"):
         main(left)
+
+
+def test_frames_that_are_none_are_refused_once(parse):
+    record = load_model("tv").record
+    for frames in ("first", "3:3", "1:2:3", "-1"):
+        parse(frames=frames)
+        with pytest.raises(InputError, match=f"--frames={frames}: .* such as 7"):
+            settings_of(flags.FLAGS, record, None)
+    parse(frames="2:4")
+    assert settings_of(flags.FLAGS, record, None).reading.frames == "2:4"
 
 
 def test_flags_become_settings_completed_by_the_network(parse):

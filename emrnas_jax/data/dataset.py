@@ -22,7 +22,7 @@ from emrnas_jax.data.records import (
     open_records,
 )
 from emrnas_jax.errors import InputError
-from emrnas_jax.setting_types import section_of
+from emrnas_jax.machine.setting_types import section_of
 
 
 def open_dataset(settings: DataSettings) -> ImageSet:

@@ -19,7 +19,7 @@ from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
 from emrnas_jax.data.records import Records, StoredImage
 from emrnas_jax.errors import InputError
-from emrnas_jax.setting_types import section_of
+from emrnas_jax.machine.setting_types import section_of
 
 Image = (
     UInt8[np.ndarray, "height width"]

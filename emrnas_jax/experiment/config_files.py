@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.experiment.overrides import require_overrides
-from emrnas_jax.setting_types import wrong_type
+from emrnas_jax.machine.setting_types import wrong_type
 
 FOLDER = "configs"
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.setting_types import Section, require_types, section_of
 from emrnas_jax.models.networks import (
     build_network,
     complete_settings,
@@ -29,7 +30,6 @@ from emrnas_jax.nas.space import (
 )
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.folder import FIRST, search_folder_name
-from emrnas_jax.setting_types import Section, require_types, section_of
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.

@@ -15,7 +15,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.setting_types import wrong_type
+from emrnas_jax.machine.setting_types import wrong_type
 
 PARSERS = {
     bool: flags.BooleanParser(),

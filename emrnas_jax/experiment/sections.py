@@ -10,9 +10,9 @@ from emrnas_jax.data.folds import FoldSettings
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.evaluate import EvaluationSettings
+from emrnas_jax.machine.setting_types import read_section, require_types, section_of
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.reporting.settings import ReportSettings
-from emrnas_jax.setting_types import read_section, require_types, section_of
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.settings import (
     RetrainSettings,

@@ -24,7 +24,7 @@ def attempt(work: Callable[[], Result]) -> Result | Exception:
 
 def failed(job: Job, error: Exception) -> Outcome:
     """Return the outcome of a file for which an exception was raised."""
-    reason = _reason(error)
+    reason = reason_of(error)
     if reason is None:
         # A bug: its traceback goes beside the results, where the user finds it.
         details = job.result.with_suffix(".traceback.txt")
@@ -36,7 +36,7 @@ def failed(job: Job, error: Exception) -> Outcome:
     return Outcome(job.source, job.result, failure=reason)
 
 
-def _reason(error: Exception) -> str | None:
+def reason_of(error: Exception) -> str | None:
     """Return the reason of an expected failure in words, None for a bug."""
     first = str(error).strip().partition("\n")[0]
     if isinstance(error, InputError):

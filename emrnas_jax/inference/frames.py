@@ -33,6 +33,10 @@ from emrnas_jax.mri.sampling import Sampling
 EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
 
 
+# Rows and columns of the images that are kept; None for all.
+Size = tuple[int, int] | None
+
+
 class Reconstructed(NamedTuple):
     """Reconstructed frames on the network's scale; one entry per frame.
 
@@ -90,13 +94,19 @@ def reconstruct_together(
     if scans[0].kspace is not None:
         batch = batch_of(values, batch)
     targets = [scan.target for scan in scans if scan.target is not None]
+    acquired = [scan.acquired for scan in scans if scan.acquired is not None]
+    if not masks and (targets or acquired):
+        # What no network was trained for is measured as coils usually are.
+        fastmri = bool(targets) and not model.folder
+        sampling = FASTMRI.load() if fastmri else model.sampling
+        masks.append(_drawn(sampling, key, _ids(scans), scans[0].shape))
+        if acquired:  # padding is not measured
+            masks[0] = masks[0] & np.concatenate(acquired)
+        arrays.append(masks[0])
+    size = scans[0].size
     if targets:
-        if not masks:
-            # What no network was trained for is measured as coils usually are.
-            sampling = model.sampling if model.folder else FASTMRI.load()
-            arrays.append(_drawn(sampling, key, _ids(scans), scans[0].shape))
         arrays += [np.concatenate(targets), *given]
-        of_complete = partial(_from_complete_kspace, model)
+        of_complete = partial(_from_complete_kspace, model, size)
         return in_batches(of_complete, batch, *arrays, progress=progress)
     if scans[0].kspace is not None:
         of_kspace = partial(from_kspace, model)
@@ -107,7 +117,7 @@ def reconstruct_together(
         else partial(prepare_batch, mask_key=key, sampling=model.sampling)
     )
     arrays.insert(1, _ids(scans))
-    of_images = partial(_from_images, model, undersampled)
+    of_images = partial(_from_images, model, size, undersampled)
     return in_batches(of_images, batch, *arrays, progress=progress)
 
 
@@ -129,19 +139,21 @@ def one_by_one(
         # Scans were joined in this order, one after another.
         part = slice(end, end := end + len(scan.slices))
         own: Any = jax.tree.map(lambda leaf, part=part: leaf[part], together)
+
+        def image(found: Any, scan: Scan = scan) -> Images:
+            return intensities(middle(found, scan.size), scan.scale, kind)
+
         results.append(
             ReconstructedScan(
                 subjects=scan.subjects,
                 slices=scan.slices,
                 frames=scan.frames,
-                reconstruction=intensities(own.reconstruction, scan.scale, kind),
-                zero_filled=intensities(own.zero_filled, scan.scale, kind),
+                reconstruction=image(own.reconstruction),
+                zero_filled=image(own.zero_filled),
                 mask=own.mask,
                 scale=scan.scale,
-                target=None
-                if own.target is None
                 # Shown and scored as a magnitude, whatever the network returns.
-                else np.abs(intensities(own.target, scan.scale, kind)),
+                target=None if own.target is None else np.abs(image(own.target)),
                 scores=own.scores,
             )
         )
@@ -175,6 +187,7 @@ def from_kspace(
 
 def _from_complete_kspace(
     model: TrainedNetwork,
+    size: Size,
     kspace: Array,
     mask: Array,
     target: Array,
@@ -186,7 +199,7 @@ def _from_complete_kspace(
     complete = to_channels(target.astype(jnp.complex64))
     start = jnp.asarray(found.zero_filled)
     batch = Batch(start, Measurement(measured, mask), complete)
-    scores = _all_scores(found.reconstruction, batch)
+    scores = _all_scores(found.reconstruction, batch, size)
     return found._replace(target=complete, scores=scores)
 
 
@@ -201,22 +214,45 @@ def _drawn(
 
 
 def _from_images(
-    model: TrainedNetwork, undersampled: Callable[..., Batch], *arrays: Array
+    model: TrainedNetwork,
+    size: Size,
+    undersampled: Callable[..., Batch],
+    *arrays: Array,
 ) -> Reconstructed:
     data = undersampled(*arrays)
     image = model.apply(model.variables, data.zero_filled, data.measurement)
-    scores = _all_scores(image, data)
+    scores = _all_scores(image, data, size)
     mask = data.measurement.mask
     return Reconstructed(image, data.zero_filled, mask, data.target, scores)
 
 
-def _all_scores(image: Array | np.ndarray, data: Batch) -> dict[str, Array]:
-    """Return the scores of a network's images and of the zero-filled ones."""
+def _all_scores(image: Array | np.ndarray, data: Batch, size: Size) -> dict[str, Array]:
+    """Return the scores of a network's images and of the zero-filled ones.
+
+    They are those of the middle of the images, of `size`, which is all that is kept.
+    """
+    kept = data._replace(target=middle(data.target, size))
     return {
         f"{prefix}{name}": value
         for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
-        for name, value in _scores(found, data).items()
+        for name, value in _scores(middle(found, size), kept).items()
     }
+
+
+def middle(images: Any, size: Size) -> Any:
+    """Return the middle of images [frame, height, width, ...], cut as fastMRI does.
+
+    Args:
+        images: images, arrays of any library.
+        size: rows and columns to keep; None for all.
+    """
+    if size is None:
+        return images
+    rows, columns = (
+        slice((whole - own) // 2, (whole - own) // 2 + own)
+        for whole, own in zip(images.shape[1:3], size, strict=True)
+    )
+    return images[:, rows, columns]
 
 
 @jax.jit

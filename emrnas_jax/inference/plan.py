@@ -12,6 +12,7 @@ import numpy as np
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.batches import BATCH
+from emrnas_jax.inference.scan_files import made_from
 from emrnas_jax.inference.scans import find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
 
@@ -58,17 +59,37 @@ def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
     Raises:
         InputError: there are no files, or the folder for the results cannot be used.
     """
-    files = find_scans(settings.input)
     output = settings.output
-    if output.absolute() == files[0].parent.absolute() or (
-        output.exists() and output.samefile(files[0].parent)
-    ):
+    files = find_scans(
+        settings.input,
+        # Results inside of the input's folder are no scans.
+        lambda folder: _is_same(folder, output) or _holds_results(folder),
+    )
+    folder = settings.input if settings.input.is_dir() else settings.input.parent
+    if _is_same(folder, output):
         raise InputError(f"--output={output} is the folder of the input; give another")
     # Now, and not after hours of reconstruction.
     _require_writable(output)
     # In lower case, because on some file systems A.h5 and a.h5 are one file.
-    stems = collections.Counter(_stem(file).lower() for file in files)
-    return [_job(model, settings, file, stems) for file in files]
+    stems = collections.Counter(_key(file) for file in files)
+    return [
+        _job(model, settings, file, file.parent.relative_to(folder), stems)
+        for file in files
+    ]
+
+
+def _is_same(folder: Path, other: Path) -> bool:
+    """Return whether two paths lead to one folder, which need not exist."""
+    return folder.absolute() == other.absolute() or (
+        other.exists() and other.samefile(folder)
+    )
+
+
+def _holds_results(folder: Path) -> bool:
+    """Return whether results of this program lie in a folder."""
+    # Of one file, because all of them are results where the first is.
+    first = min(folder.glob("[!.]*.h5"), default=None)
+    return first is not None and made_from(first) is not None
 
 
 def _require_writable(output: Path) -> None:
@@ -90,10 +111,15 @@ def _require_writable(output: Path) -> None:
 
 
 def _job(
-    model: TrainedNetwork, settings: Settings, file: Path, stems: collections.Counter
+    model: TrainedNetwork,
+    settings: Settings,
+    file: Path,
+    below: Path,
+    stems: collections.Counter,
 ) -> Job:
     # a.npz and a.h5 may stand beside each other, and need results of their own.
-    name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
+    name = file.name if stems[_key(file)] > 1 else _stem(file)
+    folder = settings.output / below
     try:
         size, changed = (status := file.stat()).st_size, status.st_mtime_ns
     except OSError:  # reading it will fail, and be reported with the reason
@@ -101,10 +127,12 @@ def _job(
     reading = dataclasses.asdict(settings.reading)
     del reading["masks"]  # can be large, so a checksum of them is kept
     del reading["form"]  # changes messages alone
+    if not settings.reading.frames:
+        del reading["frames"]  # results of all frames were made before it was known
     return Job(
         source=file,
-        result=settings.output / f"{name}.h5",
-        preview=settings.output / f"{name}.png",
+        result=folder / f"{name}.h5",
+        preview=folder / f"{name}.png",
         made_from={
             "input": str(file.absolute()),
             "bytes": size,
@@ -124,6 +152,11 @@ def _fingerprint(reading: Reading) -> str | None:
     values = reading.masks.values
     packed = np.packbits(values).tobytes()
     return f"{values.shape} {hashlib.sha256(packed).hexdigest()}"
+
+
+def _key(file: Path) -> tuple[Path, str]:
+    """Return a value that is equal for files whose results would have one name."""
+    return file.parent, _stem(file).lower()
 
 
 def _stem(file: Path) -> str:

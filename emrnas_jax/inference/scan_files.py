@@ -11,10 +11,9 @@ from pathlib import Path
 import h5py
 import matplotlib
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Int32, UInt8
+from jaxtyping import Bool, Complex64, Float, Float32, Int32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from emrnas_jax.data.readers.kspace_masks import Masks
 from emrnas_jax.machine.files import write_bytes
 
 TITLE = 14  # pixels above each panel of a preview
@@ -37,7 +36,8 @@ class ReconstructedScan:
         frames: time of every frame.
         reconstruction: images of the network on the scale of the scan.
         zero_filled: zero-filled images on the scale of the scan.
-        mask: True where k-space was measured, zero frequency first.
+        mask: True where k-space was measured, zero frequency first; of its whole size,
+            where the images are cut.
         scale: factor from the network's intensities to those of the scan.
         target: magnitudes of complete images on the scale of the scan; None for
             measured k-space.
@@ -50,7 +50,7 @@ class ReconstructedScan:
     frames: Int32[np.ndarray, " frame"]
     reconstruction: Images
     zero_filled: Images
-    mask: Masks
+    mask: Bool[np.ndarray, "#frame #rows #columns"]
     scale: float
     target: Float32[np.ndarray, "frame height width"] | None
     scores: dict[str, Float[np.ndarray, " frame"]]

@@ -5,12 +5,15 @@ Files of images and of k-space are recognised and read as for training
 holds images and k-space, it is its k-space that is reconstructed.
 """
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from emrnas_jax.data.readers import hdf5, kspace_files
 from emrnas_jax.data.readers.given_masks import given_masks
+from emrnas_jax.data.readers.kspace_frames import parse_frames, require_frames
 from emrnas_jax.data.readers.kspace_scan import network_images, read_kspace
 from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.data.readers.recognition import SOURCES, described, known, recognise
@@ -22,8 +25,14 @@ from emrnas_jax.errors import InputError
 BY_CONTENT = (kspace_files.NPZ, *hdf5.SUFFIXES)
 
 
-def find_scans(path: Path) -> list[Path]:
+def find_scans(
+    path: Path, leave_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
     """Return a file, or the files of a folder that may hold scans, by name.
+
+    Args:
+        path: file, or folder that is searched with its folders.
+        leave_out: function that returns whether a folder is passed over.
 
     Raises:
         InputError: there is nothing at `path`, or nothing known.
@@ -33,22 +42,41 @@ def find_scans(path: Path) -> list[Path]:
     # A folder is searched, a file is taken whatever its name.
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder")
-    # A link that leads nowhere is reported when it is read.
-    files = [
-        f
-        for f in path.iterdir()
-        if not f.name.startswith(".") and (f.is_file() or _is_broken_link(f))
-    ]
+    files = sorted(_files_below(path, leave_out))
     if not files:
         raise InputError(f"{path}: holds no files")
-    found = [file for file in files if file.suffix in BY_CONTENT or _is_known(file)]
+    found = [file for file in files if _may_be_scan(file)]
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
-    return sorted(found)
+    return found
+
+
+def _files_below(path: Path, leave_out: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield all files that are not hidden; links to folders are not followed."""
+    for folder, folders, names in os.walk(path):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not leave_out(here / name)
+        ]
+        for name in names:
+            file = here / name
+            # A link that leads nowhere is reported when it is read.
+            if not name.startswith(".") and (file.is_file() or _is_broken_link(file)):
+                yield file
 
 
 def _is_broken_link(path: Path) -> bool:
     return path.is_symlink() and not path.is_dir()
+
+
+def _may_be_scan(path: Path) -> bool:
+    """Return whether a file is known, or damaged and to be reported when it is read."""
+    try:
+        return path.suffix in BY_CONTENT or _is_known(path)
+    except InputError:
+        return True
 
 
 def _is_known(path: Path) -> bool:
@@ -87,6 +115,9 @@ def _read_images(path: Path, how: Reading) -> Scan:
         )
     # Whole: the frames of a file are reconstructed together.
     named = list(read_file(source, path))
+    frames = parse_frames(how.frames)
+    require_frames(frames, len(named), path)
+    named = named[frames]
     images = np.stack([one.image for one in named])
     mask, warnings = None, _unused_flags(how)
     if how.masks is not None:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.kernels.precision import PRECISIONS
+from emrnas_jax.machine.setting_types import require_types, types_of
 from emrnas_jax.models.cddntdc import cddntdc
 from emrnas_jax.models.dccnn import dccnn
 from emrnas_jax.models.emrnas import emrnas
@@ -24,7 +25,6 @@ from emrnas_jax.models.varnet import varnet
 from emrnas_jax.mri.consistency import CONSISTENCY, require_suitable
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.space import SHARING
-from emrnas_jax.setting_types import require_types, types_of
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "emrnas": emrnas,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from emrnas_jax.machine.setting_types import section_of
 from emrnas_jax.reporting.figures.zoom import read_zoom
 from emrnas_jax.runs.run import Run
-from emrnas_jax.setting_types import section_of
 
 
 @dataclass(frozen=True)

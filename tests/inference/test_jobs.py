@@ -113,11 +113,31 @@ def test_single_frames_share_a_batch_and_get_a_file_each(
         assert str(file.attrs["metrics"]).startswith("paper: magnitude clipped")
 
 
+def test_results_keep_the_folders_of_the_scans_and_are_no_scans(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    for name in ("rest", "stress"):
+        (scans / name).mkdir()
+        write_kspace(scans / name / "a.npz", kspace)
+    inside = scans / "results"
+    assert reconstruct(output=inside).done == 2
+    assert sorted(path.relative_to(inside) for path in inside.rglob("*.h5")) == [
+        Path("rest/a.h5"),
+        Path("stress/a.h5"),
+    ]
+    # Neither the folder of this output nor that of another is searched.
+    assert reconstruct(output=inside).skipped == 2
+    summary = reconstruct(output=tmp_path / "out")
+    assert (summary.total, summary.done) == (2, 2)
+    assert "error" not in capsys.readouterr().err
+
+
 # What is in each: bytes, or the arrays of an .npz.
 BAD = {
     "cut.npz": b"PK\x03\x04" + bytes(99),
     "cut.h5": b"\x89HDF\r\n\x1a\n" + bytes(99),
     "mr_heart_p02t01z0.png": b"\x89PNG\r\n\x1a\n",
+    "cut.mat": b"MATLAB 5.0 MAT-file" + bytes(120),
     "variable.npz": {"data": np.ones((16, 16))},
     "nan.npz": {"kspace": np.full((16, 16), np.nan + 0j)},
     "zero.npz": {"kspace": np.zeros((16, 16), complex)},

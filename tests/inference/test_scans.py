@@ -48,8 +48,8 @@ def test_images_of_every_source_are_complete(good_file, source_name):
         np.float32
         if source_name
         in (
-            *("calgary_nifti", "complex_hdf5", "calgary_raw"),
-            *("real_hdf5", "kspace"),
+            *("calgary_nifti", "complex_hdf5", "complex_matlab"),
+            *("calgary_raw", "real_hdf5", "kspace"),
         )
         else np.uint8
     )
@@ -184,13 +184,33 @@ def test_a_constant_image_is_refused(tmp_path, write):
         read_scan(path, MAGNITUDE)
 
 
+@pytest.mark.parametrize("name", ["magnitude_hdf5", "kspace", "complex_matlab"])
+def test_some_frames_are_those_of_all(name, write_good, tmp_path):
+    path = write_good(name, tmp_path)
+    scan, some = (
+        read_scan(path, Reading("magnitude", "rows", frames=frames))
+        for frames in ("", "1:3")
+    )
+    np.testing.assert_array_equal(some.slices, scan.slices[1:])
+    # K-space is scaled by the frames that are read.
+    np.testing.assert_allclose(
+        some.values * some.scale, scan.values[1:] * scan.scale, rtol=1e-5
+    )
+    with pytest.raises(InputError, match="has 3 frames, and --frames=3:4"):
+        read_scan(path, Reading("magnitude", "rows", frames="3"))
+
+
 def test_scans_of_a_folder_are_found_by_name(tmp_path, write_good, save):
     wanted = [save("b.npz", kspace=np.ones(1)), write_good("magnitude_hdf5", tmp_path)]
     wanted.append(write_good("cardiac_png", tmp_path))
     (tmp_path / "notes.txt").write_text("no scan")
     (tmp_path / ".hidden.npz").write_text("no scan")
-    (tmp_path / "more").mkdir()
-    assert find_scans(tmp_path) == sorted(wanted)
+    for name in ("more", ".hidden", "left_out"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "a.npz", kspace=np.ones(1))
+    wanted.append(tmp_path / "more" / "a.npz")
+    found = find_scans(tmp_path, lambda folder: folder.name == "left_out")
+    assert found == sorted(wanted)
 
 
 def test_a_missing_or_empty_input_is_named(tmp_path):

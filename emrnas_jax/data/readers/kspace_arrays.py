@@ -4,13 +4,13 @@ Every reader of a format of k-space returns `FoundKspace`; what holds for all fo
 done once in `kspace_files.load_kspace`.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Shaped
+from jaxtyping import Bool, Complex, Shaped
 
+from emrnas_jax.data.readers.kspace_header import Header
 from emrnas_jax.errors import InputError
 
 # Axes of k-space in the order of the package; those before the coils are joined.
@@ -21,8 +21,6 @@ USUAL = {
     3: ("frame", "row", "column"),
     4: ("frame", "coil", "row", "column"),
 }
-# Names of coil maps beside k-space, as programs and data sets call them.
-MAPS = ("sens_maps", "sensitivity_map", "coil_maps", "s_maps", "maps")
 DECLARATIONS = ("kspace_convention", "kspace_norm", "kspace_axes")
 # Fields of complex structures: h5py, MATLAB.
 PARTS = (("r", "i"), ("real", "imag"))
@@ -39,6 +37,13 @@ class FoundKspace(NamedTuple):
         from_scanner: whether the intensities are a scanner's, and mean nothing.
         coil_maps: maps of the coils, of one frame for all or of each; None if the file
             has none.
+        acquired: True for the lines that the header says were acquired, zero frequency
+            in the middle; None if no header says it.
+        size: rows and columns of the image that the scanner keeps; None for all.
+        warnings: a sentence for everything in the header that is uncertain.
+        header: the header that fits k-space; None without one.
+        total: number of frames of the file where only some were read; 0 for all.
+        stored: type, shape and axes of the stored array in words; may be empty.
     """
 
     kspace: Complex[np.ndarray, "frame *coil height width"]
@@ -47,12 +52,27 @@ class FoundKspace(NamedTuple):
     norm: str = ""
     from_scanner: bool = False
     coil_maps: Complex[np.ndarray, "_ coil height width"] | None = None
+    acquired: Bool[np.ndarray, "#height #width"] | None = None
+    size: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = ()
+    header: Header | None = None
+    total: int = 0
+    stored: str = ""
 
 
 def text_of(stored: Any) -> str:
     """Return a stored word, whether it is text, bytes, an array or a dataset."""
     value = stored[()] if hasattr(stored, "shape") else stored
     return value.decode() if isinstance(value, bytes) else str(value or "")
+
+
+def in_words(
+    name: str, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str, ...]
+) -> str:
+    """Describe a stored array."""
+    kind = dtype.name if dtype.names is None else f"({', '.join(dtype.names)})"
+    sizes = " x ".join(map(str, shape))
+    return f"`{name}` {kind} {sizes}, the axes {','.join(axes)}"
 
 
 def axes_of(
@@ -64,7 +84,7 @@ def axes_of(
         InputError: the values are no k-space, or the axes are unknown or do not fit.
     """
     where = f"{path}: `kspace`"
-    complex_values = _is_complex_type(dtype)
+    complex_values = is_complex(dtype)
     if not complex_values and (dtype.kind not in "fiu" or shape[-1:] != (2,)):
         raise InputError(
             f"{where}: expected complex values, or real and imaginary parts on a last "
@@ -74,9 +94,11 @@ def axes_of(
     if names:
         return require_axes(names, len(sizes), where)
     if len(sizes) not in USUAL or 0 in sizes:
+        skm_tea = " (SKM-TEA's are slice,row,column,frame,coil)" * (len(sizes) == 5)
         raise InputError(
             f"{where}: expected the axes [frame, row, column] or [frame, coil, row, "
-            f"column], found the shape {shape}; store it with these axes"
+            f"column], found the shape {shape}; store it with these axes, or name them "
+            f"with --kspace_axes{skm_tea}"
         )
     return USUAL[len(sizes)]
 
@@ -131,48 +153,8 @@ def joined(values: np.ndarray) -> Complex[np.ndarray, "..."]:
     return values
 
 
-def arranged_maps(
-    file: Mapping[str, Any], axes: tuple[str, ...], path: Path
-) -> Complex[np.ndarray, "frame coil height width"] | None:
-    """Return the coil maps of a file, None where there are none or there is one coil.
-
-    Args:
-        file: arrays by name.
-        axes: names of the axes of k-space, which maps have too; those of frames may be
-            left out.
-        path: file, for messages.
-
-    Raises:
-        InputError: maps have other axes than k-space.
-    """
-    name = next((name for name in MAPS if name in file), None)
-    if name is None or "coil" not in axes:
-        return None
-    stored = np.asarray(file[name])
-    if not is_complex(stored):
-        raise InputError(
-            f"{path}: `{name}`: expected complex coil maps, found {stored.dtype}; "
-            "store them as complex values, or leave them out and they are estimated"
-        )
-    values = joined(stored)
-    each = tuple(axis for axis in axes if axis not in ("slice", "frame"))
-    fitting = [order for order in (axes, each) if len(order) == values.ndim]
-    if not fitting:
-        raise InputError(
-            f"{path}: `{name}` has the shape {values.shape}, and k-space the axes "
-            f"{','.join(axes)}; store maps of several sets, or of other axes, "
-            "elsewhere, and they are estimated"
-        )
-    found = arranged(values, fitting[0])
-    return found if found.ndim == 4 else found[:, None]
-
-
-def is_complex(values: np.ndarray) -> bool:
-    """Return whether values are complex, or structures of two parts."""
-    return _is_complex_type(values.dtype)
-
-
-def _is_complex_type(dtype: np.dtype) -> bool:
+def is_complex(dtype: np.dtype) -> bool:
+    """Return whether stored values are complex, or structures of two parts."""
     return dtype.kind == "c" or _parts(dtype) is not None
 
 

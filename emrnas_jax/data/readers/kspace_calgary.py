@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from emrnas_jax.data.readers import hdf5
-from emrnas_jax.data.readers.kspace_arrays import FoundKspace, arranged, require_axes
+from emrnas_jax.data.readers.kspace_arrays import (
+    FoundKspace,
+    arranged,
+    in_words,
+    require_axes,
+)
 from emrnas_jax.data.readers.source import by_name
 from emrnas_jax.errors import InputError
 
@@ -48,4 +53,10 @@ def load(path: Path, axes: str) -> FoundKspace:
         )
     kspace = (values[..., ::2] + 1j * values[..., 1::2]).astype(np.complex64)
     names = require_axes(axes, kspace.ndim, where) if axes else AXES
-    return FoundKspace(arranged(kspace, names), None, "shifted", from_scanner=True)
+    return FoundKspace(
+        arranged(kspace, names),
+        None,
+        "shifted",
+        from_scanner=True,
+        stored=in_words("kspace", values.shape, values.dtype, names),
+    )

@@ -29,7 +29,9 @@ from emrnas_jax.data.readers import (
     kspace_hdf5,
     kspace_ismrmrd,
     kspace_matlab,
+    kspace_npy,
     kspace_npz,
+    kspace_skm_tea,
 )
 from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
@@ -40,6 +42,8 @@ from emrnas_jax.data.readers.kspace_conventions import (
     Storage,
     stated,
 )
+from emrnas_jax.data.readers.kspace_frames import ALL, cut_frames
+from emrnas_jax.data.readers.kspace_header import Header
 from emrnas_jax.data.readers.kspace_input import PlainKspace, plain_mask, to_plain
 from emrnas_jax.data.readers.kspace_npz import NPZ
 from emrnas_jax.data.readers.source import require_finite
@@ -56,20 +60,38 @@ class KspaceFormat(NamedTuple):
     Attributes:
         takes: function that returns whether a file has the format.
         load: function of a file and the declared names of its axes, "" for none.
+        load_frames: the same for some frames, of which no others are read; None where
+            a file is read whole.
+        name: name of the format in words.
     """
 
     takes: Callable[[Path], bool]
     load: Callable[[Path, str], FoundKspace]
+    load_frames: Callable[[Path, str, slice], FoundKspace] | None = None
+    name: str = "k-space"
 
 
 # The first that takes a file reads it.
 FORMATS = (
-    KspaceFormat(kspace_npz.takes, kspace_npz.load),
-    KspaceFormat(kspace_calgary.takes, kspace_calgary.load),
-    KspaceFormat(kspace_hdf5.takes, kspace_hdf5.load),
-    KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load),
-    KspaceFormat(kspace_bart.takes, kspace_bart.load),
-    KspaceFormat(kspace_matlab.takes, kspace_matlab.load),
+    KspaceFormat(kspace_npz.takes, kspace_npz.load, name="NumPy (.npz)"),
+    KspaceFormat(
+        kspace_npy.takes, kspace_npy.load, kspace_npy.load_frames, "NumPy (.npy)"
+    ),
+    KspaceFormat(
+        kspace_calgary.takes, kspace_calgary.load, name="Calgary-Campinas (HDF5)"
+    ),
+    KspaceFormat(
+        kspace_skm_tea.takes,
+        kspace_skm_tea.load,
+        kspace_skm_tea.load_frames,
+        "SKM-TEA (HDF5)",
+    ),
+    KspaceFormat(
+        kspace_hdf5.takes, kspace_hdf5.load, kspace_hdf5.load_frames, "HDF5, as fastMRI"
+    ),
+    KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load, name="ISMRMRD (HDF5)"),
+    KspaceFormat(kspace_bart.takes, kspace_bart.load, name="BART"),
+    KspaceFormat(kspace_matlab.takes, kspace_matlab.load, name="MATLAB"),
 )
 
 
@@ -81,12 +103,49 @@ class StoredKspace(NamedTuple):
         mask: stored mask with the zero frequency first; None if the file has no mask.
         from_scanner: whether the file has a scanner's header.
         coil_maps: maps of the coils for every frame; None if the file has none.
+        acquired: True for the lines that the header says were acquired, zero frequency
+            first; None if no header says it.
+        size: rows and columns of the image that the scanner keeps; None for all.
+        warnings: a sentence for everything in the header that is uncertain.
     """
 
     plain: PlainKspace
     mask: Bool[np.ndarray, "..."] | None
     from_scanner: bool
     coil_maps: Complex64[np.ndarray, "frame coil height width"] | None = None
+    acquired: Bool[np.ndarray, "#height #width"] | None = None
+    size: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Contents(NamedTuple):
+    """What a file of k-space holds.
+
+    Attributes:
+        format: name of the format in words.
+        stored: type, shape and axes of the stored array in words; may be empty.
+        frames: number of frames.
+        header: the scanner's header, where it fits k-space.
+        is_lazy: whether some frames are read without the others.
+    """
+
+    format: str
+    stored: str
+    frames: int
+    header: Header | None
+    is_lazy: bool
+
+
+def look_into(path: Path, axes: str = "") -> Contents:
+    """Return what a file of k-space holds, without reading more than it must.
+
+    Raises:
+        InputError: the file is damaged, or does not hold k-space.
+    """
+    form = _format_of(path)
+    found = _load(path, axes, slice(0, 1))
+    lazy = form.load_frames is not None
+    return Contents(form.name, found.stored, found.total, found.header, lazy)
 
 
 def takes(path: Path) -> bool:
@@ -98,8 +157,29 @@ def takes(path: Path) -> bool:
     return any(one.takes(path) for one in FORMATS)
 
 
+def _format_of(path: Path) -> KspaceFormat:
+    # An .npz without k-space is refused with what it holds.
+    if path.suffix == NPZ:
+        return FORMATS[0]
+    return next(one for one in FORMATS if one.takes(path))
+
+
+def _load(path: Path, axes: str, frames: slice) -> FoundKspace:
+    form = _format_of(path)
+    if frames == ALL:
+        return form.load(path, axes)
+    if form.load_frames is None:
+        return cut_frames(form.load(path, axes), frames, path)
+    return form.load_frames(path, axes, frames)
+
+
 def load_kspace(
-    path: Path, convention: str = "", norm: str = "", form: str = FLAG, axes: str = ""
+    path: Path,
+    convention: str = "",
+    norm: str = "",
+    form: str = FLAG,
+    axes: str = "",
+    frames: slice = ALL,
 ) -> StoredKspace:
     """Read a file of k-space.
 
@@ -109,16 +189,12 @@ def load_kspace(
         norm: key of `NORMS`; "" for the file's own.
         form: way in which the user declares these, for messages.
         axes: names of the axes, see `kspace_axes`; "" for the file's own.
+        frames: frames to read.
 
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is stated.
     """
-    # An .npz without k-space is refused with what it holds.
-    if path.suffix == NPZ:
-        load = kspace_npz.load
-    else:
-        load = next(one.load for one in FORMATS if one.takes(path))
-    found = load(path, axes)
+    found = _load(path, axes, frames)
     where = f"{path}: `kspace`"
     require_finite(found.kspace, where)
     storage = Storage(
@@ -143,4 +219,13 @@ def load_kspace(
     if found.coil_maps is not None and single.ndim == 4:
         maps = check_maps(found.coil_maps, single.shape, f"{path}: coil maps")
     plain = plain._replace(values=single)
-    return StoredKspace(plain, mask, found.from_scanner, maps)
+    acquired = None if found.acquired is None else np.fft.ifftshift(found.acquired)
+    return StoredKspace(
+        plain,
+        mask,
+        found.from_scanner,
+        maps,
+        acquired,
+        found.size,
+        found.warnings,
+    )

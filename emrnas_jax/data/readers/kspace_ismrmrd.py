@@ -2,7 +2,8 @@
 
 Readouts are laid at their line; averages are averaged; noise scans whiten the coils;
 lines for calibration alone count as measured. A readout that was sampled more finely
-than the image needs is cut to the image's field of view. Rows are the readout and
+than the image needs is cut to the image's field of view, and the result along the
+phase encodings too. Rows are the readout and
 columns the phase encoding, as in fastMRI's files. A volume (two phase encodings) is
 transformed along the readout, and every position along it is a frame.
 
@@ -10,8 +11,7 @@ Source: Inati et al., MRM 2017, and `ismrmrd.h` of ismrmrd/ismrmrd.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from typing import Any
 
 import h5py
 import jax.numpy as jnp
@@ -19,6 +19,13 @@ import numpy as np
 from jaxtyping import Bool, Complex
 
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace, arranged, slices_along
+from emrnas_jax.data.readers.kspace_header import (
+    FRAMES,
+    Header,
+    acquired_lines,
+    image_size,
+    parse_header,
+)
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import apply_to_coils, whitening_matrix
@@ -28,25 +35,6 @@ SUFFIXES = (".h5", ".hdf5", ".mrd")
 NOISE, REVERSED = 19, 22
 # Navigators, phase correction, feedback, dummies, and receiver corrections.
 NO_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29)
-# Counters that make a frame, the slowest first.
-FRAMES = ("slice", "contrast", "phase", "repetition", "set")
-
-
-class _Encoding(NamedTuple):
-    """What the header says of the first encoding.
-
-    Attributes:
-        trajectory: `cartesian`, `epi`, `radial`, ...
-        encoded: samples of the readout, lines of both phase encodings.
-        readout: samples of the readout in the field of view of the image.
-        centres: line of the zero frequency of both phase encodings; None if the header
-            does not have it.
-    """
-
-    trajectory: str
-    encoded: tuple[int, int, int]
-    readout: int
-    centres: tuple[int | None, int | None]
 
 
 def takes(path: Path) -> bool:
@@ -77,10 +65,10 @@ def load(path: Path, axes: str) -> FoundKspace:
     # Some programs write the header as a string, others as an array of one.
     text = text[0] if np.ndim(text) else text
     with reading(path):
-        encoding = _encoding(ElementTree.fromstring(text))
-    if encoding.trajectory != "cartesian":
+        header = parse_header(text)
+    if header.trajectory != "cartesian":
         raise InputError(
-            f"{path}: the trajectory is {encoding.trajectory}, and Cartesian scans "
+            f"{path}: the trajectory is {header.trajectory}, and Cartesian scans "
             "alone are read; grid it first"
         )
     head = records["head"]
@@ -90,10 +78,10 @@ def load(path: Path, axes: str) -> FoundKspace:
     is_image &= head["encoding_space_ref"] == 0
     if not is_image.any():
         raise InputError(f"{path}: holds no readouts of an image")
-    kspace, mask = _laid(path, records[is_image], encoding)
+    kspace, mask = _laid(path, records[is_image], header)
     if is_noise.any():
         kspace = _whitened(path, kspace, records[is_noise])
-    return _planes(_cut(kspace, encoding.readout), mask)
+    return _planes(_cut(kspace, header.readout), mask, header)
 
 
 def _group(file: Any) -> Any:
@@ -102,43 +90,13 @@ def _group(file: Any) -> Any:
     return next((group for group in groups if "xml" in group), {})
 
 
-def _encoding(header: ElementTree.Element) -> _Encoding:
-    def find(path: str) -> str | None:
-        # Any namespace: versions of the format have had several.
-        steps = "/".join(f"{{*}}{step}" for step in path.split("/"))
-        found = header.find(f"{{*}}encoding/{steps}")
-        return None if found is None else found.text
-
-    def size(space: str, axis: str) -> int:
-        return int(find(f"{space}/matrixSize/{axis}") or 1)
-
-    x, y, z = (size("encodedSpace", axis) for axis in "xyz")
-    limits = "encodingLimits/kspace_encoding_step_{}/center"
-    first, second = (find(limits.format(step)) for step in (1, 2))
-    # Both spaces may be as fine with another number of samples.
-    encoded, image = (
-        float(find(f"{space}/fieldOfView_mm/x") or 0)
-        for space in ("encodedSpace", "reconSpace")
-    )
-    readout = round(x * image / encoded) if image and encoded else x
-    return _Encoding(
-        (find("trajectory") or "cartesian").strip().lower(),
-        (x, y, z),
-        min(readout, x),
-        (
-            None if first is None else int(first),
-            None if second is None else int(second),
-        ),
-    )
-
-
 def _has(head: Any, bit: int) -> Any:
     """Return whether a bit is set in one head, or in each of several."""
     return (head["flags"] & np.uint64(1 << (bit - 1))) != 0
 
 
 def _laid(
-    path: Path, records: np.ndarray, encoding: _Encoding
+    path: Path, records: np.ndarray, header: Header
 ) -> tuple[
     Complex[np.ndarray, "frame coil plane line sample"],
     Bool[np.ndarray, "frame plane line"],
@@ -149,15 +107,15 @@ def _laid(
     """
     head = records["head"]
     coils = int(head["active_channels"][0])
-    samples, lines, planes = encoding.encoded
+    samples, lines, planes = header.encoded
     numbers = np.stack([head["idx"][name] for name in FRAMES], axis=1)
     # Counters may leave numbers out, as where only some slices were exported.
     frames, frame_of = np.unique(numbers, axis=0, return_inverse=True)
     kspace = np.zeros((len(frames), coils, planes, lines, samples), np.complex64)
     counts = np.zeros((len(frames), planes, lines), np.int32)
     positions = []
-    for step, size, centre in zip(
-        (1, 2), (lines, planes), encoding.centres, strict=True
+    for step, size, (_, centre) in zip(
+        (1, 2), (lines, planes), header.lines, strict=True
     ):
         own = head["idx"][f"kspace_encode_step_{step}"].astype(int)
         positions.append(own - (size // 2 if centre is None else centre) + size // 2)
@@ -246,18 +204,46 @@ def _cut(
 def _planes(
     kspace: Complex[np.ndarray, "frame coil plane line sample"],
     measured: Bool[np.ndarray, "frame plane line"],
+    header: Header,
 ) -> FoundKspace:
     """Return the planes that are reconstructed one by one, and their masks."""
     frames, planes, lines = measured.shape
+    _, kept_lines, kept_planes = image_size(header)
+    acquired, warnings = _acquired(header)
     if planes == 1:
         # Rows are the readout, columns the lines.
         axes = ("frame", "coil", "slice", "column", "row")
         mask = measured.reshape(frames, 1, lines)
+        size = kspace.shape[-1], kept_lines
     else:
         kspace = slices_along(kspace, axis=-1)
         axes = ("frame", "coil", "row", "column", "slice")
         mask = np.repeat(measured[:, None], kspace.shape[-1], 1)
         # The order of `arranged`: slices before frames.
         mask = mask.swapaxes(0, 1).reshape(-1, planes, lines)
+        size = kept_planes, kept_lines
     found = arranged(kspace, axes)
-    return FoundKspace(found, None if mask.all() else mask, from_scanner=True)
+    return FoundKspace(
+        found,
+        None if mask.all() else mask,
+        from_scanner=True,
+        acquired=acquired,
+        size=None if size == found.shape[-2:] else size,
+        warnings=warnings,
+        header=header,
+        stored=f"readouts of {kspace.shape[1]} coils",
+    )
+
+
+def _acquired(
+    header: Header,
+) -> tuple[Bool[np.ndarray, "plane line"] | None, tuple[str, ...]]:
+    """Return which lines of which planes the header says were acquired, and a warning.
+
+    Readouts lie where their counters say, so a header in doubt leaves them there.
+    """
+    try:
+        lines, planes = (acquired_lines(header, step) for step in (1, 2))
+    except ValueError as error:
+        return None, (f"{error}; what it says of them is not used",)
+    return planes[:, None] & lines, ()

@@ -16,14 +16,14 @@ import numpy as np
 import scipy.io
 
 from emrnas_jax.data.readers.kspace_arrays import (
-    MAPS,
     FoundKspace,
     arranged,
-    arranged_maps,
+    in_words,
     is_complex,
     joined,
     require_axes,
 )
+from emrnas_jax.data.readers.kspace_frames import MAPS, arranged_maps
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 
@@ -41,10 +41,10 @@ def takes(path: Path) -> bool:
     Raises:
         InputError: the file is damaged.
     """
-    return path.suffix == ".mat" and _is_matlab(path) and bool(_names(path))
+    return path.suffix == ".mat" and is_matlab(path) and bool(_names(path))
 
 
-def _is_matlab(path: Path) -> bool:
+def is_matlab(path: Path) -> bool:
     """Return whether a file begins as MATLAB's do; notes may end in .mat as well."""
     with reading(path):
         if h5py.is_hdf5(path):
@@ -68,7 +68,7 @@ def load(path: Path, axes: str) -> FoundKspace:
     [name] = names
     arrays = _arrays(path, name)
     values, where = arrays[name], f"{path}: `{name}`"
-    if not is_complex(values):
+    if not is_complex(values.dtype):
         raise InputError(f"{where}: expected complex values, found {values.dtype}")
     kspace = joined(values)
     usual = tuple(axis for axis in AXES if axis != "coil" or "single" not in name)
@@ -83,6 +83,7 @@ def load(path: Path, axes: str) -> FoundKspace:
         arrays.get(MASK),
         from_scanner=name == "kus" or name.startswith("kspace_"),
         coil_maps=arranged_maps(arrays, order, path),
+        stored=in_words(name, kspace.shape, values.dtype, order),
     )
 
 

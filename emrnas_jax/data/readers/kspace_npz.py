@@ -12,11 +12,12 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     arranged,
-    arranged_maps,
     axes_of,
+    in_words,
     joined,
     text_of,
 )
+from emrnas_jax.data.readers.kspace_frames import arranged_maps
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 
@@ -67,4 +68,5 @@ def load(path: Path, axes: str) -> FoundKspace:
         found = arranged(joined(kspace), order)
         maps = arranged_maps(file, order, path)
         mask = file.get("mask")
-        return FoundKspace(found, mask, convention, norm, coil_maps=maps)
+        stored = in_words("kspace", kspace.shape, kspace.dtype, order)
+        return FoundKspace(found, mask, convention, norm, coil_maps=maps, stored=stored)

@@ -1,8 +1,7 @@
 """The scan in a file of k-space, for training and for reconstruction.
 
-K-space is complete, and becomes images, or has lines missing, and stays k-space. Where
-a file has no mask, the lines (or samples) that are not exactly zero were measured.
-Training takes complete k-space alone (`complete_images`).
+K-space is complete, and becomes images, or has lines missing, and stays k-space
+(`kspace_measured`). Training takes complete k-space alone (`complete_images`).
 """
 
 import dataclasses
@@ -10,52 +9,24 @@ import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Complex, Complex64, Float32
 
-from emrnas_jax.data.readers.given_masks import given_masks
+from emrnas_jax.data.readers.coil_checks import coil_warnings
 from emrnas_jax.data.readers.kspace_coils import images_of_coils
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
+from emrnas_jax.data.readers.kspace_echo import Echo, centre_echo
 from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
-from emrnas_jax.data.readers.kspace_input import find_scale, frame_masks
-from emrnas_jax.data.readers.kspace_masks import (
-    Masks,
-    measured_mask,
-    nonzero_mask,
-    sample_warnings,
-    zero_warnings,
-)
-from emrnas_jax.data.readers.mask_checks import require_centre
+from emrnas_jax.data.readers.kspace_frames import parse_frames
+from emrnas_jax.data.readers.kspace_input import find_scale
+from emrnas_jax.data.readers.kspace_masks import Masks
+from emrnas_jax.data.readers.kspace_measured import Measured, measured_samples
 from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.data.readers.source import NamedImage, Source
 from emrnas_jax.errors import InputError
 
-# Samples a side of the coarse images by which coils are compared, and the correlation
-# of their magnitudes above which they are perhaps no coils. Of a brain of 8 coils the
-# two most different ones have 0.01.
-COARSE, ALIKE = 32, 0.95
-
 LOG = logging.getLogger("emrnas_jax")
-
-
-class _Measured(NamedTuple):
-    """The frames of a file with content, and their measured samples.
-
-    Attributes:
-        kspace: samples, zero where not measured.
-        mask: True where k-space was measured, or shall be; None where that is open.
-        mask_source: origin of the mask in words.
-        complete: whether nothing of k-space is missing.
-        warnings: a sentence for everything uncertain about the mask.
-    """
-
-    kspace: Complex64[np.ndarray, "frame *coil height width"]
-    mask: Masks | None
-    mask_source: str
-    complete: bool
-    warnings: list[str]
 
 
 def read_kspace(path: Path, how: Reading) -> Scan:
@@ -67,14 +38,23 @@ def read_kspace(path: Path, how: Reading) -> Scan:
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is declared.
     """
-    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes)
+    frames = parse_frames(how.frames)
+    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes, frames)
     filled = _with_content(stored.plain.values)
     if not filled.any():
         raise InputError(f"{path}: `kspace` of constant images alone; export it again")
     if not filled.all():
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
     # Of the frames with content: an empty one has no lines to find a mask from.
-    measured = _measured(path, stored, filled, how)
+    measured = measured_samples(path, stored, filled, how)
+    left_out = [measured.coverage.acquired, measured.mask]
+    echo = centre_echo(
+        measured.kspace,
+        left_out,
+        stored.plain.storage.convention.value,
+        magnitude=how.images != "complex",
+    )
+    measured = measured._replace(kspace=echo.kspace)
     images, scale, warnings = find_scale(
         measured.kspace,
         stored.plain,
@@ -84,13 +64,13 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         # Images to train on are divided by their largest, whatever the norm was.
         any_scale=stored.from_scanner or how.form == CONFIG,
     )
-    numbers = np.flatnonzero(filled).astype(np.int32)
+    first = frames.start or 0
+    numbers = (np.flatnonzero(filled) + first).astype(np.int32)
     unit = scale / stored.plain.largest  # intensity that becomes 1, as in `images`
     coils = measured.kspace.shape[1] if measured.kspace.ndim == 4 else 1
     # Images of several coils are left as k-space: their maps are estimated from it.
     is_image = measured.complete and coils == 1
     kspace = None if is_image else (measured.kspace / unit).astype(np.complex64)
-    origin = f"{stored.plain.storage}, {measured.mask_source}"
     return Scan(
         subjects=(path.stem,) * len(numbers),
         slices=numbers,
@@ -99,10 +79,12 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         kspace=kspace,
         mask=measured.mask,
         scale=scale,
-        stored_as=f"{_coils_in_words(coils, stored)}{origin}",
+        stored_as=_in_words(stored, measured, echo, coils),
         warnings=(
+            *stored.warnings,
             *stored.plain.warnings,
             *measured.warnings,
+            *echo.warnings,
             *warnings,
             *coil_warnings(measured.kspace),
         ),
@@ -111,42 +93,32 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         if measured.complete and coils > 1
         else None,
         coil_maps=None if stored.coil_maps is None else stored.coil_maps[filled],
+        acquired=_acquired(measured),
+        size=stored.size,
     )
 
 
-def _coils_in_words(coils: int, stored: StoredKspace) -> str:
-    if coils == 1:
-        return ""
-    given = "" if stored.coil_maps is None else " with maps from the file"
-    return f"{coils} coils{given}, "
+def _acquired(measured: Measured) -> Masks | None:
+    """Return where masks of complete k-space may be drawn; None for everywhere."""
+    part = measured.coverage.acquired
+    if part is None or not measured.complete or measured.mask is not None:
+        return None
+    return np.broadcast_to(part, (len(measured.kspace), *part.shape[1:]))
 
 
-def coil_warnings(
-    kspace: Complex64[np.ndarray, "frame *coil height width"],
-) -> list[str]:
-    """Warn of coils that measured nothing, or that are perhaps no coils."""
-    if kspace.ndim == 3:
-        return []
-    count, found = kspace.shape[1], []
-    empty = np.flatnonzero(~kspace.any(axis=(0, 2, 3)))
-    if len(empty):
-        names = ", ".join(str(coil) for coil in empty)
-        found.append(f"coil {names} of {count}, counted from 0, measured nothing")
-    # What coils see differs from one side of the object to the other.
-    middle = np.fft.fftshift(kspace[len(kspace) // 2], axes=(1, 2))
-    rows, columns = (
-        slice(max(size // 2 - COARSE // 2, 0), size // 2 + COARSE // 2)
-        for size in middle.shape[1:]
-    )
-    views = np.abs(np.fft.ifft2(middle[:, rows, columns])).reshape(count, -1)
-    views = np.delete(views, empty, axis=0)
-    if len(views) > 1 and np.corrcoef(views).min() > ALIKE:
-        height, width = kspace.shape[2:]
-        found.append(
-            f"the images of all {count} coils are alike, so the axis may be of times "
-            f"or echoes; if it is, store kspace.reshape(-1, {height}, {width})"
-        )
-    return found
+def _in_words(stored: StoredKspace, measured: Measured, echo: Echo, coils: int) -> str:
+    """Describe k-space for the line of its file."""
+    maps = "" if stored.coil_maps is None else " with maps from the file"
+    cut = "" if stored.size is None else "image cut to {} x {}".format(*stored.size)
+    words = [
+        f"{coils} coils{maps}" if coils > 1 else "",
+        str(stored.plain.storage),
+        measured.mask_source,
+        measured.coverage.words,
+        echo.words,
+        cut,
+    ]
+    return ", ".join(filter(None, words))
 
 
 def complete_images(path: Path, how: Reading) -> Iterator[NamedImage]:
@@ -229,67 +201,6 @@ def _with_content(
     smallest = 1e-6 * rest.max(axis=axes)
     rest[..., 0, 0] = 0  # all that a constant image has
     return rest.max(axis=axes) > smallest
-
-
-def _measured(
-    path: Path,
-    stored: StoredKspace,
-    filled: Bool[np.ndarray, " stored_frame"],
-    how: Reading,
-) -> _Measured:
-    """Return the measured samples of the frames with content."""
-    kspace = stored.plain.values[filled]
-    present = nonzero_mask(kspace)
-    mask, source = _declared_mask(path, stored, present, filled, how)
-    warnings = []
-    if mask is not None:
-        warnings += require_centre(mask, f"{path}: {source}")
-    if how.fully_sampled or bool(present.all()):
-        # Complete k-space keeps its mask: under-sampling it again shall give the same.
-        return _Measured(kspace, mask, source, True, warnings)
-    if mask is None:
-        mask, source = present, "mask from its zeros"
-        warnings += sample_warnings(present)
-        warnings += require_centre(mask, f"{path}: {source}")
-    else:
-        marked, mask = mask, measured_mask(mask, present, f"{path}: {source}")
-        warnings += zero_warnings(marked, mask)
-    beside = mask[:, None] if kspace.ndim == 4 else mask
-    return _Measured(np.where(beside, kspace, 0), mask, source, False, warnings)
-
-
-def _declared_mask(
-    path: Path,
-    stored: StoredKspace,
-    present: Masks,
-    filled: Bool[np.ndarray, " stored_frame"],
-    how: Reading,
-) -> tuple[Masks | None, str]:
-    """Return the mask of the user, else of the file, and its origin in words.
-
-    Args:
-        path: file of k-space.
-        stored: all frames of the file.
-        present: True where the frames with content are not zero.
-        filled: True for the frames with content.
-        how: the user's declarations.
-
-    Returns:
-        Masks of the frames with content, None where they leave nothing out.
-    """
-    frames, *_, height, width = stored.plain.values.shape
-    shape = (frames, height, width)
-    if how.masks is not None:
-        source = "mask given"
-        mask = given_masks(how.masks, shape, present, how.phase_encode, str(path))
-    elif stored.mask is None:
-        return None, "complete"
-    else:
-        source, where = "mask from the file", f"{path}: `mask`"
-        mask = frame_masks(stored.mask, shape, present, how.phase_encode, where)
-    mask = mask[filled]
-    # A mask of ones says no more than complete k-space does.
-    return (None, "complete") if mask.all() else (mask, source)
 
 
 def kspace_source(how: Reading) -> Source:

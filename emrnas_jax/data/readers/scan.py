@@ -30,6 +30,7 @@ class Reading:
         form: way in which the user makes these declarations: `FLAG`, or `CONFIG` when
             images to train on are read.
         axes: names of the axes of k-space, separated by commas; "" for the file's own.
+        frames: frames to read, as `first:end` or one number; "" for all.
         coils: number of coils of the images to train on; 0 for one coil.
     """
 
@@ -42,6 +43,7 @@ class Reading:
     masks: StoredMask | None = None
     form: str = FLAG
     axes: str = ""
+    frames: str = ""
     coils: int = 0
 
 
@@ -66,6 +68,9 @@ class Scan(NamedTuple):
             squares over the coils.
         coil_maps: maps of the coils, Σ|S|² = 1, where the file has them; None to
             estimate those of several coils.
+        acquired: True for the part of complete k-space that is no padding, where masks
+            are drawn; None for all of it.
+        size: rows and columns of the image that are kept, in its middle; None for all.
     """
 
     subjects: tuple[str, ...]
@@ -79,6 +84,8 @@ class Scan(NamedTuple):
     warnings: tuple[str, ...] = ()
     target: Float32[np.ndarray, "frame height width"] | None = None
     coil_maps: Complex64[np.ndarray, "frame coil height width"] | None = None
+    acquired: Masks | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def values(self) -> np.ndarray:
@@ -98,7 +105,11 @@ class Scan(NamedTuple):
     def kind(self) -> tuple:
         """A value that is equal for scans that can be joined in one batch."""
         # Masks of lines and of samples have other shapes, so they cannot be joined.
-        form = None if self.mask is None else self.mask.shape[1:]
+        forms = tuple(
+            None if mask is None else mask.shape[1:]
+            for mask in (self.mask, self.acquired)
+        )
         kinds = (self.kspace, self.target, self.coil_maps)
         content = tuple(array is None for array in kinds)
-        return content, self.values.shape[1:], self.values.dtype, form
+        values = self.values
+        return content, values.shape[1:], values.dtype, forms, self.size

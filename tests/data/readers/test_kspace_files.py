@@ -201,7 +201,7 @@ BAD = {
     "empty": ({"kspace": np.ones((0, 4, 4), complex)}, r"\[frame, row, column\]"),
     "five axes": (
         {"kspace": np.ones((1, 2, 3, 4, 4), complex)},
-        r"\[frame, coil, row, column\]",
+        r"\[frame, coil, row, column\].*SKM-TEA's are slice,row,column,frame,coil",
     ),
     "unknown axis": (
         {"kspace": np.ones((4, 4), complex), "kspace_axes": "row,time"},

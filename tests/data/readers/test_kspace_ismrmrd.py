@@ -36,9 +36,9 @@ HEADER = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
 <encodedSpace><matrixSize><x>{x}</x><y>{y}</y><z>{z}</z></matrixSize>
 <fieldOfView_mm><x>{fov}</x><y>100</y><z>5</z></fieldOfView_mm></encodedSpace>
-<reconSpace><matrixSize><x>8</x><y>6</y><z>1</z></matrixSize>
-<fieldOfView_mm><x>200</x><y>100</y><z>5</z></fieldOfView_mm></reconSpace>
-<encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>5</maximum>
+<reconSpace><matrixSize><x>8</x><y>{recon_lines}</y><z>1</z></matrixSize>
+<fieldOfView_mm><x>200</x><y>{recon_fov}</y><z>5</z></fieldOfView_mm></reconSpace>
+<encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>
 <center>{centre}</center></kspace_encoding_step_1></encodingLimits>
 <trajectory>{trajectory}</trajectory></encoding></ismrmrdHeader>"""
 
@@ -60,7 +60,8 @@ def record(samples, line, flags=0, **counters):
 
 def write(folder, records, **header):
     known = {"x": SAMPLES, "y": LINES, "z": 1, "fov": 200, "centre": 3}
-    known |= {"trajectory": "cartesian"} | header
+    known |= {"trajectory": "cartesian", "last": 5}
+    known |= {"recon_lines": 6, "recon_fov": 100} | header
     path = folder / "scan.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("dataset")
@@ -225,3 +226,26 @@ def test_what_cannot_be_laid_is_refused(kspace, tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(InputError, match="damaged"):
         takes(path)
+
+
+def test_padding_of_the_header_is_neither_measured_nor_missing(kspace, tmp_path):
+    """Lines 0 to 3 of 6 with the zero frequency at line 2 lie at 1 to 4."""
+    records = readouts(kspace, range(4))
+    found = load(write(tmp_path, records, last=3, centre=2), "")
+    assert found.mask is not None
+    np.testing.assert_array_equal(found.mask[0, 0], [0, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(found.acquired, found.mask[0])
+    # Of the image of six lines the scanner keeps all.
+    assert found.size is None
+
+
+def test_a_header_that_numbers_more_lines_than_it_has_is_said(kspace, tmp_path):
+    found = load(write(tmp_path, readouts(kspace), last=6), "")
+    assert found.acquired is None
+    [warning] = found.warnings
+    assert "6 lines, and numbers them to 6" in warning
+
+
+def test_the_image_is_cut_along_the_lines_too(kspace, tmp_path):
+    path = write(tmp_path, readouts(kspace), recon_lines=4, recon_fov=66.7)
+    assert load(path, "").size == (SAMPLES, 4)

@@ -26,6 +26,8 @@ def test_the_values_are_the_images_or_kspace():
         scan_of(kspace=KSPACE[:, :7]),
         scan_of(kspace=KSPACE, mask=np.ones((2, 8, 1), bool)),
         scan_of(kspace=KSPACE, mask=np.ones((2, 1, 6), bool)),
+        scan_of(kspace=KSPACE)._replace(acquired=np.ones((2, 1, 6), bool)),
+        scan_of(kspace=KSPACE)._replace(size=(4, 4)),
     ],
 )
 def test_only_scans_of_one_kind_can_be_joined(other):

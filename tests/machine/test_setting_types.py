@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.setting_types import has_type, section_of, types_of, wrong_type
+from emrnas_jax.machine.setting_types import has_type, section_of, types_of, wrong_type
 
 
 @dataclass(frozen=True)
