@@ -29,7 +29,7 @@ IMPORTED_ELSEWHERE = {
 # Modules that are of an extra as a whole; others import them within a function.
 MODULES_OF_EXTRAS = {
     f"emrnas_jax/benchmark/pytorch/{name}.py": "torch"
-    for name in ("convolution", "half_resolution", "network", "steps")
+    for name in ("convolution", "varnet", "half_resolution", "network", "steps")
 }
 
 

@@ -2,18 +2,22 @@
 
 One slice of a head phantom, with the coils of a birdcage and a little noise, measured
 as fastMRI measures brains: every fourth column and 8 % in the middle. Coil maps by
-ESPIRiT, SENSE with a given weight, total variation, and the half-resolution cascade.
+ESPIRiT, SENSE with a given weight, total variation, the variational network and the
+half-resolution cascade.
+
 SigPy computes the first three with the same maps and weights. Its maps and its SENSE
 must agree with ours before anything is timed. Its total variation is another one, the
 sum over both axes apart, by a method that needs more steps: there the rows have the
-error of both.
+error of both. PyTorch computes the variational network, with our weights and the same
+image, and is timed beside both networks.
 """
 
 import importlib
 import importlib.util
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -21,13 +25,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
+from emrnas_jax.benchmark.against_torch import ratio_fields
 from emrnas_jax.benchmark.programs import Program, compiled, median_ms
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
-from emrnas_jax.models.half_resolution import half_resolution
-from emrnas_jax.models.networks import blank_inputs, parameter_count
+from emrnas_jax.models.networks import blank_inputs, build_network, parameter_count
 from emrnas_jax.mri.calibration import calibration_region
 from emrnas_jax.mri.coils import birdcage_maps
 from emrnas_jax.mri.espirit import espirit
@@ -47,7 +51,21 @@ LEAST_AGREEMENT, BOUND = 0.99, 1e-3
 # Rows whose result is an image of the phantom; the cascade's weights are random.
 IMAGES = ("sense", "tv")
 
+# Settings of the networks that are timed; both have about as many parameters.
+NETWORKS_OF_ROWS: dict[str, dict[str, Any]] = {
+    "varnet": {},
+    "half_resolution": {"consistency": "gradient"},
+}
+PEERS = {"sigpy": "SigPy", "torch": "PyTorch"}
+
 Run = Callable[[], Any]
+
+
+class Ours(NamedTuple):
+    """One of our compiled programs, with the weights of a network if it is one."""
+
+    program: Program
+    params: Mapping[str, Any] = MappingProxyType({})
 
 
 class Slice(NamedTuple):
@@ -70,7 +88,7 @@ class Slice(NamedTuple):
 
 
 def coil_rows(
-    coils: int, shape: tuple[int, int], repeats: int, with_sigpy: bool
+    coils: int, shape: tuple[int, int], repeats: int, against: Sequence[str] = ()
 ) -> list[Row]:
     """Measure one slice of several coils.
 
@@ -78,44 +96,57 @@ def coil_rows(
         coils: number of coils.
         shape: height and width of the slice, pixels.
         repeats: number of timings whose median is taken; each runs all in turn.
-        with_sigpy: whether SigPy is timed in turn.
+        against: names of `PEERS` that are timed in turn.
 
     Raises:
-        InputError: SigPy is not installed, or it computes something else.
+        InputError: a peer is not installed, or computes something else.
     """
-    if with_sigpy and importlib.util.find_spec("sigpy") is None:
-        raise InputError(
-            "--against=sigpy: SigPy is not installed; install it with "
-            "python -m pip install sigpy"
-        )
+    for peer in against:
+        require_peer(peer)
     data = measured_slice(coils, shape)
     ours = _programs(data)
-    peers = _peers(data, ours) if with_sigpy else {}
-    runs = [*(program.run for program, _ in ours.values()), *peers.values()]
-    times = median_ms(runs, repeats)
-    theirs = dict(zip(peers, times[len(ours) :], strict=True))
+    theirs = _sigpy_runs(data, ours) if "sigpy" in against else {}
+    torch_runs = _torch_runs(data, ours["varnet"]) if "torch" in against else {}
+    runs = [own.program.run for own in ours.values()]
+    runs += [*theirs.values(), *torch_runs.values()]
+    times = iter(median_ms(runs, repeats))
+    step_ms, sigpy_ms, torch_ms = (
+        dict(zip(names, times, strict=False)) for names in (ours, theirs, torch_runs)
+    )
     rows: list[Row] = []
-    for (label, (program, own)), step_ms in zip(ours.items(), times, strict=False):
+    for label, own in ours.items():
         row = {
             "label": label,
             "coils": coils,
             "size": f"{shape[0]} x {shape[1]}",
-            **own,
-            "step_ms": step_ms,
-            "temporary_mib": program.temporary_mib,
+            "parameters": parameter_count(dict(own.params)) or None,
+            "step_ms": step_ms[label],
+            "temporary_mib": own.program.temporary_mib,
             "device": jax.devices()[0].device_kind,
             "jax": jax.__version__,
         }
         if label in IMAGES:
-            row["nrmse"] = _error(program.run(), data)
-        if label in peers:
-            row["sigpy_ms"] = theirs[label]
-            row["sigpy_ratio"] = step_ms / theirs[label]
-            row["sigpy_mib"] = _peak_mib(peers[label])
+            row["nrmse"] = _error(own.program.run(), data)
+        if label in theirs:
+            row["sigpy_ms"] = sigpy_ms[label]
+            row["sigpy_ratio"] = step_ms[label] / sigpy_ms[label]
+            row["sigpy_mib"] = _peak_mib(theirs[label])
             if label in IMAGES:
-                row["sigpy_nrmse"] = _error(peers[label](), data)
+                row["sigpy_nrmse"] = _error(theirs[label](), data)
+        if torch_ms and own.params:
+            # Both networks beside PyTorch's variational network, of about their size.
+            row |= ratio_fields(step_ms[label], torch_ms)
         rows.append(row)
     return rows
+
+
+def require_peer(name: str) -> None:
+    """Raise InputError if a peer is not installed."""
+    if importlib.util.find_spec(name) is None:
+        raise InputError(
+            f"--against={name}: {PEERS[name]} is not installed; "
+            "python -m pip install 'emrnas-jax[bench]'"
+        )
 
 
 def _error(image: Any, data: Slice) -> float:
@@ -141,32 +172,29 @@ def measured_slice(coils: int, shape: tuple[int, int]) -> Slice:
     return Slice(measurement, region, image)
 
 
-def _programs(data: Slice) -> dict[str, tuple[Program, Row]]:
-    """Return every compiled program, and what else its row says."""
-    network = half_resolution(consistency="single")
-    variables: Any = network.init(jax.random.key(0), *blank_inputs())
+def _programs(data: Slice) -> dict[str, Ours]:
+    """Return every compiled program."""
     measurement = data.measurement
     weight = jnp.full(1, WEIGHT, jnp.float32)
-    return {
-        "espirit": (compiled(partial(espirit, region=data.region), data.kspace), {}),
-        "sense": (
-            compiled(partial(sense, iterations=ITERATIONS), measurement, weight),
-            {},
-        ),
-        "tv": (
-            compiled(lambda m: restore(m, STRENGTH, ITERATIONS), measurement),
-            {},
-        ),
-        "half_resolution": (
-            compiled(
-                lambda v, m: network.apply(v, zero_filled(m), m), variables, measurement
-            ),
-            {"parameters": parameter_count(variables["params"])},
-        ),
+    programs = {
+        "espirit": compiled(partial(espirit, region=data.region), data.kspace),
+        "sense": compiled(partial(sense, iterations=ITERATIONS), measurement, weight),
+        "tv": compiled(lambda m: restore(m, STRENGTH, ITERATIONS), measurement),
     }
+    ours = {label: Ours(program) for label, program in programs.items()}
+    for label, settings in NETWORKS_OF_ROWS.items():
+        network = build_network(label, settings)
+        variables: Any = network.init(jax.random.key(0), *blank_inputs())
+        program = compiled(
+            lambda v, m, network=network: network.apply(v, zero_filled(m), m),
+            variables,
+            measurement,
+        )
+        ours[label] = Ours(program, variables["params"])
+    return ours
 
 
-def _peers(data: Slice, ours: dict[str, tuple[Program, Row]]) -> dict[str, Run]:
+def _sigpy_runs(data: Slice, ours: dict[str, Ours]) -> dict[str, Run]:
     """Return SigPy's runs, after each was seen to agree with ours.
 
     Raises:
@@ -187,21 +215,49 @@ def _peers(data: Slice, ours: dict[str, tuple[Program, Row]]) -> dict[str, Run]:
             kspace, maps, STRENGTH, weights, **options
         ).run(),
     }
-    found, _ = ours["espirit"][0].run()
+    found, _ = ours["espirit"].program.run()
     agreement = _agreement(np.asarray(found[0]), runs["espirit"]())
     if agreement < LEAST_AGREEMENT:
         raise InputError(
             f"espirit: SigPy's maps agree by {agreement:.3f}, less than "
             f"{LEAST_AGREEMENT}, so nothing was timed"
         )
-    own = np.asarray(ours["sense"][0].run()[0])
-    difference = np.abs(own - runs["sense"]()).max() / np.abs(own).max()
-    if difference > BOUND:
-        raise InputError(
-            f"sense: SigPy's image differs by {difference:.2g} of the largest value, "
-            f"more than {BOUND}, so nothing was timed"
-        )
+    _require_alike("sense: SigPy's image", ours["sense"], runs["sense"]())
     return runs
+
+
+def _torch_runs(data: Slice, ours: Ours) -> dict[str, Run]:
+    """Return PyTorch's variational network, after it was seen to agree with ours.
+
+    Raises:
+        InputError: it does not.
+    """
+    # Imported here: PyTorch is optional, and slow to import.
+    from emrnas_jax.benchmark.pytorch import varnet
+
+    network: Any = build_network("varnet", NETWORKS_OF_ROWS["varnet"])
+    runs = varnet.runs(network, ours.params, data.measurement)
+    for name, run in runs.items():
+        found = torch_image(run())
+        _require_alike(f"varnet: PyTorch's image ({name})", ours, found)
+    return dict(runs)
+
+
+def torch_image(found: Any) -> np.ndarray:
+    """Return the two channels of a complex tensor of images."""
+    image = found.numpy()
+    return np.stack([image.real, image.imag], axis=-1)
+
+
+def _require_alike(name: str, ours: Ours, theirs: np.ndarray) -> None:
+    own = np.asarray(ours.program.run())
+    difference = np.abs(own.reshape(theirs.shape) - theirs).max() / np.abs(own).max()
+    # Negated, because a comparison with NaN is always false.
+    if not difference <= BOUND:
+        raise InputError(
+            f"{name} differs by {difference:.2g} of the largest value, more than "
+            f"{BOUND}, so nothing was timed"
+        )
 
 
 def _centred(data: Slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@
     python -m emrnas_jax.benchmark train-step --against=torch
     python -m emrnas_jax.benchmark reconstruct --batch=1,4,8 --json
     python -m emrnas_jax.benchmark networks --batch=4
-    python -m emrnas_jax.benchmark coils --against=sigpy
+    python -m emrnas_jax.benchmark coils --against=sigpy,torch
     python -m emrnas_jax.benchmark memory
     python -m emrnas_jax.benchmark pipeline
     python -m emrnas_jax.benchmark growth --output=FOLDER
@@ -96,8 +96,7 @@ def measure_networks(command: str, options: Options) -> None:
 def measure_coils(command: str, options: Options) -> None:
     """Measure coil maps, SENSE, total variation and a cascade on several coils."""
     shape = options.height, options.width
-    with_sigpy = options.against == "sigpy"
-    rows = coil_rows(options.coils, shape, options.repeats, with_sigpy)
+    rows = coil_rows(options.coils, shape, options.repeats, options.against)
     _answer(rows, options, command)
 
 

@@ -8,6 +8,7 @@ from absl import flags
 
 from emrnas_jax.benchmark import gpu, growth
 from emrnas_jax.benchmark.case import Case
+from emrnas_jax.benchmark.coils import PEERS
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named
@@ -84,12 +85,14 @@ def define_coils(values: flags.FlagValues) -> None:
     define_count("coils", 15, "Coils.", values)
     define_count("height", 640, "Pixels along the readout.", values)
     define_count("width", 368, "Pixels along the phase encoding.", values)
-    flags.DEFINE_enum(
+    _define_list(
         "against",
-        None,
-        ["sigpy"],
-        "Peer that is timed in turn, after its results were compared.",
-        flag_values=values,
+        [],
+        f"Peers that are timed in turn, after their results were compared: "
+        f"{', '.join(PEERS)}.",
+        PEERS.__contains__,
+        values,
+        least=0,
     )
     flags.DEFINE_bool("json", False, "Print JSON.", flag_values=values)
     _define_output(values, required=False)
@@ -173,11 +176,12 @@ def _define_list(
     meaning: str,
     is_known: Callable[[str], bool],
     values: flags.FlagValues,
+    least: int = 1,
 ) -> None:
     flags.DEFINE_list(name, default, meaning, flag_values=values)
     flags.register_validator(
         name,
-        lambda found: bool(found) and all(is_known(one) for one in found),
+        lambda found: len(found) >= least and all(is_known(one) for one in found),
         # absl names the flag and its value before.
         message=meaning,
         flag_values=values,

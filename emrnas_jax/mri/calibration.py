@@ -2,34 +2,42 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
 
 def calibration_mask(
     mask: Bool[Array, "#batch #height #width"],
 ) -> Bool[Array, "#batch #height #width"]:
-    """Return the samples of the largest measured block of frequencies -n .. n - 1.
+    """Return the largest measured block of frequencies -n .. n - 1.
 
-    Unlike `calibration_region` it is as large on both sides and of every axis, so that
-    a compiled program computes it. Of a mask of lines it is lines. Where n would be 0
-    it is the zero frequency alone.
+    It is a square, or lines -n .. n - 1 if whole lines are more samples. Unlike
+    `calibration_region` it is as large on both sides, so that a compiled program
+    computes it. Where n would be 0 it is the zero frequency alone.
 
     Args:
         mask: True where k-space was measured, zero frequency first.
 
-    Source: the block that fastMRI's variational network estimates coil maps from.
+    Source: the lines that fastMRI's variational network estimates coil maps from.
     """
-    distance = jnp.zeros((1, 1), int)
-    for axis, size in enumerate(mask.shape[1:]):
-        if size > 1:  # along the whole lines of a mask there is no distance
-            index = jnp.arange(size)
-            # The smallest n of the blocks that have a frequency: k + 1, or -k below 0.
-            own = jnp.minimum(index + 1, size - index)
-            distance = jnp.maximum(distance, jnp.expand_dims(own, 1 - axis))
-    beyond = jnp.where(mask, sum(mask.shape[1:]), distance[None])
-    n = beyond.min((1, 2), keepdims=True) - 1
+    rows, columns = (_smallest_block(size) for size in mask.shape[1:])
+    rows, columns = (
+        jnp.broadcast_to(own, mask.shape[1:]) for own in (rows[:, None], columns[None])
+    )
+    shapes = jnp.stack([jnp.maximum(rows, columns), rows, columns])[None]
+    # Where a block first lacks a sample, the one before it is the largest.
+    lacking = jnp.where(mask[:, None], sum(mask.shape[1:]), shapes)
+    blocks = shapes < lacking.min((2, 3), keepdims=True)
+    largest = jnp.argmax(blocks.sum((2, 3), keepdims=True), axis=1, keepdims=True)
+    block = jnp.take_along_axis(blocks, largest, axis=1)[:, 0]
     origin = jnp.zeros(mask.shape[1:], bool).at[0, 0].set(True)
-    return mask & ((distance[None] <= n) | origin[None])
+    return mask & (block | origin[None])
+
+
+def _smallest_block(size: int) -> Int[Array, " {size}"]:
+    """Return for each frequency the smallest n of -n .. n - 1 that has it."""
+    # Along whole lines a mask has one sample, which every block has.
+    index = jnp.arange(size)
+    return jnp.minimum(index + 1, size - index) if size > 1 else jnp.zeros(1, int)
 
 
 def calibration_region(

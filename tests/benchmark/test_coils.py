@@ -35,7 +35,7 @@ def test_sigpy_computes_the_same_and_is_timed_beside(capsys):
     flags = ["--against=sigpy", "--repeats=1", "--json", f"--coils={COILS}"]
     main(["coils", *flags, f"--height={height}", f"--width={width}"])
     rows = {row["label"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows.keys() == {"espirit", "sense", "tv", "half_resolution"}
+    assert rows.keys() == {"espirit", "sense", "tv", "varnet", "half_resolution"}
     for label in ("espirit", "sense", "tv"):
         row = rows[label]
         assert row["sigpy_ratio"] == pytest.approx(row["step_ms"] / row["sigpy_ms"])
@@ -59,12 +59,21 @@ def test_a_peer_that_computes_something_else_is_not_timed(data, monkeypatch):
     maps = np.zeros((1, COILS, *SHAPE), np.complex64)
     maps[:, 0] = 1
     monkeypatch.setattr(app, "EspiritCalib", Other)
-    ours = {"espirit": (Program(lambda: (maps, None), 0.0, 0.0), {})}
+    ours = {"espirit": coils.Ours(Program(lambda: (maps, None), 0.0, 0.0))}
     with pytest.raises(InputError, match=r"maps agree by 0\.250"):
-        coils._peers(data, ours)
+        coils._sigpy_runs(data, ours)
 
 
-def test_a_missing_peer_is_named(monkeypatch):
+@pytest.mark.parametrize(("peer", "name"), coils.PEERS.items())
+def test_a_missing_peer_is_named(peer, name, monkeypatch):
     monkeypatch.setattr(coils.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="python -m pip install sigpy"):
-        coils.coil_rows(COILS, SHAPE, 1, True)
+    with pytest.raises(InputError, match=f"--against={peer}: {name} is not installed"):
+        coils.coil_rows(COILS, SHAPE, 1, [peer])
+
+
+@pytest.mark.slow
+def test_pytorch_computes_the_same_variational_network():
+    pytest.importorskip("torch")
+    data = coils.measured_slice(COILS, (40, 44))
+    ours = coils._programs(data)["varnet"]
+    assert coils._torch_runs(data, ours).keys() == {"eager", "compile"}

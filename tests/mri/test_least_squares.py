@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emrnas_jax.machine.devices import DIVIDED, mesh_for, on_every_device
 from emrnas_jax.mri.conjugate_gradients import conjugate_gradients
 from emrnas_jax.mri.least_squares import regularised
 from emrnas_jax.mri.measurement import Measurement, adjoint, normal
@@ -170,3 +171,20 @@ def test_a_black_scan_stays_black_with_finite_gradients():
     found = jax.grad(value, (0, 1))(jnp.zeros_like(image), jnp.float32(WEIGHT))
     assert not any(leaf.any() for leaf in jax.tree.leaves(found))
     assert not adjoint(nothing.kspace, nothing).any()
+
+
+def test_frames_that_devices_share_have_the_same_image_and_gradient():
+    measurement, image = scene()
+    mesh = mesh_for(2, jax.devices()[:2])
+
+    def both(image, measurement):
+        def value(image):
+            return jnp.sum(jnp.abs(regularised(image, measurement, WEIGHT)) ** 2)
+
+        return regularised(image, measurement, WEIGHT), jax.grad(value)(image)
+
+    shared = on_every_device(both, mesh, (DIVIDED, DIVIDED), DIVIDED)
+    for found, expected in zip(
+        jax.jit(shared)(image, measurement), both(image, measurement), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
