@@ -37,18 +37,40 @@ def nonzero_mask(kspace: Shaped[np.ndarray, "frame *coil height width"]) -> Mask
 
 
 def sample_warnings(present: Masks) -> list[str]:
-    """Warn where a mask that was found from zeros is of samples, not of lines.
+    """Warn where zeros may be no missing lines, and no header says what they are.
 
     Args:
         present: the mask that `nonzero_mask` found.
     """
     # One line wide: whole lines are missing, as Cartesian sampling leaves them.
-    if 1 in present.shape[1:]:
-        return []
+    for axis, name in ((1, "rows"), (2, "columns")):
+        if present.shape[3 - axis] == 1 < present.shape[axis]:
+            lines = np.fft.fftshift(np.any(present, axis=(0, 3 - axis)))
+            return _window_warnings(lines, name)
     return [
         f"{1 - present.mean():.0%} of the samples are zero, scattered over k-space, "
         "and count as not measured; if they were measured and rounded to zero, use "
         "--fully_sampled or give the mask"
+    ]
+
+
+def _window_warnings(lines: Bool[np.ndarray, " line"], name: str) -> list[str]:
+    """Warn where all lines but those at the ends are there, as padding leaves them.
+
+    Args:
+        lines: True where lines are not zero, zero frequency in the middle.
+        name: `rows` or `columns`.
+    """
+    first, after = int(lines.argmax()), int(lines[::-1].argmax())
+    count = len(lines)
+    inside = lines[first : count - after]
+    # A few lines in the centre are a mask.
+    if lines.all() or not inside.all() or len(inside) < count / 2:
+        return []
+    return [
+        f"the zeros are the first {first} and the last {after} of {count} {name}, as "
+        "padding or partial Fourier leaves them, and count as missing; if they shall "
+        "not be restored, use --fully_sampled"
     ]
 
 

@@ -116,3 +116,23 @@ def test_scattered_zeros_give_a_warning(random):
     assert not sample_warnings(np.ones((2, 8, 1), bool))
     [warning] = sample_warnings(random.random((2, 8, 8)) < 0.5)
     assert "--fully_sampled" in warning
+
+
+@pytest.mark.parametrize("rows", [True, False])
+@pytest.mark.parametrize(("first", "last"), [(5, 5), (0, 7), (9, 0)])
+def test_zeros_at_the_ends_alone_give_a_warning(first, last, rows):
+    lines = np.ones(57, bool)
+    lines[:first] = lines[57 - last :] = False
+    present = np.fft.ifftshift(lines)[None, None]
+    present = present.swapaxes(1, 2) if rows else present
+    [warning] = sample_warnings(present)
+    name = "rows" if rows else "columns"
+    assert f"first {first} and the last {last} of 57 {name}" in warning
+    assert "--fully_sampled" in warning
+
+
+def test_missing_lines_give_no_warning():
+    line = np.arange(57)
+    centre = np.abs(line - 28) < 6
+    for lines in (centre, centre | (line % 4 == 0), np.abs(line - 28) != 20):
+        assert not sample_warnings(np.fft.ifftshift(lines)[None, None])
