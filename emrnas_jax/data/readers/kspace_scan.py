@@ -47,13 +47,7 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
     # Of the frames with content: an empty one has no lines to find a mask from.
     measured = measured_samples(path, stored, filled, how)
-    left_out = [measured.coverage.acquired, measured.mask]
-    echo = centre_echo(
-        measured.kspace,
-        left_out,
-        stored.plain.storage.convention.value,
-        magnitude=how.images != "complex",
-    )
+    echo = _echo(stored, measured, how)
     measured = measured._replace(kspace=echo.kspace)
     images, scale, warnings = find_scale(
         measured.kspace,
@@ -97,6 +91,16 @@ def read_kspace(path: Path, how: Reading) -> Scan:
         coil_maps=None if stored.coil_maps is None else stored.coil_maps[filled],
         acquired=_acquired(measured),
         size=stored.size,
+    )
+
+
+def _echo(stored: StoredKspace, measured: Measured, how: Reading) -> Echo:
+    """Return k-space with its echo at the zero frequency, where that is possible."""
+    return centre_echo(
+        measured.kspace,
+        [measured.coverage.acquired, measured.mask],
+        stored.plain.storage.convention.value,
+        magnitude=how.images != "complex",
     )
 
 
