@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from emrnas_jax.data.readers import hdf5, kspace_files
+from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.data.readers.given_masks import given_masks
+from emrnas_jax.data.readers.kspace_geometry import kspace_geometry
 from emrnas_jax.data.readers.kspace_scan import network_images, read_kspace
 from emrnas_jax.data.readers.mask_checks import require_centre
-from emrnas_jax.data.readers.recognition import SOURCES, described, known, recognise
+from emrnas_jax.data.readers.recognition import (
+    SOURCES,
+    described,
+    known,
+    recognise,
+    source_of,
+)
 from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.data.readers.source import read_file
 from emrnas_jax.errors import InputError
@@ -75,6 +83,22 @@ def read_scan(path: Path, how: Reading) -> Scan:
             f"datasets {found or 'none'}; store k-space or images [frame, row, column]"
         )
     return _read_images(path, how)
+
+
+def geometry_of(path: Path, shape: tuple[int, int]) -> Geometry:
+    """Return the place of the pixels of a file that was reconstructed.
+
+    Args:
+        path: file of images or of k-space.
+        shape: height and width of its frames.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if path.suffix == kspace_files.NPZ or kspace_files.takes(path):
+        return kspace_geometry(path, shape)
+    source = source_of(path)
+    return UNKNOWN if source is None else source.geometry(path)
 
 
 def _read_images(path: Path, how: Reading) -> Scan:

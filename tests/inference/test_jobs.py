@@ -1,4 +1,5 @@
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import h5py
 import jax
 import numpy as np
 import pytest
+from nibabel.nifti1 import Nifti1Image
 from PIL import Image
 
 from emrnas_jax.data.readers.mask_files import StoredMask
@@ -493,3 +495,34 @@ def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
     for output in (loop, tmp_path / "scans" / "a.npz", Path("/proc")):
         with pytest.raises(InputError, match="no folder that can be written to"):
             reconstruct(output=output)
+
+
+def test_files_for_viewers_stand_beside_the_result(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    write_kspace(scans / "a.npz", kspace)
+    assert reconstruct(format="nifti").done == 1
+    told = capsys.readouterr()
+    assert told.out.rstrip().endswith("a.h5, a.nii.gz")
+    assert "does not state how its slices lie" in told.err
+    written = Nifti1Image.from_filename(tmp_path / "out" / "a.nii.gz").get_fdata()
+    result = read(tmp_path / "out" / "a.h5")
+    np.testing.assert_array_equal(written, result.transpose(2, 1, 0))
+
+
+def test_another_format_is_written_without_a_reconstruction(
+    scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    reconstruct()
+    before = (tmp_path / "out" / "a.h5").stat().st_mtime_ns
+    for form, name in (("nifti", "a.nii.gz"), ("dicom", "a_dicom"), ("png", "a_png")):
+        assert reconstruct(format=form).skipped == 1
+        assert (tmp_path / "out" / name).exists()
+    assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
+    # A result that was replaced since leaves no picture of the earlier one.
+    old = tmp_path / "out" / "a.nii.gz"
+    stamp = old.stat().st_mtime_ns
+    os.utime(old, ns=(0, 0))
+    reconstruct(format="nifti")
+    assert old.stat().st_mtime_ns > stamp

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.errors import InputError
 
 LOG = logging.getLogger("emrnas_jax")
@@ -47,6 +48,10 @@ class Source:
         dtype: type of its images: uint8, float32 or complex64.
         takes: function that returns whether a file is of this kind.
         read: function that yields the images of one file; `read_file` adds the checks.
+        geometry: function that returns the place of the pixels of one file.
+        about: function that returns what a file holds, in words; "" without them.
+        together: function that returns the files that are read with one: a series of
+            DICOM is many files, and most files stand alone.
     """
 
     name: str
@@ -54,6 +59,9 @@ class Source:
     dtype: str
     takes: Callable[[Path], bool]
     read: Callable[[Path], Iterator[NamedImage]]
+    geometry: Callable[[Path], Geometry] = lambda _: UNKNOWN
+    about: Callable[[Path], str] = lambda _: ""
+    together: Callable[[Path], list[Path]] = lambda path: [path]
 
 
 def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
