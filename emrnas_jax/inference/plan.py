@@ -12,7 +12,7 @@ import numpy as np
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.batches import BATCH
-from emrnas_jax.inference.scans import find_scans
+from emrnas_jax.inference.scans import files_with, find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.inference.viewer_files import FORMATS, HDF5
 
@@ -112,7 +112,10 @@ def _job(
     # a.npz and a.h5 may stand beside each other, and need results of their own.
     name = file.name if stems[_stem(file).lower()] > 1 else _stem(file)
     try:
-        size, changed = (status := file.stat()).st_size, status.st_mtime_ns
+        # Of a series of files the whole: any of them may change.
+        states = [one.stat() for one in files_with(file)]
+        size = sum(state.st_size for state in states)
+        changed = max(state.st_mtime_ns for state in states)
     except OSError:  # reading it will fail, and be reported with the reason
         size, changed = -1, -1
     reading = dataclasses.asdict(settings.reading)

@@ -18,12 +18,13 @@ from emrnas_jax.data.readers.mask_checks import require_centre
 from emrnas_jax.data.readers.recognition import (
     SOURCES,
     described,
+    firsts,
     known,
     recognise,
     source_of,
 )
 from emrnas_jax.data.readers.scan import Reading, Scan
-from emrnas_jax.data.readers.source import read_file
+from emrnas_jax.data.readers.source import Source, read_file
 from emrnas_jax.errors import InputError
 
 # These suffixes say nothing of the content, so every such file is read and reported.
@@ -52,7 +53,22 @@ def find_scans(path: Path) -> list[Path]:
     found = [file for file in files if file.suffix in BY_CONTENT or _is_known(file)]
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
-    return sorted(found)
+    return firsts(sorted(found), files_with)
+
+
+def files_with(path: Path) -> list[Path]:
+    """Return the files that are read together with one, itself among them.
+
+    A file that cannot be used is alone here, and is reported when it is read.
+    """
+    # Not opened, which would take long in a folder of thousands.
+    if path.suffix in BY_CONTENT:
+        return [path]
+    try:
+        source = next(source for source in SOURCES if source.takes(path))
+        return source.together(path)
+    except (InputError, StopIteration):
+        return [path]
 
 
 def _is_broken_link(path: Path) -> bool:
@@ -126,8 +142,16 @@ def _read_images(path: Path, how: Reading) -> Scan:
         mask=mask,
         # Readers of images bring them to [0, 1], and forget the file's own scale.
         scale=1.0,
+        stored_as=_simulated(source, path),
         warnings=tuple(warnings),
     )
+
+
+def _simulated(source: Source, path: Path) -> str:
+    """Return what images are, and that their k-space was never measured, in words."""
+    kind = "complex images" if source.dtype == "complex64" else "magnitudes"
+    about = source.about(path)
+    return f"{about}{', ' if about else ''}k-space simulated from {kind}"
 
 
 def _unused_flags(how: Reading) -> list[str]:

@@ -25,7 +25,7 @@ class Outcome:
         frames: number of frames reconstructed now; 0 if the result existed already.
         seconds: time that the network took for them, without compilation.
         scores: scores of every frame; empty without a target.
-        stored_as: convention and norm of its k-space; empty for images.
+        stored_as: what the input is, in words.
         warnings: a sentence for everything uncertain.
         viewer: path of the file or folder for viewers; None without one.
     """

@@ -17,7 +17,7 @@ from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.frames import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.scans import read_scan
+from emrnas_jax.inference.scans import geometry_of, read_scan
 from emrnas_jax.inference.summary import (
     repeated_warnings,
     summary_line,
@@ -526,3 +526,29 @@ def test_another_format_is_written_without_a_reconstruction(
     os.utime(old, ns=(0, 0))
     reconstruct(format="nifti")
     assert old.stat().st_mtime_ns > stamp
+
+
+def test_a_series_is_one_result_that_any_of_its_files_may_change(
+    scans, write, random, reconstruct, tmp_path, capsys
+):
+    place = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [2, 3]}
+    for number in range(3):
+        write.dicom(
+            scans / f"{number}.dcm",
+            random.integers(0, 900, (16, 16)),
+            ImagePositionPatient=[7, 8, 5 * number],
+            **place,
+        )
+    assert reconstruct(format="dicom").frames == 3
+    assert "k-space simulated from magnitudes; " in capsys.readouterr().out
+    [folder] = (tmp_path / "out").glob("*_dicom")
+    # Read again as input the slices lie where they lay.
+    before, after = (
+        geometry_of(one, (16, 16)) for one in (scans / "0.dcm", min(folder.iterdir()))
+    )
+    assert before.affine is not None
+    assert after.affine is not None
+    np.testing.assert_allclose(after.affine, before.affine)
+    assert reconstruct(format="dicom").skipped == 1
+    (scans / "2.dcm").unlink()
+    assert reconstruct(format="dicom").failed == 1

@@ -145,6 +145,27 @@ def unit_magnitude(values: np.ndarray, where: str) -> np.ndarray:
     return values / largest if largest else values
 
 
+# Interpolation leaves small negative values in magnitude images.
+MOST_NEGATIVE = 0.05  # of the largest intensity
+
+
+def unit_intensities(values: np.ndarray, where: str) -> np.ndarray:
+    """Return real magnitudes divided by the largest, float32 in [0, 1].
+
+    Raises:
+        InputError: a value is NaN or infinite, or values are no magnitudes.
+    """
+    # int16 cannot hold the magnitude of its lowest value, nor float32 large integers.
+    exact = values.astype(np.result_type(values.dtype, np.float32))
+    scaled = unit_magnitude(exact, where)
+    if scaled.min(initial=0) < -MOST_NEGATIVE:
+        raise InputError(
+            f"{where}: expected magnitudes, found values down to {values.min():g}; "
+            "store the magnitude, or complex values"
+        )
+    return np.clip(scaled, 0, 1).astype(np.float32)
+
+
 def by_name(pattern: re.Pattern[str]) -> Callable[[Path], bool]:
     """Return a test for files whose whole name matches `pattern`."""
     return lambda path: pattern.fullmatch(path.name) is not None
