@@ -39,6 +39,7 @@ class FoundKspace(NamedTuple):
         from_scanner: whether the intensities are a scanner's, and mean nothing.
         coil_maps: maps of the coils, of one frame for all or of each; None if the file
             has none.
+        warnings: a sentence for everything uncertain about where samples lie.
     """
 
     kspace: Complex[np.ndarray, "frame *coil height width"]
@@ -47,6 +48,7 @@ class FoundKspace(NamedTuple):
     norm: str = ""
     from_scanner: bool = False
     coil_maps: Complex[np.ndarray, "_ coil height width"] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def text_of(stored: Any) -> str:

@@ -142,5 +142,6 @@ def load_kspace(
     # One coil needs no map: its image is that of the coil.
     if found.coil_maps is not None and single.ndim == 4:
         maps = check_maps(found.coil_maps, single.shape, f"{path}: coil maps")
-    plain = plain._replace(values=single)
+    warnings = [*plain.warnings, *found.warnings]
+    plain = plain._replace(values=single, warnings=warnings)
     return StoredKspace(plain, mask, found.from_scanner, maps)
