@@ -30,6 +30,7 @@ from emrnas_jax.data.readers import (
     kspace_ismrmrd,
     kspace_matlab,
     kspace_npz,
+    kspace_twix,
 )
 from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
@@ -46,7 +47,8 @@ from emrnas_jax.data.readers.source import require_finite
 
 FILES = (
     "HDF5 or .npz with `kspace` [frame, row, column], and `mask` if lines are missing; "
-    "ISMRMRD (.h5, .mrd), BART (.cfl), MATLAB (.mat) with `kspace`"
+    "ISMRMRD (.h5, .mrd), BART (.cfl), MATLAB (.mat) with `kspace`, "
+    "twix (.dat)"
 )
 
 
@@ -70,6 +72,7 @@ FORMATS = (
     KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load),
     KspaceFormat(kspace_bart.takes, kspace_bart.load),
     KspaceFormat(kspace_matlab.takes, kspace_matlab.load),
+    KspaceFormat(kspace_twix.takes, kspace_twix.load),
 )
 
 
