@@ -12,10 +12,8 @@ the Fourier transform of the image's own size.
 """
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from emrnas_jax.data.readers.scan import Scan
@@ -37,12 +35,15 @@ from emrnas_jax.inference.scan_files import (
     write_preview,
     write_scan,
 )
-from emrnas_jax.inference.scans import geometry_of, read_scan
+from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.inference.stopwatch import computing
 from emrnas_jax.inference.summary import Outcome, Summary
 from emrnas_jax.inference.trained import TrainedNetwork
-from emrnas_jax.inference.viewer_files import geometry_warnings, write_for_viewer
-from emrnas_jax.inference.viewer_images import read_viewer_images
+from emrnas_jax.inference.viewer_results import (
+    complete_viewer_files,
+    with_geometry,
+    write_viewer_files,
+)
 from emrnas_jax.machine import processes
 
 WAITING = 4  # batches of frames that wait for more of their kind
@@ -146,14 +147,8 @@ def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
             "network; give another --output, or --overwrite"
         )
     # Asked for another format now: nothing is reconstructed again.
-    if job.viewer is not None and not _is_newer(job.viewer, job.result):
-        _write_viewer(job)
+    complete_viewer_files(job)
     return Outcome(job.source, job.result, viewer=job.viewer)
-
-
-def _is_newer(viewer: Path, result: Path) -> bool:
-    """Return whether a file for viewers was made after its result."""
-    return viewer.exists() and viewer.stat().st_mtime_ns >= result.stat().st_mtime_ns
 
 
 def _groups(
@@ -210,11 +205,11 @@ def _finish(
     """Write a scan's files; where the HDF5 is, the scan is done."""
 
     def write() -> Outcome:
-        found = _with_geometry(outcome, job, scan)
+        found = with_geometry(outcome, job, scan)
         preview = draw_preview(scan, model.record.name, job.source.name)
         write_scan(job.result, scan, _attributes(model, job, scan, found))
         write_preview(job.preview, preview)
-        _write_viewer(job)
+        write_viewer_files(job)
         return found
 
     written = attempt(write)
@@ -224,24 +219,6 @@ def _finish(
         reason += f"({written.strerror or written})"
         return Outcome(job.source, job.result, failure=reason)
     return failed(job, written) if isinstance(written, Exception) else written
-
-
-def _with_geometry(outcome: Outcome, job: Job, scan: ReconstructedScan) -> Outcome:
-    """Return the outcome with what viewers will not know of the scan."""
-    if job.viewer is None:
-        return outcome
-    geometry = geometry_of(job.source, scan.reconstruction.shape[1:])
-    warnings = (*outcome.warnings, *geometry_warnings(job.format, geometry))
-    return dataclasses.replace(outcome, warnings=warnings, viewer=job.viewer)
-
-
-def _write_viewer(job: Job) -> None:
-    """Write the files for viewers, if any are wanted, from the HDF5 of the result."""
-    if job.viewer is None:
-        return
-    images = read_viewer_images(job.result)
-    geometry = geometry_of(job.source, images.magnitudes.shape[1:])
-    write_for_viewer(job.viewer, job.format, images._replace(geometry=geometry))
 
 
 def _attributes(
