@@ -1,4 +1,4 @@
-"""The pixel size of scans of k-space, from the header of ISMRMRD.
+"""The pixel size of scans of k-space, from the header of ISMRMRD or of twix.
 
 fastMRI's files keep it as `ismrmrd_header`, raw scans as `xml` in their group. Pixels
 have the size of the encoded field of view over the encoded matrix, whether the readout
@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import h5py
 import numpy as np
 
-from emrnas_jax.data.readers import hdf5
+from emrnas_jax.data.readers import hdf5, kspace_twix
 from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.data.readers.kspace_arrays import text_of
 from emrnas_jax.data.readers.source import reading
@@ -30,6 +30,8 @@ def kspace_geometry(path: Path, shape: tuple[int, int]) -> Geometry:
     Raises:
         InputError: the file is damaged.
     """
+    if kspace_twix.takes(path):
+        return kspace_twix.pixel_size(path, shape)
     if path.suffix not in SUFFIXES:
         return UNKNOWN
     with reading(path), h5py.File(path) as file:

@@ -1,6 +1,7 @@
 """Raw scans of Siemens: twix files, `.dat`, of the software VD, VE and XA.
 
-`twixtools` reads them; what is made of their readouts is in `twix_readouts`.
+`twixtools` reads them; what is made of their headers and readouts is in `twix_header`
+and `twix_readouts`.
 
 Source: twixtools (Ehses, MIT).
 """
@@ -11,8 +12,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from emrnas_jax.data.readers.geometry import Geometry
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
 from emrnas_jax.data.readers.source import reading
+from emrnas_jax.data.readers.twix_header import stated_size
 from emrnas_jax.data.readers.twix_readouts import kspace_of
 from emrnas_jax.errors import InputError
 
@@ -78,7 +81,22 @@ def load(path: Path, axes: str) -> FoundKspace:
     return kspace_of(path, measurements)
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def pixel_size(path: Path, shape: tuple[int, int]) -> Geometry:
+    """Return the size of the pixels of a file that was read.
+
+    Args:
+        path: twix file.
+        shape: height and width of its images.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with reading(path):
+        measurements = _read(path, parse_data=False)
+        return stated_size(measurements[-1]["hdr"], shape)
+
+
+def _read(path: Path, *, parse_data: bool = True) -> list[dict[str, Any]]:
     import twixtools
     import twixtools.twixprot
     import twixtools.twixtools
@@ -88,6 +106,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         vars(module)["print"] = LOG.info
     return twixtools.read_twix(
         str(path),
+        parse_data=parse_data,
         parse_pmu=False,
         parse_geometry=False,
         keep_acqend=True,

@@ -13,9 +13,9 @@ Source: twixtools (Ehses, MIT), `mdb.py` and `mdh_def.py`.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Complex64
@@ -32,6 +32,7 @@ from emrnas_jax.data.readers.kspace_readouts import (
     whitened,
 )
 from emrnas_jax.data.readers.source import reading
+from emrnas_jax.data.readers.twix_header import Protocol, protocol_of
 from emrnas_jax.errors import InputError
 
 # Counters that make a frame, the slowest first; of the last five sequences decide.
@@ -44,32 +45,6 @@ NO_IMAGE = (
     *("SLICE_ACCEL_REFSCAN", "SLICE_ACCEL_PHASCOR", "noname60"),
 )
 TRAJECTORIES = {2: "radial", 4: "spiral", 8: "BLADE"}
-# Where the protocol has reference lines: among those of the image.
-IN_PLACE = 2
-
-
-class _Protocol(NamedTuple):
-    """What the header says; 0 where it says nothing.
-
-    Attributes:
-        base: samples of the readout in the field of view of the image.
-        oversampling: factor by which more samples are measured.
-        lines: lines of the first phase encoding.
-        planes: lines of the second.
-        reference_in_place: whether reference lines are lines of the image.
-        trajectory: 1 for Cartesian, else a key of `TRAJECTORIES`.
-        bands: number of slices that are measured together.
-        regridding: above 1 where samples lie on ramps of the gradient.
-    """
-
-    base: int
-    oversampling: float
-    lines: int
-    planes: int
-    reference_in_place: bool
-    trajectory: int
-    bands: int
-    regridding: int
 
 
 def kspace_of(path: Path, measurements: Sequence[dict[str, Any]]) -> FoundKspace:
@@ -84,7 +59,7 @@ def kspace_of(path: Path, measurements: Sequence[dict[str, Any]]) -> FoundKspace
     """
     found = None
     for measurement in measurements:
-        protocol = _protocol(measurement["hdr"])
+        protocol = protocol_of(measurement["hdr"])
         if images := [one for one in measurement["mdb"] if _is_image(one, protocol)]:
             found = protocol, images
     if found is None:
@@ -118,30 +93,7 @@ def kspace_of(path: Path, measurements: Sequence[dict[str, Any]]) -> FoundKspace
     return in_planes(cut_readout(kspace, readout), mask, warnings)
 
 
-def _protocol(header: Mapping[str, Any]) -> _Protocol:
-    yaps, meas = header.get("MeasYaps", {}), header.get("Meas", {})
-    kspace = yaps.get("sKSpace", {})
-    return _Protocol(
-        int(_number(kspace, "lBaseResolution")),
-        _number(meas, "flReadoutOSFactor", 1.0),
-        int(_number(kspace, "lPhaseEncodingLines")),
-        int(_number(kspace, "lPartitions")),
-        _number(yaps.get("sPat", {}), "ucRefScanMode") == IN_PLACE,
-        int(_number(kspace, "ucTrajectory", 1.0)),
-        int(_number(yaps.get("sSliceAcceleration", {}), "lMultiBandFactor", 1.0)),
-        int(_number(meas, "alRegridMode", 1.0)),
-    )
-
-
-def _number(values: Mapping[str, Any], name: str, default: float = 0.0) -> float:
-    """Return a number of the header, the first of several, if there is one."""
-    value = values.get(name, default)
-    if isinstance(value, list):
-        value = value[0] if value else default
-    return float(value) if isinstance(value, int | float) else default
-
-
-def _is_image(one: Any, protocol: _Protocol) -> bool:
+def _is_image(one: Any, protocol: Protocol) -> bool:
     if any(one.is_flag_set(flag) for flag in NO_IMAGE):
         return False
     # Lines for reference alone may be of another contrast and size.
@@ -149,7 +101,7 @@ def _is_image(one: Any, protocol: _Protocol) -> bool:
     return not alone or protocol.reference_in_place
 
 
-def _require_cartesian(path: Path, protocol: _Protocol, images: list[Any]) -> None:
+def _require_cartesian(path: Path, protocol: Protocol, images: list[Any]) -> None:
     """Raise InputError where a Fourier transform of the readouts is no image."""
     if protocol.trajectory != 1:
         name = TRAJECTORIES.get(protocol.trajectory, f"number {protocol.trajectory}")
@@ -193,7 +145,7 @@ def _frame(one: Any) -> tuple[int, ...]:
 
 
 def _places(
-    images: list[Any], protocol: _Protocol
+    images: list[Any], protocol: Protocol
 ) -> tuple[list[Place], tuple[int, int], tuple[str, ...]]:
     """Return where readouts go, the numbers of lines and of planes, and warnings."""
     warnings, positions, sizes = [], [], []
@@ -228,7 +180,7 @@ def _needed(centre: int, first: int, last: int) -> int:
     return max(2 * (centre - first), 2 * (last - centre) + 1)
 
 
-def _samples(images: list[Any], protocol: _Protocol) -> tuple[int, int]:
+def _samples(images: list[Any], protocol: Protocol) -> tuple[int, int]:
     """Return the samples of the readout, and those that the image needs."""
     needed = max(
         _needed(int(one.mdh.CenterCol), 0, int(one.mdh.SamplesInScan) - 1)

@@ -9,6 +9,8 @@ import twixtools
 from twixtools.mdb import Mdb_local
 
 from emrnas_jax.data.readers import kspace_twix
+from emrnas_jax.data.readers.geometry import UNKNOWN
+from emrnas_jax.data.readers.kspace_geometry import kspace_geometry
 from emrnas_jax.data.readers.kspace_twix import load, takes
 from emrnas_jax.errors import InputError
 
@@ -22,6 +24,13 @@ sKSpace.lPartitions = {planes}
 sKSpace.ucTrajectory = {trajectory}
 sPat.ucRefScanMode = {reference}
 sSliceAcceleration.lMultiBandFactor = {bands}
+sKSpace.ucDimension = {dimension}
+sKSpace.dPhaseOversamplingForDialog = {phase_oversampling}
+sSliceArray.asSlice[0].dReadoutFOV = 200.0
+sSliceArray.asSlice[0].dPhaseFOV = 180.0
+sSliceArray.asSlice[0].dThickness = 4.0
+sSliceArray.asSlice[0].sPosition.dTra = 10.0
+sSliceArray.asSlice[{slices}].sPosition.dTra = 15.5
 ### ASCCONV END ###
 """
 DERIVED = """<ParamDouble."flReadoutOSFactor"> {{ <Precision> 6 {oversampling} }}
@@ -29,6 +38,7 @@ DERIVED = """<ParamDouble."flReadoutOSFactor"> {{ <Precision> 6 {oversampling} }
 """
 USUAL = {"base": 8, "lines": 6, "planes": 16, "trajectory": 1, "reference": 1}
 USUAL |= {"bands": 1, "oversampling": 1.0, "regridding": 1}
+USUAL |= {"dimension": 2, "phase_oversampling": 0.0, "slices": 1}
 
 
 def header(**changes):
@@ -220,6 +230,28 @@ def test_a_volume_becomes_slices_along_its_readout(random, write):
     assert found.mask is not None
     assert not found.mask[:, 1].any()
     assert found.mask[:, [0, 2, 3]].all()
+
+
+def test_pixels_have_the_size_of_the_field_of_view(kspace, write):
+    path = write(readouts(kspace))
+    assert kspace_geometry(path, (8, 6)).size_mm == (30, 25, 5.5)
+    # One slice: its thickness.
+    path = write(readouts(kspace), slices=0)
+    assert kspace_geometry(path, (8, 6)).size_mm == (30, 25, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes"),
+    [
+        ((8, 7), {}),
+        ((16, 6), {}),
+        ((8, 6), {"dimension": 4}),
+        ((8, 6), {"phase_oversampling": 0.5}),
+    ],
+)
+def test_a_field_of_view_of_other_images_is_not_believed(kspace, write, shape, changes):
+    path = write(readouts(kspace), **changes)
+    assert kspace_geometry(path, shape) == UNKNOWN
 
 
 def test_what_is_no_cartesian_image_is_refused(kspace, write):
