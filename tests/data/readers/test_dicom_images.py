@@ -230,6 +230,20 @@ def test_what_is_no_magnitude_image_is_refused_by_name(
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize(("value", "words"), [(1, "phases"), (2, "real parts")])
+def test_the_private_word_of_ge_for_what_is_no_magnitude_is_known(
+    write, pixels, tmp_path, value, words
+):
+    path = write.dicom(tmp_path / "a.dcm", pixels[0, 0])
+    dataset = pydicom.dcmread(path)
+    dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(
+        0x2F, "SS", value
+    )
+    dataset.save_as(path)
+    with pytest.raises(InputError, match=f"holds {words}"):
+        list(read(path))
+
+
 def test_an_encoding_without_a_decoder_is_refused_by_name(write, pixels, tmp_path):
     path = write.dicom(tmp_path / "a.dcm", pixels[0, 0])
     # MPEG-4 is video, which pydicom never decodes.

@@ -10,6 +10,7 @@ from twixtools.mdb import Mdb_local
 
 from emrnas_jax.data.readers import kspace_twix
 from emrnas_jax.data.readers.geometry import UNKNOWN
+from emrnas_jax.data.readers.kspace_files import load_kspace
 from emrnas_jax.data.readers.kspace_geometry import kspace_geometry
 from emrnas_jax.data.readers.kspace_twix import load, takes
 from emrnas_jax.errors import InputError
@@ -150,6 +151,12 @@ def test_a_header_of_another_size_is_not_believed(kspace, write):
         assert (
             "which line has the zero frequency; 3, in the middle of 0 to 5" in warning
         )
+
+
+def test_warnings_of_the_reader_come_with_those_of_all_formats(kspace, write):
+    path = write(readouts(kspace, centre=(SAMPLES // 2, 0, 0)))
+    [warning] = [one for one in load_kspace(path).plain.warnings if "line" in one]
+    assert "3, in the middle of 0 to 5" in warning
 
 
 def test_a_readout_that_a_doubtful_header_cuts_is_told(kspace, write):
