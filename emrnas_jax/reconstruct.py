@@ -5,9 +5,10 @@ r"""Reconstruct scans with a trained network: one file, or every file of a folde
 
 Complete images are under-sampled first, with the masks of the network's own test, and
 scored; k-space with lines missing is completed. For each file FOLDER gets an HDF5 with
-`reconstruction`, and a PNG of its middle frame. A file that cannot be used is reported
-and the others go on; the exit status is then 1. Files that are done already are
-skipped, so a stopped command can be given again.
+`reconstruction`, a PNG of its middle frame and, with `--format=nifti`, `dicom` or
+`png`, files for viewers. A file that cannot be used is reported and the others go on;
+the exit status is then 1. Files that are done already are skipped, so a stopped command
+can be given again.
 
 `--model=tv` needs no training: it is compressed sensing by total variation, with a
 regularisation weight that was measured on cardiac images. `--model=sense` takes k-space
@@ -42,6 +43,7 @@ from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.summary import repeated_warnings, summary_line
 from emrnas_jax.inference.trained import load_model
+from emrnas_jax.inference.viewer_files import FORMATS, HDF5
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
 from emrnas_jax.models.included import lines_of_included
@@ -57,6 +59,15 @@ def define_flags() -> None:
     flags.DEFINE_bool("list_models", False, "List the models that are included, only.")
     flags.DEFINE_integer("batch", BATCH, "Frames at once.", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "Replace results that exist already.")
+    flags.DEFINE_enum(
+        "format",
+        HDF5,
+        [HDF5, *FORMATS],
+        "Files for viewers beside the HDF5 of a result. nifti: one file, float32 "
+        "[column, row, slice(, frame)]; dicom: a file for every frame, which needs "
+        "pip install 'emrnas-jax[dicom]'; png: a picture of every frame. Sizes and "
+        "places of pixels are those that the input states.",
+    )
 
 
 def _define_network_flags() -> None:
@@ -228,6 +239,7 @@ def settings_of(
         ),
         batch=given.batch,
         overwrite=given.overwrite,
+        format=given.format,
     )
 
 

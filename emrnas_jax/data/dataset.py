@@ -4,6 +4,7 @@ It reads a folder of files, or makes phantoms, once, and keeps the images in the
 """
 
 import dataclasses
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from emrnas_jax.data.image_set import DataSettings, ImageSet
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_scan import kspace_source
-from emrnas_jax.data.readers.recognition import KSPACE, recognise
+from emrnas_jax.data.readers.recognition import KSPACE, firsts, recognise
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.data.readers.source import read_file
 from emrnas_jax.data.records import (
@@ -23,6 +24,8 @@ from emrnas_jax.data.records import (
 )
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.setting_types import section_of
+
+LOG = logging.getLogger("emrnas_jax")
 
 
 def open_dataset(settings: DataSettings) -> ImageSet:
@@ -76,11 +79,15 @@ def _folder_recipe(settings: DataSettings) -> tuple[str, Recipe]:
             f"{path}: data.images asks for complex images, {source.name} holds "
             "magnitudes; set data.images to magnitude"
         )
+    parts = firsts(files, source.together)
+    if words := source.about(parts[0]):
+        LOG.info("%s: %s", parts[0], words)
     return source.name, Recipe(
         label=label,
+        # All of them: those of a series change its images too.
         fingerprint=file_fingerprint(files),
         dtype=source.dtype,
-        parts=files,
+        parts=parts,
         read=partial(read_file, source),
         coils=settings.coils,
     )

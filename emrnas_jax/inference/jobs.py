@@ -39,6 +39,11 @@ from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.inference.stopwatch import computing
 from emrnas_jax.inference.summary import Outcome, Summary
 from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.inference.viewer_results import (
+    complete_viewer_files,
+    with_geometry,
+    write_viewer_files,
+)
 from emrnas_jax.machine import processes
 
 WAITING = 4  # batches of frames that wait for more of their kind
@@ -141,7 +146,9 @@ def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
             f"{job.result} exists and was made from something else, or by another "
             "network; give another --output, or --overwrite"
         )
-    return Outcome(job.source, job.result)
+    # Asked for another format now: nothing is reconstructed again.
+    complete_viewer_files(job)
+    return Outcome(job.source, job.result, viewer=job.viewer)
 
 
 def _groups(
@@ -198,15 +205,17 @@ def _finish(
     """Write a scan's files; where the HDF5 is, the scan is done."""
 
     def write() -> Outcome:
+        found = with_geometry(outcome, job, scan)
         preview = draw_preview(scan, model.record.name, job.source.name)
-        write_scan(job.result, scan, _attributes(model, job, scan, outcome))
+        write_scan(job.result, scan, _attributes(model, job, scan, found))
         write_preview(job.preview, preview)
-        return outcome
+        write_viewer_files(job)
+        return found
 
     written = attempt(write)
     # A full disk is the folder's fault, so the message names the result.
     if isinstance(written, OSError):
-        reason = f"{job.result}, or its .png, cannot be written "
+        reason = f"{job.result}, or the files beside it, cannot be written "
         reason += f"({written.strerror or written})"
         return Outcome(job.source, job.result, failure=reason)
     return failed(job, written) if isinstance(written, Exception) else written

@@ -13,8 +13,9 @@ from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.batches import BATCH
 from emrnas_jax.inference.scan_files import made_from
-from emrnas_jax.inference.scans import find_scans
+from emrnas_jax.inference.scans import files_with, find_scans
 from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.inference.viewer_files import FORMATS, HDF5
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Settings:
         reading: declarations about the files.
         batch: number of frames at once.
         overwrite: whether results that exist are replaced.
+        format: key of `FORMATS`, the files for viewers that are written beside the
+            HDF5; `HDF5` for none.
     """
 
     input: Path
@@ -34,6 +37,7 @@ class Settings:
     reading: Reading
     batch: int = BATCH
     overwrite: bool = False
+    format: str = HDF5
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,33 @@ class Job:
         result: path of its HDF5.
         preview: path of its PNG.
         made_from: all that decides the result, to recognise one that is done already.
+        format: key of `FORMATS`, or `HDF5`.
     """
 
     source: Path
     result: Path
     preview: Path
     made_from: dict
+    format: str = HDF5
+
+    @property
+    def viewer(self) -> Path | None:
+        """Path of the file or folder for viewers; None where none is wanted."""
+        if self.format == HDF5:
+            return None
+        name = self.result.name.removesuffix(".h5")
+        return self.result.with_name(name + FORMATS[self.format].ending)
 
 
 def plan(model: TrainedNetwork, settings: Settings) -> list[Job]:
     """Return the files and the paths of their results, before anything is computed.
 
     Raises:
-        InputError: there are no files, or the folder for the results cannot be used.
+        InputError: there are no files, the folder for the results cannot be used, or
+            the library of the format is missing.
     """
+    if settings.format != HDF5:
+        FORMATS[settings.format].require()
     output = settings.output
     files = find_scans(
         settings.input,
@@ -121,7 +138,10 @@ def _job(
     name = file.name if stems[_key(file)] > 1 else _stem(file)
     folder = settings.output / below
     try:
-        size, changed = (status := file.stat()).st_size, status.st_mtime_ns
+        # Of a series of files the whole: any of them may change.
+        states = [one.stat() for one in files_with(file)]
+        size = sum(state.st_size for state in states)
+        changed = max(state.st_mtime_ns for state in states)
     except OSError:  # reading it will fail, and be reported with the reason
         size, changed = -1, -1
     reading = dataclasses.asdict(settings.reading)
@@ -142,6 +162,7 @@ def _job(
             "mask": _fingerprint(settings.reading),
             **reading,
         },
+        format=settings.format,
     )
 
 

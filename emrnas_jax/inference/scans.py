@@ -12,13 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from emrnas_jax.data.readers import hdf5, kspace_files
+from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.data.readers.given_masks import given_masks
 from emrnas_jax.data.readers.kspace_frames import parse_frames, require_frames
+from emrnas_jax.data.readers.kspace_geometry import kspace_geometry
 from emrnas_jax.data.readers.kspace_scan import network_images, read_kspace
 from emrnas_jax.data.readers.mask_checks import require_centre
-from emrnas_jax.data.readers.recognition import SOURCES, described, known, recognise
+from emrnas_jax.data.readers.recognition import (
+    SOURCES,
+    described,
+    firsts,
+    known,
+    recognise,
+    source_of,
+)
 from emrnas_jax.data.readers.scan import Reading, Scan
-from emrnas_jax.data.readers.source import read_file
+from emrnas_jax.data.readers.source import Source, read_file
 from emrnas_jax.errors import InputError
 
 # These suffixes say nothing of the content, so every such file is read and reported.
@@ -48,7 +57,7 @@ def find_scans(
     found = [file for file in files if _may_be_scan(file)]
     if not found:
         raise InputError(f"{path}: nothing recognised in {described(files)}; {known()}")
-    return found
+    return firsts(found, files_with)
 
 
 def _files_below(path: Path, leave_out: Callable[[Path], bool]) -> Iterator[Path]:
@@ -65,6 +74,21 @@ def _files_below(path: Path, leave_out: Callable[[Path], bool]) -> Iterator[Path
             # A link that leads nowhere is reported when it is read.
             if not name.startswith(".") and (file.is_file() or _is_broken_link(file)):
                 yield file
+
+
+def files_with(path: Path) -> list[Path]:
+    """Return the files that are read together with one, itself among them.
+
+    A file that cannot be used is alone here, and is reported when it is read.
+    """
+    # Not opened, which would take long in a folder of thousands.
+    if path.suffix in BY_CONTENT:
+        return [path]
+    try:
+        source = next(source for source in SOURCES if source.takes(path))
+        return source.together(path)
+    except (InputError, StopIteration):
+        return [path]
 
 
 def _is_broken_link(path: Path) -> bool:
@@ -105,6 +129,22 @@ def read_scan(path: Path, how: Reading) -> Scan:
     return _read_images(path, how)
 
 
+def geometry_of(path: Path, shape: tuple[int, int]) -> Geometry:
+    """Return the place of the pixels of a file that was reconstructed.
+
+    Args:
+        path: file of images or of k-space.
+        shape: height and width of its frames.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if path.suffix == kspace_files.NPZ or kspace_files.takes(path):
+        return kspace_geometry(path, shape)
+    source = source_of(path)
+    return UNKNOWN if source is None else source.geometry(path)
+
+
 def _read_images(path: Path, how: Reading) -> Scan:
     source, _ = recognise(path)
     if how.images == "complex" and source.dtype != "complex64":
@@ -133,8 +173,16 @@ def _read_images(path: Path, how: Reading) -> Scan:
         mask=mask,
         # Readers of images bring them to [0, 1], and forget the file's own scale.
         scale=1.0,
+        stored_as=_simulated(source, path),
         warnings=tuple(warnings),
     )
+
+
+def _simulated(source: Source, path: Path) -> str:
+    """Return what images are, and that their k-space was never measured, in words."""
+    kind = "complex images" if source.dtype == "complex64" else "magnitudes"
+    about = source.about(path)
+    return f"{about}{', ' if about else ''}k-space simulated from {kind}"
 
 
 def _unused_flags(how: Reading) -> list[str]:

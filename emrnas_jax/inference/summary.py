@@ -25,8 +25,9 @@ class Outcome:
         frames: number of frames reconstructed now; 0 if the result existed already.
         seconds: time that the network took for them, without compilation.
         scores: scores of every frame; empty without a target.
-        stored_as: convention and norm of its k-space; empty for images.
+        stored_as: what the input is, in words.
         warnings: a sentence for everything uncertain.
+        viewer: path of the file or folder for viewers; None without one.
     """
 
     source: Path
@@ -37,6 +38,7 @@ class Outcome:
     scores: Scores = field(default_factory=dict)
     stored_as: str = ""
     warnings: tuple[str, ...] = ()
+    viewer: Path | None = None
 
 
 @dataclass
@@ -72,6 +74,8 @@ class Summary:
         """
         # `tqdm.write` keeps the line out of the progress bar.
         source, result = _printable(outcome.source), _printable(outcome.result)
+        if outcome.viewer is not None:
+            result = f"{result}, {_printable(outcome.viewer.name)}"
         for warning in outcome.warnings:
             # Numbers differ from scan to scan, and the warning is the same.
             kind = re.sub(r"\d+([.]\d+)?(e[+-]\d+)?", "0", warning)

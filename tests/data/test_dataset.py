@@ -157,3 +157,31 @@ def test_real_brains_are_five_subjects_of_complex_images(shared_data, settings):
     magnitude = np.hypot(*np.moveaxis(images.images(range(45)), -1, 0))
     assert magnitude.max() <= 1 + 1e-6
     assert magnitude.max((1, 2)).min() > 0.9
+
+
+def test_series_of_dicom_are_subjects_that_every_file_belongs_to(
+    tmp_path, write, settings, random
+):
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    pixels = random.integers(1, 900, (2, 3, 12, 10))
+    for patient, place in np.ndindex(2, 3):
+        write.dicom(
+            folder / f"{patient}{place}.dcm",
+            pixels[patient, place],
+            PatientID=f"P{patient}",
+            SeriesInstanceUID=f"1.2.{patient}",
+            ImagePositionPatient=[0, 0, place],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        )
+    images = open_dataset(settings(folder))
+    assert len(set(images.subjects)) == 2
+    assert images.slices.tolist() == [0, 1, 2] * 2
+    whole = pixels / pixels.max(axis=(1, 2, 3), keepdims=True)
+    # Subjects are sorted by their checksums.
+    first = int(images.images([0])[0, 0, 0] != np.float32(whole[0, 0, 0, 0]))
+    ordered = whole[[first, 1 - first]].reshape(6, 12, 10)
+    np.testing.assert_allclose(images.images(range(6)), ordered, rtol=1e-6)
+    # A file less is another data set, though the first of its series is still there.
+    (folder / "12.dcm").unlink()
+    assert len(open_dataset(settings(folder))) == 5

@@ -1,4 +1,5 @@
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import h5py
 import jax
 import numpy as np
 import pytest
+from nibabel.nifti1 import Nifti1Image
 from PIL import Image
 
 from emrnas_jax.data.readers.mask_files import StoredMask
@@ -15,7 +17,7 @@ from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.frames import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
 from emrnas_jax.inference.plan import Settings
-from emrnas_jax.inference.scans import read_scan
+from emrnas_jax.inference.scans import geometry_of, read_scan
 from emrnas_jax.inference.summary import (
     repeated_warnings,
     summary_line,
@@ -513,3 +515,60 @@ def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
     for output in (loop, tmp_path / "scans" / "a.npz", Path("/proc")):
         with pytest.raises(InputError, match="no folder that can be written to"):
             reconstruct(output=output)
+
+
+def test_files_for_viewers_stand_beside_the_result(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    write_kspace(scans / "a.npz", kspace)
+    assert reconstruct(format="nifti").done == 1
+    told = capsys.readouterr()
+    assert told.out.rstrip().endswith("a.h5, a.nii.gz")
+    assert "does not state how its slices lie" in told.err
+    written = Nifti1Image.from_filename(tmp_path / "out" / "a.nii.gz").get_fdata()
+    result = read(tmp_path / "out" / "a.h5")
+    np.testing.assert_array_equal(written, result.transpose(2, 1, 0))
+
+
+def test_another_format_is_written_without_a_reconstruction(
+    scans, kspace, reconstruct, tmp_path
+):
+    write_kspace(scans / "a.npz", kspace)
+    reconstruct()
+    before = (tmp_path / "out" / "a.h5").stat().st_mtime_ns
+    for form, name in (("nifti", "a.nii.gz"), ("dicom", "a_dicom"), ("png", "a_png")):
+        assert reconstruct(format=form).skipped == 1
+        assert (tmp_path / "out" / name).exists()
+    assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before
+    # A result that was replaced since leaves no picture of the earlier one.
+    old = tmp_path / "out" / "a.nii.gz"
+    stamp = old.stat().st_mtime_ns
+    os.utime(old, ns=(0, 0))
+    reconstruct(format="nifti")
+    assert old.stat().st_mtime_ns > stamp
+
+
+def test_a_series_is_one_result_that_any_of_its_files_may_change(
+    scans, write, random, reconstruct, tmp_path, capsys
+):
+    place = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [2, 3]}
+    for number in range(3):
+        write.dicom(
+            scans / f"{number}.dcm",
+            random.integers(0, 900, (16, 16)),
+            ImagePositionPatient=[7, 8, 5 * number],
+            **place,
+        )
+    assert reconstruct(format="dicom").frames == 3
+    assert "k-space simulated from magnitudes; " in capsys.readouterr().out
+    [folder] = (tmp_path / "out").glob("*_dicom")
+    # Read again as input the slices lie where they lay.
+    before, after = (
+        geometry_of(one, (16, 16)) for one in (scans / "0.dcm", min(folder.iterdir()))
+    )
+    assert before.affine is not None
+    assert after.affine is not None
+    np.testing.assert_allclose(after.affine, before.affine)
+    assert reconstruct(format="dicom").skipped == 1
+    (scans / "2.dcm").unlink()
+    assert reconstruct(format="dicom").failed == 1

@@ -4,7 +4,7 @@ import pytest
 from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
-from emrnas_jax.inference.scans import find_scans, read_scan
+from emrnas_jax.inference.scans import files_with, find_scans, geometry_of, read_scan
 
 MAGNITUDE = Reading(images="magnitude", phase_encode="rows")
 COMPLEX = Reading(images="complex", phase_encode="rows")
@@ -48,8 +48,8 @@ def test_images_of_every_source_are_complete(good_file, source_name):
         np.float32
         if source_name
         in (
-            *("calgary_nifti", "complex_hdf5", "complex_matlab"),
-            *("calgary_raw", "real_hdf5", "kspace"),
+            *("calgary_nifti", "complex_hdf5", "complex_matlab", "calgary_raw"),
+            *("real_hdf5", "nifti", "dicom", "kspace"),
         )
         else np.uint8
     )
@@ -223,3 +223,35 @@ def test_a_missing_or_empty_input_is_named(tmp_path):
         InputError, match=r"recognised in 1 file \(1 \.txt; such.*\n(.*\n)*.*kspace"
     ):
         find_scans(tmp_path)
+
+
+def test_a_series_of_files_is_one_scan(write, random, tmp_path):
+    series = [
+        write.dicom(
+            tmp_path / f"{place}.dcm",
+            random.integers(0, 900, (16, 16)),
+            ImagePositionPatient=[0, 0, place],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            PixelSpacing=[1, 1],
+        )
+        for place in (5, 3, 4)
+    ]
+    other = write.hdf5(tmp_path, "a.h5", images=random.random((2, 16, 16)))
+    assert find_scans(tmp_path) == [tmp_path / "3.dcm", other]
+    assert files_with(series[0]) == sorted(series)
+    assert files_with(other) == [other]
+    scan = read_scan(tmp_path / "3.dcm", MAGNITUDE)
+    assert scan.slices.tolist() == [0, 1, 2]
+    assert "slices: 3" in scan.stored_as
+    assert scan.stored_as.endswith("k-space simulated from magnitudes")
+    found = geometry_of(tmp_path / "3.dcm", (16, 16))
+    assert found.affine is not None
+    np.testing.assert_array_equal(found.affine[:3, 3], [0, 0, 3])
+    assert geometry_of(other, (16, 16)).affine is None
+
+
+def test_scans_that_no_other_reads_are_alone(tmp_path):
+    damaged = tmp_path / "a.dcm"
+    damaged.write_bytes(b"?")
+    assert files_with(damaged) == [damaged]
+    assert files_with(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]

@@ -40,7 +40,8 @@ class FoundKspace(NamedTuple):
         acquired: True for the lines that the header says were acquired, zero frequency
             in the middle; None if no header says it.
         size: rows and columns of the image that the scanner keeps; None for all.
-        warnings: a sentence for everything in the header that is uncertain.
+        warnings: a sentence for everything uncertain in the header or about where
+            samples lie.
         header: the header that fits k-space; None without one.
         total: number of frames of the file where only some were read; 0 for all.
         stored: type, shape and axes of the stored array in words; may be empty.

@@ -32,6 +32,7 @@ from emrnas_jax.data.readers import (
     kspace_npy,
     kspace_npz,
     kspace_skm_tea,
+    kspace_twix,
 )
 from emrnas_jax.data.readers.coil_maps import check_maps
 from emrnas_jax.data.readers.kspace_arrays import FoundKspace
@@ -50,7 +51,8 @@ from emrnas_jax.data.readers.source import require_finite
 
 FILES = (
     "HDF5 or .npz with `kspace` [frame, row, column], and `mask` if lines are missing; "
-    "ISMRMRD (.h5, .mrd), BART (.cfl), MATLAB (.mat) with `kspace`"
+    "ISMRMRD (.h5, .mrd), BART (.cfl), MATLAB (.mat) with `kspace`, "
+    "twix (.dat)"
 )
 
 
@@ -92,6 +94,7 @@ FORMATS = (
     KspaceFormat(kspace_ismrmrd.takes, kspace_ismrmrd.load, name="ISMRMRD (HDF5)"),
     KspaceFormat(kspace_bart.takes, kspace_bart.load, name="BART"),
     KspaceFormat(kspace_matlab.takes, kspace_matlab.load, name="MATLAB"),
+    KspaceFormat(kspace_twix.takes, kspace_twix.load, name="Siemens twix"),
 )
 
 

@@ -16,12 +16,8 @@ from emrnas_jax.data.readers.source import (
     NamedImage,
     Source,
     require_axes,
-    unit_magnitude,
+    unit_intensities,
 )
-from emrnas_jax.errors import InputError
-
-# Interpolation leaves small negative values in magnitude images.
-MOST_NEGATIVE = 0.05  # of the largest intensity
 
 
 def takes(path: Path) -> bool:
@@ -35,14 +31,7 @@ def read(path: Path) -> Iterator[NamedImage]:
     images = hdf5.load(path, "images")
     where = f"{path}: `images`"
     require_axes(images.shape, "image row column", where)
-    # In float64: int16 cannot hold the magnitude of its lowest value.
-    scaled = unit_magnitude(images.astype(np.float64), where)
-    if scaled.min(initial=0) < -MOST_NEGATIVE:
-        raise InputError(
-            f"{where}: expected magnitudes, found values down to {images.min():g}; "
-            "store the magnitude, or complex values"
-        )
-    scaled = np.clip(scaled, 0, 1).astype(np.float32)
+    scaled = unit_intensities(images, where)
     for number, image in zip(image_numbers(path, len(scaled)), scaled, strict=True):
         yield NamedImage(path.stem, number, 0, image)
 

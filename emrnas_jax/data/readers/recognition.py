@@ -1,7 +1,7 @@
 """The one recognition of files, for images to train on and for scans to reconstruct."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emrnas_jax.data.readers import (
@@ -11,9 +11,11 @@ from emrnas_jax.data.readers import (
     cardiac_png,
     complex_hdf5,
     complex_matlab,
+    dicom_images,
     hdf5,
     kspace_scan,
     magnitude_hdf5,
+    nifti_images,
     real_hdf5,
     york,
 )
@@ -36,6 +38,8 @@ SOURCES = (
     complex_matlab.SOURCE,
     calgary_nifti.SOURCE,
     calgary_raw.SOURCE,
+    nifti_images.SOURCE,
+    dicom_images.SOURCE,
     KSPACE,
 )
 
@@ -116,6 +120,16 @@ def source_of(file: Path) -> Source | None:
     return None
 
 
+def firsts(files: Sequence[Path], together: Callable[[Path], list[Path]]) -> list[Path]:
+    """Return files in their order, of those that are read together only the first."""
+    found, read = [], set()
+    for file in files:
+        if file not in read:
+            found.append(file)
+            read.update(together(file))
+    return found
+
+
 def described(files: Sequence[Path]) -> str:
     """Return the number of files, their endings and the name of one, in words."""
     if not files:
@@ -130,7 +144,7 @@ def known() -> str:
     """Return the kinds of files that are known, and a way to store other images."""
     lines = "\n".join(f"  {source.files}" for source in SOURCES)
     return (
-        f"known are\n{lines}\nWrite other images (PNG, DICOM, .npy) as one HDF5 file "
+        f"known are\n{lines}\nWrite other images (PNG, .npy) as one HDF5 file "
         "for each subject:\n"
         '  with h5py.File("subject_1.h5", "w") as file:\n'
         '      file["images"] = images  # [image, row, column]'

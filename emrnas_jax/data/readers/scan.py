@@ -62,7 +62,7 @@ class Scan(NamedTuple):
         mask: True where k-space was measured. With complete images it is where k-space
             shall be measured, or None for a mask to be drawn.
         scale: factor from the network's intensities to those of the file.
-        stored_as: convention and norm of its k-space in words; empty for images.
+        stored_as: convention and norm of its k-space in words, or what images are.
         warnings: a sentence for everything in the file that is uncertain.
         target: magnitudes of complete k-space of several coils, the root of the sum of
             squares over the coils.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.errors import InputError
 
 LOG = logging.getLogger("emrnas_jax")
@@ -48,6 +49,10 @@ class Source:
         dtype: type of its images: uint8, float32 or complex64.
         takes: function that returns whether a file is of this kind.
         read: function that yields the images of one file; `read_file` adds the checks.
+        geometry: function that returns the place of the pixels of one file.
+        about: function that returns what a file holds, in words; "" without them.
+        together: function that returns the files that are read with one: a series of
+            DICOM is many files, and most files stand alone.
     """
 
     name: str
@@ -55,6 +60,9 @@ class Source:
     dtype: str
     takes: Callable[[Path], bool]
     read: Callable[[Path], Iterator[NamedImage]]
+    geometry: Callable[[Path], Geometry] = lambda _: UNKNOWN
+    about: Callable[[Path], str] = lambda _: ""
+    together: Callable[[Path], list[Path]] = lambda path: [path]
 
 
 def read_file(source: Source, path: Path) -> Iterator[NamedImage]:
@@ -136,6 +144,27 @@ def unit_magnitude(values: np.ndarray, where: str) -> np.ndarray:
     require_finite(values, where)
     largest = np.abs(values).max(initial=0)
     return values / largest if largest else values
+
+
+# Interpolation leaves small negative values in magnitude images.
+MOST_NEGATIVE = 0.05  # of the largest intensity
+
+
+def unit_intensities(values: np.ndarray, where: str) -> np.ndarray:
+    """Return real magnitudes divided by the largest, float32 in [0, 1].
+
+    Raises:
+        InputError: a value is NaN or infinite, or values are no magnitudes.
+    """
+    # int16 cannot hold the magnitude of its lowest value, nor float32 large integers.
+    exact = values.astype(np.result_type(values.dtype, np.float32))
+    scaled = unit_magnitude(exact, where)
+    if scaled.min(initial=0) < -MOST_NEGATIVE:
+        raise InputError(
+            f"{where}: expected magnitudes, found values down to {values.min():g}; "
+            "store the magnitude, or complex values"
+        )
+    return np.clip(scaled, 0, 1).astype(np.float32)
 
 
 def by_name(pattern: re.Pattern[str]) -> Callable[[Path], bool]:
