@@ -64,7 +64,6 @@ def inspect_file(path: Path, how: Reading) -> Inspection:
         kind = ", ".join(filter(None, (contents.format, contents.stored)))
         facts = {"format": f"k-space, {kind}, {size}"}
         facts["frames"] = _frames(contents.frames, scan)
-        facts["stored as"] = scan.stored_as
         if contents.header is not None:
             facts["header"] = _header(contents.header)
         images = "complex"
@@ -78,6 +77,8 @@ def inspect_file(path: Path, how: Reading) -> Inspection:
         name = "" if source is None else f"{source.files}, "
         facts = {"format": f"images, {name}{size}"}
         facts["frames"] = _frames(len(scan.slices), scan)
+    if scan.stored_as:
+        facts["stored as"] = scan.stored_as
     kspace, mask = _middle(scan)
     facts["sampling"] = _sampling(scan, mask)
     noise = noise_level(kspace, mask)

@@ -7,7 +7,7 @@ is cut or not. The header says nothing of the orientation.
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import h5py
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from emrnas_jax.data.readers import hdf5, kspace_twix
 from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.data.readers.kspace_arrays import text_of
+from emrnas_jax.data.readers.kspace_header import parse_header
 from emrnas_jax.data.readers.source import reading
 
 SUFFIXES = (*hdf5.SUFFIXES, ".mrd")
@@ -36,11 +37,11 @@ def kspace_geometry(path: Path, shape: tuple[int, int]) -> Geometry:
         return UNKNOWN
     with reading(path), h5py.File(path) as file:
         text = _header(file)
-        header = ElementTree.fromstring(text) if text else None
-    if header is None:
-        return UNKNOWN
-    matrix = [_number(header, "matrixSize", axis) for axis in "xyz"]
-    field = [_number(header, "fieldOfView_mm", axis) for axis in "xyz"]
+    try:
+        header = parse_header(text)
+    except (ParseError, ValueError):
+        return UNKNOWN  # reading k-space has said that it is damaged
+    matrix, field = header.encoded, header.encoded_mm
     if not all(matrix) or not all(field):
         return UNKNOWN
     x, y, z = (one / count for one, count in zip(field, matrix, strict=True))
@@ -63,8 +64,3 @@ def _header(file: Any) -> str:
     text: Any = group["xml"][()]
     # Some programs write the header as a string, others as an array of one.
     return text_of(text[0] if np.ndim(text) else text)
-
-
-def _number(header: ElementTree.Element, size: str, axis: str) -> float:
-    found = header.find(f"{{*}}encoding/{{*}}encodedSpace/{{*}}{size}/{{*}}{axis}")
-    return 0.0 if found is None else float(found.text or 0)

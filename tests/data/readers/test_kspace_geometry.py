@@ -62,6 +62,12 @@ def test_files_without_a_header_say_nothing(tmp_path):
     assert kspace_geometry(tmp_path / "a.h5", (4, 4)) == UNKNOWN
 
 
-def test_a_damaged_header_is_named(write):
+def test_a_damaged_header_says_nothing(write):
+    """Reading k-space warns of it, or refuses the file."""
+    assert kspace_geometry(write("<ismrmrdHeader>"), (32, 20)) == UNKNOWN
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "scan.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
     with pytest.raises(InputError, match=r"scan\.h5: .*damaged"):
-        kspace_geometry(write("<ismrmrdHeader>"), (32, 20))
+        kspace_geometry(tmp_path / "scan.h5", (32, 20))
