@@ -30,6 +30,7 @@ def get_config(variant: str | None = None) -> ConfigDict:
     config = paper.settings()
     config.data.path = "data/cmrxrecon"
     config.data.update(height=384, width=WIDTH, coils=10)
+    config.loop.steps_per_dispatch = 2  # a step of eight frames is 60 MB
     paper.apply_variant(config, variant, {"small": paper.reduce})
     paper.take_coils(config)
     config.sampling.center_fraction = 24 / WIDTH

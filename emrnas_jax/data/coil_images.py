@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Complex64, Float32
 
-from emrnas_jax.mri.coils import birdcage_maps
+from emrnas_jax.mri.coils import birdcage
 
 # Simulated coils stand at a distance from the middle between these, in half image
 # sizes: outside of the image, and near enough to see less of the far side.
@@ -36,6 +36,17 @@ def parted(
     return pair[:, 0], pair[:, 1]
 
 
+def combined(
+    stored: Float32[np.ndarray, "frame height width 2 coil 2"],
+) -> Complex64[np.ndarray, "frame height width"]:
+    """Return the images that the maps combine of those of the coils, Sᴴ y."""
+    images, coil_maps = (
+        stored[:, :, :, part, :, 0] + 1j * stored[:, :, :, part, :, 1]
+        for part in (0, 1)
+    )
+    return (coil_maps.conj() * images).sum(-1)
+
+
 def simulated(
     image: Float32[np.ndarray, "height width 2"], coils: int, number: int
 ) -> Float32[np.ndarray, "height width 2 coil 2"]:
@@ -50,7 +61,7 @@ def simulated(
     random = np.random.default_rng(number)
     radius, start = random.uniform([NEAREST, 0], [FARTHEST, 2 * np.pi])
     height, width = image.shape[:2]
-    maps = np.asarray(birdcage_maps(coils, (height, width), radius, start))
+    maps = birdcage(coils, (height, width), radius, start)
     return joined(maps * (image[..., 0] + 1j * image[..., 1]), maps)
 
 

@@ -45,8 +45,9 @@ LEAST = {
     "simulated_coils": 0,
 }
 
-# Records decoded at a time, to read many without holding them twice.
-CHUNK = 256
+# Records decoded at a time, to read many without holding them twice; of large ones,
+# such as those of many coils, as many as make MIB_AT_ONCE.
+CHUNK, MIB_AT_ONCE = 256, 256
 
 
 @dataclass(frozen=True)
@@ -211,10 +212,12 @@ class ImageSet:
         numbers, ids = self._numbers[chosen], self.frame_ids[chosen]
         if not len(numbers):
             return self.images([0])[:0]
-        first = self._prepare(self._records.read(numbers[:1].tolist())[0], int(ids[0]))
+        record = self._records.read(numbers[:1].tolist())[0]
+        first = self._prepare(record, int(ids[0]))
         images = np.empty((len(numbers), *first.shape), first.dtype)
-        for start in range(0, len(numbers), CHUNK):
-            found = self._records.read(numbers[start : start + CHUNK].tolist())
+        step = at_once(record.nbytes)
+        for start in range(0, len(numbers), step):
+            found = self._records.read(numbers[start : start + step].tolist())
             for position, stored in enumerate(found, start):
                 images[position] = self._prepare(stored, int(ids[position]))
         return images
@@ -235,6 +238,11 @@ class ImageSet:
         if self._simulated:
             image = simulated(image, self._simulated, number)
         return image
+
+
+def at_once(nbytes: int) -> int:
+    """Return how many arrays of `nbytes` bytes are read at a time, 1 to CHUNK."""
+    return max(1, min(CHUNK, MIB_AT_ONCE * 2**20 // nbytes))
 
 
 def frame_ids(

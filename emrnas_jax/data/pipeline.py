@@ -248,9 +248,9 @@ class Split:
         steps = range(first_step, self._next_step)
         ids = np.stack([self._ids[self._step_order(step)] for step in steps])
         # One shape, so one compiled program, however many steps are asked for.
-        missing = (0, self._steps_per_call - count)
-        images = np.pad(images, [missing] + [(0, 0)] * (images.ndim - 1))
-        ids = np.pad(ids, [missing, (0, 0)])
+        if missing := self._steps_per_call - count:  # a copy of all
+            images = np.pad(images, [(0, missing)] + [(0, 0)] * (images.ndim - 1))
+            ids = np.pad(ids, [(0, missing), (0, 0)])
         sharding = NamedSharding(self.mesh, OF_STEPS)
         images, ids = devices.put((images, ids), sharding)
         return Chunk(images, ids, jnp.asarray(first_step))

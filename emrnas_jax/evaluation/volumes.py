@@ -10,11 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from emrnas_jax.data.image_set import Images, ImageSet
+from emrnas_jax.data.coil_images import combined
+from emrnas_jax.data.image_set import Images, ImageSet, at_once
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
-
-# Images read at once for their peaks: a test set may be larger than the memory.
-CHUNK = 256
 
 
 def volume_of_frames(
@@ -44,10 +42,12 @@ def volume_peaks(
         image_set: data set of the frames.
         indices: numbers of the frames; slices that are not among them do not count.
     """
+    # A few at a time: a test set may be larger than the memory.
+    step = at_once(image_set.images(indices[:1]).nbytes)
     peaks = np.concatenate(
         [
-            _magnitudes(image_set.images(indices[start : start + CHUNK])).max((1, 2))
-            for start in range(0, len(indices), CHUNK)
+            _magnitudes(image_set.images(indices[start : start + step])).max((1, 2))
+            for start in range(0, len(indices), step)
         ]
     )
     subjects = [image_set.subjects[i] for i in indices]
@@ -60,6 +60,8 @@ def volume_peaks(
 
 
 def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:
+    if images.ndim == 6:  # of several coils: the target is what their maps combine
+        return np.abs(combined(images))
     if images.ndim == 4:
         return np.hypot(images[..., 0], images[..., 1])
     return images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)

@@ -109,8 +109,11 @@ class Experiment:
             if self.networks.keys() & set(search.networks)
         ]
         for name, network in self.networks.items():
-            images = self.sections.data.images
-            require_kind_of_images(name, network.settings, images)
+            data = self.sections.data
+            coils = data.coils or data.simulated_coils
+            require_kind_of_images(
+                name, network.kind, network.settings, data.images, coils
+            )
 
     def _read_networks(
         self, networks: dict[str, Any], settings: dict[str, Any]

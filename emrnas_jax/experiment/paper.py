@@ -173,7 +173,10 @@ def reduce(config: ConfigDict) -> None:
     config.search.learning_rate = 3e-3
     config.search.alpha_learning_rate = 0.02
     config.retrain.epochs = 20
-    config.retrain.learning_rate = 5e-3
+    config.retrain.minutes = min(config.retrain.minutes, 1.0)
+    config.retrain.strip //= config.data.downsample
+    if config.retrain.optimizer == "adam":  # a recipe keeps its own rate
+        config.retrain.learning_rate = 5e-3
 
 
 def reduce_networks(config: ConfigDict) -> None:

@@ -86,8 +86,11 @@ class TrainedNetwork:
 
     @property
     def sampling(self) -> Sampling:
-        """The masks that the network was trained for, read from their file."""
-        return self.record.load_sampling()
+        """The masks that the network was trained for, read from their file.
+
+        Without the noise of its training: scans have their own.
+        """
+        return replace(self.record.load_sampling(), noise=0.0)
 
     def origin(self) -> dict[str, str | int | float]:
         """Return a description that no other network's results have, for JSON."""

@@ -119,17 +119,27 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
             )
 
 
-def require_kind_of_images(name: str, settings: dict, images: str) -> None:
+def require_kind_of_images(
+    name: str, kind: str, settings: dict, images: str, coils: int
+) -> None:
     """Check that a network suits the images it is to be trained on.
 
     Args:
         name: name of the network in the run, for messages.
+        kind: key of `NETWORKS`.
         settings: arguments of its constructor.
         images: "magnitude" or "complex".
+        coils: number of coils, 0 for images of one.
 
     Raises:
-        InputError: the network assumes magnitude images, and these are complex.
+        InputError: the network assumes magnitude images, and these are complex, or it
+            needs several coils.
     """
+    if kind == "sense" and not coils:
+        raise InputError(
+            f"networks.{name}: SENSE needs several coils; set data.coils or "
+            "data.simulated_coils, or leave it out"
+        )
     consistency = settings.get("consistency", "single")
     require_suitable(consistency, images, f"networks.{name}.consistency")
     if images == "complex" and settings.get("learned_maps"):

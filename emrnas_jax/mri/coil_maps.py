@@ -15,6 +15,7 @@ LOG = logging.getLogger("emrnas_jax")
 # Of a brain of 8 coils, maps below the first gave images worse than zero-filled ones,
 # those above the second the error of the best.
 LEAST_EXPLAINED, WELL_EXPLAINED = 0.9, 0.98
+ONE_MAP = EspiritSettings()
 
 
 def estimate_maps(
@@ -40,11 +41,9 @@ def estimate_maps(
     # Regions differ from frame to frame, so the maps are estimated one at a time.
     for frame, own in zip(kspace, np.asarray(mask), strict=True):
         region = calibration_region(own, size)
-        maps, _ = espirit(frame, region)
-        part = float(explained(frame, region, maps))
+        maps, part = maps_within(frame, region)
         if part < WELL_EXPLAINED and most == 2 < len(frame):
-            maps, _ = espirit(frame, region, EspiritSettings(maps=2))
-            part = float(explained(frame, region, maps))
+            maps, part = maps_within(frame, region, EspiritSettings(maps=2))
         _require_explained(part, region)
         found.append(maps)
     if all(len(maps) == 1 for maps in found):
@@ -53,6 +52,25 @@ def estimate_maps(
     return jnp.stack(
         [jnp.pad(maps, ((0, 2 - len(maps)), *[(0, 0)] * 3)) for maps in found]
     )
+
+
+def maps_within(
+    kspace: Complex[Array, "coil height width"],
+    region: tuple[slice, slice],
+    settings: EspiritSettings = ONE_MAP,
+) -> tuple[Complex[Array, "map coil height width"], float]:
+    """Return the coil maps of one frame, and the part of a region that they explain.
+
+    Args:
+        kspace: samples, zero frequency first.
+        region: rows and columns of the calibration region, in centred order.
+        settings: number of maps, kernel and thresholds.
+
+    Raises:
+        InputError: the region is too small.
+    """
+    maps, _ = espirit(kspace, region, settings)
+    return maps, float(explained(kspace, region, maps))
 
 
 def _require_explained(part: float, region: tuple[slice, slice]) -> None:

@@ -10,7 +10,7 @@ et al., MRI 2008 (compression).
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Complex64, Float
 
 from emrnas_jax.errors import InputError
 
@@ -123,7 +123,16 @@ def compression_matrix(
 def birdcage_maps(
     coils: int, shape: tuple[int, int], radius: float = 1.5, start: float = 0.0
 ) -> Complex[Array, "{coils} {shape[0]} {shape[1]}"]:
+    """Simulate coil maps on the device; `birdcage` has the arguments and the source."""
+    return jnp.asarray(birdcage(coils, shape, radius, start))
+
+
+def birdcage(
+    coils: int, shape: tuple[int, int], radius: float = 1.5, start: float = 0.0
+) -> Complex64[np.ndarray, "{coils} {shape[0]} {shape[1]}"]:
     """Simulate the coil maps of a birdcage: loops on a circle around the object.
+
+    By NumPy, so that they are the same on every device.
 
     Args:
         coils: number of coils, evenly spread.
@@ -132,7 +141,7 @@ def birdcage_maps(
         start: angle of the first coil, radians.
 
     Returns:
-        complex64 maps with Σ|S|² = 1.
+        maps with Σ|S|² = 1.
 
     Source: the formula of `birdcage_maps` of MIRT and sigpy.
     """
@@ -143,5 +152,6 @@ def birdcage_maps(
     across = column - radius * np.cos(angles)
     along = row - radius * np.sin(angles)
     phase = np.arctan2(across, -along) - angles
-    maps = np.exp(1j * phase) / np.hypot(across, along)
-    return normalise_maps(jnp.asarray(maps, jnp.complex64))
+    distance = np.hypot(across, along)
+    norm = np.sqrt((distance**-2.0).sum(0))
+    return (np.exp(1j * phase) / distance / norm).astype(np.complex64)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from emrnas_jax.evaluation import volumes
 from emrnas_jax.evaluation.volumes import (
     scores_of_volumes,
     volume_of_frames,
@@ -35,10 +34,10 @@ def test_volumes_are_ordered_by_subject_and_time():
         assert np.flatnonzero(own == number).tolist() == members(volume)
 
 
-@pytest.mark.parametrize("kind", ["uint8", "float32", "complex"])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "complex", "coils"])
 @pytest.mark.parametrize("chunk", [3, 256])
 def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
-    monkeypatch.setattr(volumes, "CHUNK", chunk)
+    monkeypatch.setattr(image_set, "CHUNK", chunk)
     random = np.random.default_rng(0)
     images = random.random((len(SUBJECTS), 4, 5), np.float32)
     images[members(("b", 1))] = 0
@@ -49,15 +48,20 @@ def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
     if kind == "complex":
         images = np.stack([images, 1 - images], -1)
         magnitudes = np.abs(images[..., 0] + 1j * images[..., 1])
+    if kind == "coils":
+        # Two coils, whose maps combine them to the images; the second sees less.
+        maps = np.array([0.8, 0.6j], np.complex64)[:, None, None] * np.ones((4, 5))
+        maps = maps.astype(np.complex64)
+        images = np.stack([joined(maps * own, maps) for own in images])
     # A data set whose frames are numbered from 100, as those of a fold are not from 0.
-    image_set = SimpleNamespace(
+    data = SimpleNamespace(
         subjects=("other",) * 100 + SUBJECTS,
         frames=np.concatenate([np.zeros(100, int), TIMES]),
         images=lambda indices: images[indices - 100],
     )
     indices = np.arange(len(SUBJECTS)) + 100
     # Without its types, which ask for a data set on disk.
-    peaks = inspect.unwrap(volume_peaks)(image_set, indices)
+    peaks = inspect.unwrap(volume_peaks)(data, indices)
     for volume in VOLUMES:
         own = members(volume)
         expected = magnitudes[own].max() or 1  # 1 where all is black

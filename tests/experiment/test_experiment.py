@@ -64,6 +64,11 @@ def test_every_section_of_a_config_goes_whole_into_what_checks_it(path, tmp_path
         del section["no_such_key"]
 
 
+def test_sense_is_refused_without_coils(tmp_path):
+    with pytest.raises(InputError, match=r"networks\.sense: SENSE needs several coils"):
+        Experiment(get_config("demo", "sense"), tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("name", "variant"),
     [
@@ -75,6 +80,11 @@ def test_every_section_of_a_config_goes_whole_into_what_checks_it(path, tmp_path
         ("brain", "table2"),
         ("demo", "tiny"),
         ("demo", "head"),
+        ("demo", "multicoil"),
+        *(("multicoil", name) for name in (None, "small", "simulated", "same_minutes")),
+        ("multicoil", "same_minutes_small"),
+        *((name, "small") for name in ("fastmri_knee", "fastmri_brain", "calgary")),
+        ("cmrxrecon", None),
     ],
 )
 def test_every_variant_becomes_the_networks_and_searches_that_it_names(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex64, Float, Float32
 
 from emrnas_jax.data.coil_images import joined
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.coil_maps import estimate_maps
+from emrnas_jax.mri.coil_maps import LEAST_EXPLAINED, WELL_EXPLAINED, maps_within
 from emrnas_jax.mri.coils import apply_to_coils, compression_matrix, normalise_maps
 from emrnas_jax.mri.fourier import ifft2
 
@@ -27,7 +27,7 @@ def images_of_coils(
 ) -> Iterator[tuple[int, Float32[np.ndarray, "height width 2 coil 2"]]]:
     """Yield the images of every frame's coils beside their maps.
 
-    Frames whose maps cannot be estimated, such as slices of noise alone, are left out.
+    Frames whose maps explain too little, such as slices of noise alone, are left out.
 
     Args:
         scan: complete k-space of several coils.
@@ -43,22 +43,40 @@ def images_of_coils(
     """
     assert scan.kspace is not None
     kspace, maps = _compressed(scan, coils)
-    left_out: list[str] = []
+    parts = np.ones(len(kspace))  # of the centre that the maps explain
     for position, frame in enumerate(kspace):
-        try:
-            own = _maps_of(frame) if maps is None else maps[position]
-        except InputError as error:
-            left_out.append(f"frame {position}: {error}")
+        if maps is None:
+            own, parts[position] = _maps_of(frame, path)
+        else:
+            own = maps[position]
+        if parts[position] < LEAST_EXPLAINED:
             continue
         missing = [(0, coils - len(frame)), (0, 0), (0, 0)]
         images = np.asarray(ifft2(jnp.asarray(frame)))
         yield position, joined(np.pad(images, missing), np.pad(own, missing))
-    if len(left_out) == len(kspace):
-        raise InputError(f"{path}: {left_out[len(kspace) // 2]}")
-    if left_out:
+    _say_explained(parts, path)
+
+
+def _say_explained(parts: Float[np.ndarray, " frame"], path: Path) -> None:
+    """Warn, in one line for a file, of frames whose maps explain too little.
+
+    Raises:
+        InputError: no frame is left.
+    """
+    left_out = np.count_nonzero(parts < LEAST_EXPLAINED)
+    doubtful = np.count_nonzero(parts < WELL_EXPLAINED)
+    if left_out == len(parts):
+        raise InputError(
+            f"{path}: no frame has coil maps that explain the centre of its k-space, "
+            f"at most {parts.max():.0%} of it; it is noise, or the object is larger "
+            "than the field of view; store maps beside k-space as `sens_maps`"
+        )
+    if doubtful:
         LOG.warning(
-            "%s: left out %d of %d frames without coil maps, first %s",
-            *(path, len(left_out), len(kspace), left_out[0]),
+            "%s: the coil maps of %d of %d frames explain less than %d %% of the "
+            "centre of k-space; %d of them, below %d %%, were left out",
+            *(path, doubtful, len(parts), 100 * WELL_EXPLAINED),
+            *(left_out, 100 * LEAST_EXPLAINED),
         )
 
 
@@ -85,16 +103,22 @@ def _compressed(
 
 
 def _maps_of(
-    kspace: Complex64[np.ndarray, "coil height width"],
-) -> Complex64[np.ndarray, "coil height width"]:
-    """Estimate the maps of a frame from the centre of its k-space."""
-    mask = np.zeros(kspace.shape[1:], bool)
-    rows, columns = (_middle(size) for size in mask.shape)
-    mask[rows, columns] = True
-    found = estimate_maps(
-        jnp.asarray(kspace)[None], jnp.asarray(np.fft.ifftshift(mask))[None]
-    )
-    return np.asarray(found[0])
+    kspace: Complex64[np.ndarray, "coil height width"], path: Path
+) -> tuple[Complex64[np.ndarray, "coil height width"], float]:
+    """Estimate the maps of a frame from the centre of its k-space.
+
+    Returns:
+        The maps, and the part of the centre that they explain.
+
+    Raises:
+        InputError: the frame is too small.
+    """
+    rows, columns = (_middle(size) for size in kspace.shape[1:])
+    try:
+        maps, part = maps_within(jnp.asarray(kspace), (rows, columns))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return np.asarray(maps[0]), part
 
 
 def _middle(size: int) -> slice:
