@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from emrnas_jax.data import image_set
+from emrnas_jax.data.coil_images import joined
 from emrnas_jax.evaluation.volumes import (
     scores_of_volumes,
     volume_of_frames,
