@@ -45,6 +45,8 @@ def test_a_network_that_was_searched_on_coils_reconstructs_them(
 ):
     record = model.record
     assert (record.coils, record.images) == (6, "complex")
+    # Scans have noise of their own, and get none of the training's.
+    assert (record.sampling["noise"], model.sampling.noise) == (0.01, 0)
     path = write.hdf5(tmp_path, "scan.h5", kspace=kspace)
     reading = Reading("complex", "columns", "plain")
     summary = reconstruct_files(model, Settings(path, tmp_path / "out", reading, 1))
