@@ -39,8 +39,9 @@ from emrnas_jax.errors import InputError
 SUFFIXES = (".h5", ".hdf5", ".mrd")
 # Bits of the flags, counted from 1.
 NOISE, REVERSED = 19, 22
-# Navigators, phase correction, feedback, dummies, and receiver corrections.
-NO_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29)
+# Navigators, phase correction, feedback, dummies, receiver corrections, and phase
+# stabilisation with its reference.
+NO_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29, 30, 31)
 
 
 def takes(path: Path) -> bool:

@@ -160,6 +160,15 @@ def test_calibration_counts_as_measured_and_navigators_do_not(kspace, tmp_path):
     np.testing.assert_array_equal(found.kspace, turned(kspace) * found.mask[:, None])
 
 
+@pytest.mark.parametrize("bit", [23, 24, 26, 27, 28, 29, 30, 31])
+def test_readouts_of_anything_but_the_image_are_not_averaged_into_it(
+    bit, kspace, tmp_path
+):
+    others = readouts(kspace * 100, [1, 3], flags=1 << (bit - 1))
+    found = load(write(tmp_path, readouts(kspace) + others), "")
+    np.testing.assert_array_equal(found.kspace, turned(kspace))
+
+
 def test_an_oversampled_readout_is_cut_to_the_field_of_view(random, tmp_path):
     """The image of twice the field of view, its middle half kept."""
     image = random.normal(size=(COILS, LINES, 2 * SAMPLES)) + 0j
