@@ -10,6 +10,7 @@ from emrnas_jax.data.readers import hdf5
 from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
+    arranged_mask,
     axes_of,
     in_words,
     text_of,
@@ -69,7 +70,7 @@ def load_frames(path: Path, axes: str, frames: slice) -> FoundKspace:
         masks = None if mask is None else np.asarray(mask[()])
         found = FoundKspace(
             read_frames(dataset, fit.order, frames),
-            cut_mask(masks, frames, count),
+            arranged_mask(cut_mask(masks, frames, count), fit.order),
             convention,
             norm,
             # fastMRI keeps the header of the scan beside its k-space.
