@@ -75,7 +75,7 @@ def load_frames(path: Path, axes: str, frames: slice) -> FoundKspace:
             norm,
             # fastMRI keeps the header of the scan beside its k-space.
             from_scanner=HEADER in file,
-            coil_maps=arranged_maps(file, fit.order, path, frames),
+            coil_maps=arranged_maps(file, fit.order, path, frames, count),
             warnings=fit.warnings,
             header=fit.header,
             total=count,

@@ -92,6 +92,21 @@ def test_masks_and_maps_are_those_of_the_frames(each, suffix, kspace, tmp_path, 
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_maps_of_one_frame_are_those_of_all(suffix, kspace, tmp_path, write):
+    arrays = {"kspace": kspace[:, 0], "maps": kspace[:1, 1]}
+    path = tmp_path / f"scan{suffix}"
+    save = write.hdf5 if suffix == ".h5" else lambda _, **some: np.savez(path, **some)
+    save(tmp_path, **arrays)
+    whole, some = load_kspace(path), load_kspace(path, frames=slice(2, 4))
+    assert whole.coil_maps is not None
+    np.testing.assert_array_equal(some.coil_maps, whole.coil_maps[2:4])
+    # Two for two of six frames may be those of any.
+    save(tmp_path, kspace=kspace[:, 0], maps=kspace[:2, 1])
+    with pytest.raises(InputError, match="maps of 2 frames, and k-space of 6"):
+        load_kspace(path, frames=slice(2, 4))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
 @pytest.mark.parametrize("shape", [(16, 16), (6, 16, 16), (6, 1, 16), (16, 1)])
 def test_masks_are_turned_where_columns_are_stored_before_rows(
     suffix, shape, random, kspace, tmp_path, write
