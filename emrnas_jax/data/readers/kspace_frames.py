@@ -1,7 +1,8 @@
 """Some frames of a file of k-space, read without the others.
 
-A volume of many coils holds gigabytes, and memory not always as many. HDF5 gives the
-frames that are asked for alone; files of other formats are read whole and then cut.
+A volume of many coils holds gigabytes, and memory not always as many. HDF5 with
+`kspace`, `.npy` and SKM-TEA give the frames that are asked for alone; files of other
+formats are read whole and then cut.
 """
 
 from collections.abc import Mapping
