@@ -87,7 +87,7 @@ def files_with(path: Path) -> list[Path]:
     try:
         source = next(source for source in SOURCES if source.takes(path))
         return source.together(path)
-    except (InputError, StopIteration):
+    except (InputError, MemoryError, StopIteration):
         return [path]
 
 
@@ -96,10 +96,10 @@ def _is_broken_link(path: Path) -> bool:
 
 
 def _may_be_scan(path: Path) -> bool:
-    """Return whether a file is known, or damaged and to be reported when it is read."""
+    """Return whether a file is known, or cannot be read and is reported then."""
     try:
         return path.suffix in BY_CONTENT or _is_known(path)
-    except InputError:
+    except (InputError, MemoryError):
         return True
 
 
