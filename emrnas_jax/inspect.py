@@ -3,8 +3,8 @@ r"""Say what files of images or k-space hold, and what `reconstruct` would do wi
     python -m emrnas_jax.inspect FILE_OR_FOLDER... [--output=FOLDER]
 
 With --output FOLDER gets a PNG for each file, with k-space, mask and zero-filled image
-of its middle frame. A file that cannot be used is reported in a line and the others go
-on; the exit status is then 1.
+of its middle frame; files of one name get numbers. A file that cannot be used, or is
+not there, is reported in a line and the others go on; the exit status is then 1.
 """
 
 import sys
@@ -53,6 +53,7 @@ def main(argv: Sequence[str]) -> int:
     )
     output = None if given.output is None else Path(given.output).expanduser()
     failed = 0
+    pictures: set[str] = set()
     with host.clear_errors():
         host.prepare(Path(DataSettings.cache).expanduser())
         places = [Path(word).expanduser() for word in argv[1:]]
@@ -60,11 +61,34 @@ def main(argv: Sequence[str]) -> int:
             raise InputError("nothing is given; name files, or folders of them")
         for place in places:
             folder = place if place.is_dir() else place.parent
-            for path in find_scans(place):
-                name = path.relative_to(folder)
-                picture = None if output is None else output / f"{name}.png"
+            try:
+                paths = find_scans(place)
+            except InputError as error:
+                print(f"error: {error}", file=sys.stderr)  # noqa: T201
+                failed += 1
+                continue
+            for path in paths:
+                picture = None
+                if output is not None:
+                    picture = _free(output / path.relative_to(folder), pictures)
                 failed += not _inspect(path, how, picture)
     return 1 if failed else 0
+
+
+def _free(path: Path, taken: set[str]) -> Path:
+    """Return the path of a picture that no file has yet, and take it.
+
+    Args:
+        path: path of the file below the folder of pictures.
+        taken: paths of pictures, in lower case: on some file systems A and a are one.
+    """
+    number = 1
+    picture = path.with_name(f"{path.name}.png")
+    while str(picture).lower() in taken:
+        number += 1
+        picture = path.with_name(f"{path.name}-{number}.png")
+    taken.add(str(picture).lower())
+    return picture
 
 
 def _inspect(path: Path, how: Reading, picture: Path | None) -> bool:

@@ -55,10 +55,28 @@ def test_good_files_end_with_0_and_nothing_is_written_unasked(
     assert not list(tmp_path.rglob("*.png"))
 
 
-@pytest.mark.parametrize("words", [[], ["nowhere"]])
-def test_nothing_to_look_into_is_one_line(words, parse, capsys):
+def test_a_missing_file_is_a_line_and_the_others_go_on(parse, folder, capsys):
+    assert main(parse("nowhere", folder / "good.h5")) == 1
+    said = capsys.readouterr()
+    [line] = said.err.splitlines()
+    assert line == "error: nowhere: no such file or folder"
+    assert "2 of 32 x 24" in said.out
+
+
+def test_pictures_of_files_of_one_name_stand_beside_each_other(parse, folder, tmp_path):
+    out = tmp_path / "out"
+    twin = tmp_path / "GOOD.h5"
+    twin.write_bytes((folder / "good.h5").read_bytes())
+    assert main(parse(folder / "good.h5", twin, f"--output={out}")) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "GOOD.h5-2.png",
+        "good.h5.png",
+    ]
+
+
+def test_nothing_to_look_into_is_one_line(parse, capsys):
     with pytest.raises(SystemExit) as exit_:
-        main(parse(*words))
+        main(parse())
     assert exit_.value.code == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")

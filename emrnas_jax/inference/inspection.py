@@ -1,7 +1,8 @@
 """What a file of scans holds, in words and as a picture, before it is reconstructed.
 
-Of k-space the middle frame alone is looked at, and of HDF5 and `.npy` no more is read,
-so that a volume of gigabytes takes no longer than a slice.
+Of k-space the middle frame alone is looked at, or the next to it that is not empty. Of
+formats that can be read in part no more is read, so that a volume of gigabytes takes no
+longer than a slice; files of others are read once.
 """
 
 import dataclasses
@@ -13,7 +14,10 @@ from jaxtyping import Bool, Complex64, Float
 from matplotlib.figure import Figure
 
 from emrnas_jax.data.readers import kspace_files
+from emrnas_jax.data.readers.kspace_files import Contents
 from emrnas_jax.data.readers.kspace_header import Header
+from emrnas_jax.data.readers.kspace_input import EmptyKspaceError
+from emrnas_jax.data.readers.kspace_scan import read_kspace
 from emrnas_jax.data.readers.recognition import SOURCES
 from emrnas_jax.data.readers.scan import Reading, Scan
 from emrnas_jax.inference.sampling_in_words import describe_mask, noise_level
@@ -58,9 +62,7 @@ def inspect_file(path: Path, how: Reading) -> Inspection:
     size = f"{path.stat().st_size / 1e6:.3g} MB" if path.is_file() else ""
     if path.suffix == kspace_files.NPZ or kspace_files.takes(path):
         contents = kspace_files.look_into(path, how.axes)
-        middle = str(contents.frames // 2)
-        how = dataclasses.replace(how, images="complex", frames=middle)
-        scan = read_scan(path, how)
+        scan = _middle_frame(path, how, contents)
         kind = ", ".join(filter(None, (contents.format, contents.stored)))
         facts = {"format": f"k-space, {kind}, {size}"}
         facts["frames"] = _frames(contents.frames, scan)
@@ -89,6 +91,30 @@ def inspect_file(path: Path, how: Reading) -> Inspection:
         )
     facts["reconstruct"] = _outlook(scan, mask, images)
     return Inspection(facts, scan.warnings, kspace, mask)
+
+
+def _middle_frame(path: Path, how: Reading, contents: Contents) -> Scan:
+    """Read the frame of k-space next to the middle that is not empty.
+
+    Raises:
+        InputError: the file cannot be used, or all frames are empty.
+    """
+    # A file without frames is refused as it is by `reconstruct`.
+    numbers = range(max(contents.frames, 1))
+    middle, empty = contents.frames // 2, None
+    for number in sorted(numbers, key=lambda number: abs(number - middle)):
+        here = dataclasses.replace(how, images="complex", frames=str(number))
+        try:
+            scan = read_kspace(path, here, contents.whole)
+        except EmptyKspaceError as error:
+            empty = error
+            continue
+        if empty is None:
+            return scan
+        text = f"frame {middle} in the middle is empty, and frame {number} is shown"
+        return scan._replace(warnings=(*scan.warnings, text))
+    assert empty is not None
+    raise empty
 
 
 def _frames(count: int, scan: Scan) -> str:

@@ -147,6 +147,7 @@ def _job(
     reading = dataclasses.asdict(settings.reading)
     del reading["masks"]  # can be large, so a checksum of them is kept
     del reading["form"]  # changes messages alone
+    del reading["coils"]  # of images to train on; older results know nothing of it
     if not settings.reading.frames:
         del reading["frames"]  # results of all frames were made before it was known
     return Job(

@@ -87,7 +87,7 @@ def files_with(path: Path) -> list[Path]:
     try:
         source = next(source for source in SOURCES if source.takes(path))
         return source.together(path)
-    except (InputError, StopIteration):
+    except (InputError, MemoryError, StopIteration):
         return [path]
 
 
@@ -96,10 +96,10 @@ def _is_broken_link(path: Path) -> bool:
 
 
 def _may_be_scan(path: Path) -> bool:
-    """Return whether a file is known, or damaged and to be reported when it is read."""
+    """Return whether a file is known, or cannot be read and is reported then."""
     try:
         return path.suffix in BY_CONTENT or _is_known(path)
-    except InputError:
+    except (InputError, MemoryError):
         return True
 
 
@@ -129,18 +129,19 @@ def read_scan(path: Path, how: Reading) -> Scan:
     return _read_images(path, how)
 
 
-def geometry_of(path: Path, shape: tuple[int, int]) -> Geometry:
+def geometry_of(path: Path, shape: tuple[int, int], axes: str = "") -> Geometry:
     """Return the place of the pixels of a file that was reconstructed.
 
     Args:
         path: file of images or of k-space.
         shape: height and width of its frames.
+        axes: names of the axes of k-space; "" for the file's own.
 
     Raises:
         InputError: the file is damaged.
     """
     if path.suffix == kspace_files.NPZ or kspace_files.takes(path):
-        return kspace_geometry(path, shape)
+        return kspace_geometry(path, shape, axes)
     source = source_of(path)
     return UNKNOWN if source is None else source.geometry(path)
 

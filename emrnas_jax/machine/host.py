@@ -83,6 +83,8 @@ def clear_errors() -> Iterator[None]:
         message = str(error)
     except OSError as error:
         message = f"{error.filename or 'a file'}: {error.strerror or error}"
+    except MemoryError as error:
+        message = f"the memory of this machine is too small ({error or 'no details'})"
     except jax.errors.JaxRuntimeError as error:
         hint = "; lower the batch" if "RESOURCE_EXHAUSTED" in str(error) else ""
         message = f"the device failed ({str(error).splitlines()[0]}){hint}"

@@ -98,6 +98,45 @@ def test_of_a_volume_no_more_than_two_frames_are_read(
     assert sum(counted) == 2 * kspace.nbytes // len(kspace)
 
 
+def test_a_format_that_is_read_whole_is_read_once(kspace, monkeypatch, tmp_path):
+    path = tmp_path / "scan.npz"
+    np.savez(path, kspace=kspace)
+    counted, get = [], np.lib.npyio.NpzFile.__getitem__
+
+    def counting(file, name):
+        counted.append(name)
+        return get(file, name)
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", counting)
+    assert inspect_file(path, HOW).facts["frames"] == "5 of 64 x 48, 4 coils"
+    assert counted.count("kspace") == 1
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_next_to_an_empty_middle_another_frame_is_shown(
+    suffix, kspace, tmp_path, write
+):
+    kspace[1:3] = 0
+    path = tmp_path / f"scan{suffix}"
+    if suffix == ".h5":
+        write.hdf5(tmp_path, kspace=kspace)
+    else:
+        np.savez(path, kspace=kspace)
+    found = inspect_file(path, HOW)
+    shown = np.fft.fftshift(abs(found.kspace), (-2, -1))
+    np.testing.assert_allclose(
+        shown / shown.max(), abs(kspace[3]) / abs(kspace[3]).max(), atol=1e-6
+    )
+    assert found.facts["frames"] == "5 of 64 x 48, 4 coils"
+    assert "frame 2 in the middle is empty, and frame 3 is shown" in found.warnings
+
+
+def test_kspace_of_empty_frames_alone_is_refused(kspace, tmp_path, write):
+    path = write.hdf5(tmp_path, kspace=0 * kspace)
+    with pytest.raises(InputError, match="nothing but zeros"):
+        inspect_file(path, HOW)
+
+
 def test_what_reconstruct_refuses_is_refused(tmp_path, write):
     with pytest.raises(InputError, match="image_label"):
         inspect_file(write.hdf5(tmp_path, image_label=np.ones((2, 4, 4))), HOW)

@@ -16,7 +16,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.frames import reconstruct_scans, reconstruct_together
 from emrnas_jax.inference.jobs import reconstruct_files
-from emrnas_jax.inference.plan import Settings
+from emrnas_jax.inference.plan import Settings, plan
 from emrnas_jax.inference.scans import geometry_of, read_scan
 from emrnas_jax.inference.summary import (
     repeated_warnings,
@@ -61,6 +61,17 @@ def reconstruct(model, scans, tmp_path):
         return reconstruct_files(model, Settings(batch=BATCH, **settings | changes))
 
     return reconstruct
+
+
+def test_what_a_result_is_made_from_keeps_its_names(model, scans, kspace, tmp_path):
+    """Another name would make every result that exists one of something else."""
+    write_kspace(scans / "a.npz", kspace)
+    reading = Reading("magnitude", "rows")
+    [job] = plan(model, Settings(scans, tmp_path / "out", reading))
+    assert set(job.made_from) - set(model.origin()) == {
+        *("input", "bytes", "changed", "precision", "mask", "images", "phase_encode"),
+        *("convention", "norm", "fully_sampled", "scale", "axes"),
+    }
 
 
 def write_png(folder, random, time=1):

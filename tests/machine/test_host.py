@@ -44,6 +44,14 @@ def test_a_thread_gets_back_the_memory_that_it_freed():
     assert second < 100
 
 
+def test_a_file_that_is_too_large_for_memory_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, host.clear_errors():
+        raise MemoryError("Unable to allocate 90 GiB")
+    assert ended.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "memory of this machine is too small (Unable to allocate 90 GiB)" in line
+
+
 def test_a_reader_that_has_read_enough_is_no_error(monkeypatch, capfd):
     read, write = os.pipe()
     os.close(read)

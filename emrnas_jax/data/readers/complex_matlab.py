@@ -9,6 +9,7 @@ Source: the ISMRM fat-water toolbox (Hu et al., Magn. Reson. Med. 68, 2012), and
 data of its workshop (P. Kellman).
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,15 @@ def read(path: Path) -> Iterator[NamedImage]:
 
 def _structure(path: Path) -> str | None:
     """Return the name of the structure of images, None if there is none."""
+    with reading(path):
+        state = path.stat()
+    return _structure_of(path, state.st_size, state.st_mtime_ns)
+
+
+# A file is recognised several times, and structures can be read whole alone.
+@functools.lru_cache(maxsize=1024)
+def _structure_of(path: Path, _size: int, _changed: int) -> str | None:
+    """Return what `_structure` does, for one state of a file."""
     with reading(path):
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:

@@ -141,6 +141,18 @@ def arranged(
     return ordered.reshape(-1, *coil, *ordered.shape[-2:])
 
 
+def arranged_mask(mask: np.ndarray | None, axes: tuple[str, ...]) -> np.ndarray | None:
+    """Return a stored mask with its rows before its columns, as `arranged` has k-space.
+
+    Args:
+        mask: mask in the order of k-space; one of one axis, of lines, stays as it is.
+        axes: names of the axes of k-space.
+    """
+    if mask is None or mask.ndim < 2 or axes.index("row") < axes.index("column"):
+        return mask
+    return mask.swapaxes(-1, -2)
+
+
 def _parts(dtype: np.dtype) -> tuple[str, str] | None:
     return next((pair for pair in PARTS if set(dtype.names or ()) == set(pair)), None)
 

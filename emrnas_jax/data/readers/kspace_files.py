@@ -129,14 +129,14 @@ class Contents(NamedTuple):
         stored: type, shape and axes of the stored array in words; may be empty.
         frames: number of frames.
         header: the scanner's header, where it fits k-space.
-        is_lazy: whether some frames are read without the others.
+        whole: content of all frames, where the format has to be read whole.
     """
 
     format: str
     stored: str
     frames: int
     header: Header | None
-    is_lazy: bool
+    whole: FoundKspace | None
 
 
 def look_into(path: Path, axes: str = "") -> Contents:
@@ -146,9 +146,12 @@ def look_into(path: Path, axes: str = "") -> Contents:
         InputError: the file is damaged, or does not hold k-space.
     """
     form = _format_of(path)
-    found = _load(path, axes, slice(0, 1))
-    lazy = form.load_frames is not None
-    return Contents(form.name, found.stored, found.total, found.header, lazy)
+    if form.load_frames is None:
+        found = form.load(path, axes)
+        count = len(found.kspace)
+        return Contents(form.name, found.stored, count, found.header, found)
+    found = form.load_frames(path, axes, slice(0, 1))
+    return Contents(form.name, found.stored, found.total, found.header, None)
 
 
 def takes(path: Path) -> bool:
@@ -183,6 +186,7 @@ def load_kspace(
     form: str = FLAG,
     axes: str = "",
     frames: slice = ALL,
+    whole: FoundKspace | None = None,
 ) -> StoredKspace:
     """Read a file of k-space.
 
@@ -193,11 +197,15 @@ def load_kspace(
         form: way in which the user declares these, for messages.
         axes: names of the axes, see `kspace_axes`; "" for the file's own.
         frames: frames to read.
+        whole: content of the file, where it was read before.
 
     Raises:
         InputError: the file is damaged, or does not hold k-space as it is stated.
     """
-    found = _load(path, axes, frames)
+    if whole is None:
+        found = _load(path, axes, frames)
+    else:
+        found = cut_frames(whole, frames, path)
     where = f"{path}: `kspace`"
     require_finite(found.kspace, where)
     storage = Storage(

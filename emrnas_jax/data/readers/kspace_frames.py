@@ -1,7 +1,8 @@
 """Some frames of a file of k-space, read without the others.
 
-A volume of many coils holds gigabytes, and memory not always as many. HDF5 gives the
-frames that are asked for alone; files of other formats are read whole and then cut.
+A volume of many coils holds gigabytes, and memory not always as many. HDF5 with
+`kspace`, `.npy` and SKM-TEA give the frames that are asked for alone; files of other
+formats are read whole and then cut.
 """
 
 from collections.abc import Mapping
@@ -90,13 +91,13 @@ def cut_frames(found: FoundKspace, frames: slice, path: Path) -> FoundKspace:
     """Return some frames of k-space that was read whole.
 
     Raises:
-        InputError: there are fewer.
+        InputError: there are fewer, or coil maps of another number.
     """
     count = len(found.kspace)
     require_frames(frames, count, path)
     maps = found.coil_maps
-    if maps is not None and len(maps) == count:
-        maps = maps[frames]
+    if maps is not None:
+        maps = maps[_frames_of_maps(len(maps), frames, count, path)]
     mask = cut_mask(found.mask, frames, count)
     return found._replace(
         kspace=found.kspace[frames], mask=mask, coil_maps=maps, total=count
@@ -109,11 +110,35 @@ def cut_mask(mask: np.ndarray | None, frames: slice, count: int) -> np.ndarray |
     return mask[frames] if mask is not None and each else mask
 
 
+def _frames_of_maps(own: int, frames: slice, count: int, path: Path) -> slice:
+    """Return which coil maps are those of some frames: all where one set is for all.
+
+    Args:
+        own: number of frames that have maps.
+        frames: frames of k-space that are wanted.
+        count: number of frames of k-space.
+        path: file, for messages.
+
+    Raises:
+        InputError: there are neither maps for all frames nor for each.
+    """
+    if own == count:
+        return frames
+    # Of the whole, `check_maps` refuses them.
+    if frames != ALL and own != 1:
+        raise InputError(
+            f"{path}: has coil maps of {own} frames, and k-space of {count}; store one "
+            "set for all frames, or one for each"
+        )
+    return ALL
+
+
 def arranged_maps(
     file: Mapping[str, Any],
     axes: tuple[str, ...],
     path: Path,
     frames: slice = ALL,
+    count: int = 0,
 ) -> Complex[np.ndarray, "frame coil height width"] | None:
     """Return the coil maps of a file, None where there are none or there is one coil.
 
@@ -123,9 +148,10 @@ def arranged_maps(
             left out.
         path: file, for messages.
         frames: frames whose maps are wanted, where each has its own.
+        count: number of frames of k-space, where some are wanted.
 
     Raises:
-        InputError: maps have other axes than k-space.
+        InputError: maps have other axes than k-space, or are of other frames.
     """
     name = next((name for name in MAPS if name in file), None)
     if name is None or "coil" not in axes:
@@ -144,5 +170,7 @@ def arranged_maps(
             f"{','.join(axes)}; store maps of several sets, or of other axes, "
             "elsewhere, and they are estimated"
         )
-    found = read_frames(stored, fitting[0], frames if fitting[0] == axes else ALL)
+    own = count_frames(fitting[0], stored.shape)
+    wanted = _frames_of_maps(own, frames, count, path)
+    found = read_frames(stored, fitting[0], wanted)
     return found if found.ndim == 4 else found[:, None]

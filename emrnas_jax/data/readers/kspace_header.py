@@ -44,6 +44,8 @@ class Header(NamedTuple):
         slices: number of slices; None if it is not stated.
         frames: number of slices, echoes, times and repetitions together; None if that
             of slices is not stated.
+        calibration: how lines for calibration were acquired: `embedded` in the image's,
+            `separate`, ...; "" where it is not stated.
     """
 
     trajectory: str
@@ -54,6 +56,7 @@ class Header(NamedTuple):
     lines: tuple[Lines, Lines]
     slices: int | None
     frames: int | None
+    calibration: str
 
     @property
     def readout(self) -> int:
@@ -108,6 +111,7 @@ def parse_header(text: str | bytes) -> Header:
         (lines(1), lines(2)),
         slices,
         None if slices is None else prod((n or 0) + 1 for n in last.values()),
+        (find("parallelImaging/calibrationMode") or "").strip().lower(),
     )
 
 

@@ -37,6 +37,10 @@ Kspace = Complex[np.ndarray, "frame *coil height width"]
 Images = Inexact[np.ndarray, "frame height width"]
 
 
+class EmptyKspaceError(InputError):
+    """All frames that were read are zero, or those of constant images."""
+
+
 class PlainKspace(NamedTuple):
     """K-space in the package's convention, before its mask is applied.
 
@@ -77,12 +81,13 @@ def to_plain(kspace: Kspace, storage: Storage, where: str) -> PlainKspace:
         where: file and variable, for messages.
 
     Raises:
-        InputError: there are only zeros, or the zero frequency lies elsewhere.
+        EmptyKspaceError: there are only zeros.
+        InputError: the zero frequency lies elsewhere.
     """
     # In the file's own precision: a scanner's scale may be beyond that of float32.
     largest = float(np.abs(kspace).max(initial=0))
     if not largest:
-        raise InputError(f"{where}: found nothing but zeros; export it again")
+        raise EmptyKspaceError(f"{where}: found nothing but zeros; export it again")
     # The checks and single precision need values of about 1.
     scaled = kspace / largest
     size = scaled.shape[-2:]

@@ -1,13 +1,15 @@
 """Raw scans as ISMRMRD stores them in HDF5: one record per readout, and an XML header.
 
-What becomes of the readouts is in `kspace_readouts`; lines for calibration alone count
-as measured. The result is cut to the image's field of view along the phase encodings
+What becomes of the readouts is in `kspace_readouts`. Lines for calibration alone may
+have another contrast, and belong to the image where the header says that they are
+embedded in it. The result is cut to the image's field of view along the phase encodings
 too.
 
 Source: Inati et al., MRM 2017, and `ismrmrd.h` of ismrmrd/ismrmrd.
 """
 
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,11 @@ from emrnas_jax.errors import InputError
 
 SUFFIXES = (".h5", ".hdf5", ".mrd")
 # Bits of the flags, counted from 1.
-NOISE, REVERSED = 19, 22
-# Navigators, phase correction, feedback, dummies, and receiver corrections.
-NO_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29)
+NOISE, CALIBRATION, CALIBRATION_AND_IMAGE, REVERSED = 19, 20, 21, 22
+# Navigators, phase correction, feedback, dummies, receiver corrections, and phase
+# stabilisation with its reference.
+NO_IMAGE = (NOISE, 23, 24, 26, 27, 28, 29, 30, 31)
+EMBEDDED = "embedded"  # the mode of calibration whose lines are the image's too
 
 
 def takes(path: Path) -> bool:
@@ -82,20 +86,22 @@ def load(path: Path, axes: str) -> FoundKspace:
     is_image = ~np.logical_or.reduce([_has(head, bit) for bit in NO_IMAGE])
     # Other encodings are references of another size, such as separate calibration.
     is_image &= head["encoding_space_ref"] == 0
+    places = _places(head, header)
+    is_image, doubts = _without_calibration(head, is_image, places, header.calibration)
     if not is_image.any():
         raise InputError(f"{path}: holds no readouts of an image")
     images = records[is_image]
     coils = int(images["head"]["active_channels"][0])
     kspace, mask = laid(
         path,
-        _places(images["head"], header),
+        list(compress(places, is_image)),
         _readouts(path, images, coils, header.encoded[0]),
         coils,
         Grid(*header.encoded),
     )
     kspace = whitened(path, kspace, _noise(records[is_noise], coils))
     acquired, warnings = _acquired(header)
-    found = in_planes(cut_readout(kspace, header.readout), mask, warnings)
+    found = in_planes(cut_readout(kspace, header.readout), mask, doubts + warnings)
     return found._replace(
         acquired=acquired,
         size=_kept(header, found.kspace.shape),
@@ -113,6 +119,35 @@ def _group(file: Any) -> Any:
 def _has(head: Any, bit: int) -> Any:
     """Return whether a bit is set in one head, or in each of several."""
     return (head["flags"] & np.uint64(1 << (bit - 1))) != 0
+
+
+def _without_calibration(
+    head: np.ndarray,
+    is_image: Bool[np.ndarray, " readout"],
+    places: list[Place],
+    mode: str,
+) -> tuple[Bool[np.ndarray, " readout"], tuple[str, ...]]:
+    """Return which readouts are the image's, and a warning where that is not certain.
+
+    Args:
+        head: heads of all readouts.
+        is_image: True for those of the image, and of calibration.
+        places: places of all readouts.
+        mode: how calibration was acquired, see `Header`.
+    """
+    alone = _has(head, CALIBRATION) & ~_has(head, CALIBRATION_AND_IMAGE) & is_image
+    if mode == EMBEDDED or not alone.any():
+        return is_image, ()
+    imaged = set(compress(places, is_image & ~alone))
+    # Not averaged with the image's own line, which may have another contrast.
+    added = alone & np.array([not mode and place not in imaged for place in places])
+    if not added.any():
+        return is_image & ~alone, ()
+    text = (
+        f"{np.count_nonzero(added)} readouts are of calibration alone, and the header "
+        "has no `calibrationMode`; they are taken as lines of the image"
+    )
+    return is_image & ~alone | added, (text,)
 
 
 def _places(head: np.ndarray, header: Header) -> list[Place]:

@@ -18,6 +18,7 @@ import scipy.io
 from emrnas_jax.data.readers.kspace_arrays import (
     FoundKspace,
     arranged,
+    arranged_mask,
     in_words,
     is_complex,
     joined,
@@ -80,7 +81,7 @@ def load(path: Path, axes: str) -> FoundKspace:
     order = require_axes(axes, kspace.ndim, where) if axes else usual[: kspace.ndim]
     return FoundKspace(
         arranged(kspace, order),
-        arrays.get(MASK),
+        arranged_mask(arrays.get(MASK), order),
         from_scanner=name == "kus" or name.startswith("kspace_"),
         coil_maps=arranged_maps(arrays, order, path),
         stored=in_words(name, kspace.shape, values.dtype, order),

@@ -12,6 +12,7 @@ from emrnas_jax.data.readers.kspace_arrays import (
     DECLARATIONS,
     FoundKspace,
     arranged,
+    arranged_mask,
     axes_of,
     in_words,
     joined,
@@ -67,6 +68,6 @@ def load(path: Path, axes: str) -> FoundKspace:
         order = axes_of(kspace.shape, kspace.dtype, axes or own, path)
         found = arranged(joined(kspace), order)
         maps = arranged_maps(file, order, path)
-        mask = file.get("mask")
+        mask = arranged_mask(file.get("mask"), order)
         stored = in_words("kspace", kspace.shape, kspace.dtype, order)
         return FoundKspace(found, mask, convention, norm, coil_maps=maps, stored=stored)

@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Bool, Complex, Complex64, Float32
 
 from emrnas_jax.data.readers.coil_checks import coil_warnings
+from emrnas_jax.data.readers.kspace_arrays import FoundKspace
 from emrnas_jax.data.readers.kspace_coils import images_of_coils
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_echo import Echo, centre_echo
 from emrnas_jax.data.readers.kspace_files import FILES, StoredKspace, load_kspace, takes
 from emrnas_jax.data.readers.kspace_frames import parse_frames
-from emrnas_jax.data.readers.kspace_input import find_scale
+from emrnas_jax.data.readers.kspace_input import EmptyKspaceError, find_scale
 from emrnas_jax.data.readers.kspace_masks import Masks
 from emrnas_jax.data.readers.kspace_measured import Measured, measured_samples
 from emrnas_jax.data.readers.scan import Reading, Scan
@@ -29,20 +30,30 @@ from emrnas_jax.errors import InputError
 LOG = logging.getLogger("emrnas_jax")
 
 
-def read_kspace(path: Path, how: Reading) -> Scan:
+def read_kspace(path: Path, how: Reading, whole: FoundKspace | None = None) -> Scan:
     """Read the frames of a file of k-space.
 
     Frames without content (constant images, empty k-space) are left out; the others
     keep their numbers.
 
+    Args:
+        path: file of k-space.
+        how: the user's declarations.
+        whole: content of the file, where it was read before.
+
     Raises:
+        EmptyKspaceError: no frame has content.
         InputError: the file is damaged, or does not hold k-space as it is declared.
     """
     frames = parse_frames(how.frames)
-    stored = load_kspace(path, how.convention, how.norm, how.form, how.axes, frames)
+    stored = load_kspace(
+        path, how.convention, how.norm, how.form, how.axes, frames, whole
+    )
     filled = _with_content(stored.plain.values)
     if not filled.any():
-        raise InputError(f"{path}: `kspace` of constant images alone; export it again")
+        raise EmptyKspaceError(
+            f"{path}: `kspace` of constant images alone; export it again"
+        )
     if not filled.all():
         LOG.info("%s: left out %d empty frames", path, np.count_nonzero(~filled))
     # Of the frames with content: an empty one has no lines to find a mask from.

@@ -182,10 +182,15 @@ def name_parts(pattern: re.Pattern[str], path: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn any exception of a library inside into an InputError that names the file."""
+    """Turn any exception of a library inside into an InputError that names the file.
+
+    Raises:
+        InputError: the file cannot be opened or read.
+        MemoryError: it is too large, and may be whole.
+    """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except PermissionError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror})") from error

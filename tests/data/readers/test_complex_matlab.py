@@ -48,6 +48,22 @@ def test_every_echo_of_every_slice_is_an_image(hdf5, name, images, tmp_path):
     np.testing.assert_allclose(stack, expected / abs(images).max(), rtol=1e-5)
 
 
+def test_a_file_is_loaded_once_to_recognise_it(images, monkeypatch, tmp_path):
+    path = write(tmp_path / "one.mat", {"images": images, "TE": [1.0, 2.0, 3.0]})
+    loaded, load = [], scipy.io.loadmat
+
+    def counting(*args, **options):
+        loaded.append(args)
+        return load(*args, **options)
+
+    monkeypatch.setattr(scipy.io, "loadmat", counting)
+    assert all(SOURCE.takes(path) for _ in range(6))
+    assert len(list(read_file(SOURCE, path))) == 6
+    assert len(loaded) == 2
+    # Another file of the same name is another file.
+    assert not SOURCE.takes(write(path, {"subject": "1"}))
+
+
 def test_last_axes_that_matlab_leaves_out_are_of_one(images, tmp_path):
     structure = {"images": images[:, :, 0, 0, 0], "TE": 2.0}
     [one] = read_file(SOURCE, write(tmp_path / "one.mat", structure))

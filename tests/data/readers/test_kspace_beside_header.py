@@ -142,8 +142,9 @@ def test_values_where_the_header_has_padding_are_kept_and_said(
 
 
 @pytest.mark.parametrize("coils", [1, 4])
+@pytest.mark.parametrize("flat", [True, False])
 def test_axes_that_the_header_has_swapped_are_turned_and_said(
-    coils, scanner, tmp_path, write
+    flat, coils, scanner, tmp_path, write
 ):
     images = scanner.object(80, 40)
     kspace = scanner.centred(images)
@@ -155,6 +156,7 @@ def test_axes_that_the_header_has_swapped_are_turned_and_said(
     arrays = {"kspace": kspace * lines, "mask": lines, "ismrmrd_header": text}
     expected = read_kspace(write.hdf5(tmp_path, **arrays), HOW)
     arrays["kspace"] = arrays["kspace"].swapaxes(-1, -2)
+    arrays["mask"] = lines if flat else lines[:, None]
     path = write.hdf5(tmp_path, **arrays)
     scan = read_kspace(path, HOW)
     np.testing.assert_array_equal(scan.kspace, expected.kspace)

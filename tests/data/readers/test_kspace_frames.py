@@ -91,6 +91,47 @@ def test_masks_and_maps_are_those_of_the_frames(each, suffix, kspace, tmp_path, 
     np.testing.assert_array_equal(some.coil_maps, whole.coil_maps[2:4])
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_maps_of_one_frame_are_those_of_all(suffix, kspace, tmp_path, write):
+    arrays = {"kspace": kspace[:, 0], "maps": kspace[:1, 1]}
+    path = tmp_path / f"scan{suffix}"
+    save = write.hdf5 if suffix == ".h5" else lambda _, **some: np.savez(path, **some)
+    save(tmp_path, **arrays)
+    whole, some = load_kspace(path), load_kspace(path, frames=slice(2, 4))
+    assert whole.coil_maps is not None
+    np.testing.assert_array_equal(some.coil_maps, whole.coil_maps[2:4])
+    # Two for two of six frames may be those of any.
+    save(tmp_path, kspace=kspace[:, 0], maps=kspace[:2, 1])
+    with pytest.raises(InputError, match="maps of 2 frames, and k-space of 6"):
+        load_kspace(path, frames=slice(2, 4))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+@pytest.mark.parametrize("shape", [(16, 16), (6, 16, 16), (6, 1, 16), (16, 1)])
+def test_masks_are_turned_where_columns_are_stored_before_rows(
+    suffix, shape, random, kspace, tmp_path, write
+):
+    mask = random.random(shape) < 0.5
+    mask[..., shape[-2] // 2, shape[-1] // 2] = True
+    stack = kspace[:, 0] * mask.reshape(-1, 1, *shape[-2:])
+    arrays: dict = {"kspace": stack, "mask": mask}
+    turned = {name: array.swapaxes(-1, -2) for name, array in arrays.items()}
+    axes = "frame,coil,column,row"
+    found, expected = [], []
+    for name, some, into in (("a", arrays, expected), ("b", turned, found)):
+        path = tmp_path / f"{name}{suffix}"
+        if suffix == ".h5":
+            write.hdf5(tmp_path, path.name, **some)
+        else:
+            np.savez(path, **some)
+        for frames in (ALL, slice(1, 3)):
+            order = axes if some is turned else ""
+            into.append(load_kspace(path, axes=order, frames=frames))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.plain.values, other.plain.values)
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
 def write_skm_tea(folder, kspace, write, sets=1):
     """[x, ky, kz, echo, coil], with maps that both echoes share."""
     maps = np.moveaxis(kspace[:, 0], 1, -1)[..., None].repeat(sets, -1)

@@ -10,7 +10,9 @@ from emrnas_jax.data.readers.kspace_ismrmrd import load, takes
 from emrnas_jax.errors import InputError
 
 COILS, LINES, SAMPLES = 3, 6, 8
-NOISE, CALIBRATION, REVERSED, NAVIGATOR = (1 << (bit - 1) for bit in (19, 20, 22, 23))
+NOISE, CALIBRATION, BOTH, REVERSED, NAVIGATOR = (
+    1 << (bit - 1) for bit in (19, 20, 21, 22, 23)
+)
 
 NAMES = (
     *("kspace_encode_step_1", "kspace_encode_step_2", "average", "slice"),
@@ -40,7 +42,7 @@ HEADER = """<?xml version="1.0"?>
 <fieldOfView_mm><x>200</x><y>{recon_fov}</y><z>5</z></fieldOfView_mm></reconSpace>
 <encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum>
 <center>{centre}</center></kspace_encoding_step_1></encodingLimits>
-<trajectory>{trajectory}</trajectory></encoding></ismrmrdHeader>"""
+<trajectory>{trajectory}</trajectory>{calibration}</encoding></ismrmrdHeader>"""
 
 
 def record(samples, line, flags=0, **counters):
@@ -61,7 +63,7 @@ def record(samples, line, flags=0, **counters):
 def write(folder, records, **header):
     known = {"x": SAMPLES, "y": LINES, "z": 1, "fov": 200, "centre": 3}
     known |= {"trajectory": "cartesian", "last": 5}
-    known |= {"recon_lines": 6, "recon_fov": 100} | header
+    known |= {"recon_lines": 6, "recon_fov": 100, "calibration": ""} | header
     path = folder / "scan.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("dataset")
@@ -158,6 +160,45 @@ def test_calibration_counts_as_measured_and_navigators_do_not(kspace, tmp_path):
     assert found.mask is not None
     np.testing.assert_array_equal(found.mask[0, 0], [1, 0, 1, 1, 1, 0])
     np.testing.assert_array_equal(found.kspace, turned(kspace) * found.mask[:, None])
+
+
+@pytest.mark.parametrize("bit", [23, 24, 26, 27, 28, 29, 30, 31])
+def test_readouts_of_anything_but_the_image_are_not_averaged_into_it(
+    bit, kspace, tmp_path
+):
+    others = readouts(kspace * 100, [1, 3], flags=1 << (bit - 1))
+    found = load(write(tmp_path, readouts(kspace) + others), "")
+    np.testing.assert_array_equal(found.kspace, turned(kspace))
+
+
+MODE = "<parallelImaging><calibrationMode>{}</calibrationMode></parallelImaging>"
+
+
+@pytest.mark.parametrize("mode", ["embedded", "separate", "external", "other", ""])
+def test_lines_of_calibration_alone_are_the_images_where_the_header_says_so(
+    mode, kspace, tmp_path
+):
+    """Line 2 was acquired for the image too, line 3 for calibration alone."""
+    records = readouts(kspace, [0, 2, 4]) + readouts(
+        3 * kspace, [2, 3], flags=CALIBRATION
+    )
+    records += readouts(kspace, [5], flags=CALIBRATION | BOTH)
+    text = MODE.format(mode) if mode else ""
+    found = load(write(tmp_path, records, calibration=text), "")
+    factors = [1, 0, 2 if mode == "embedded" else 1, 0, 1, 1]
+    factors[3] = 3 if mode in ("embedded", "") else 0
+    np.testing.assert_allclose(found.kspace, turned(kspace) * factors, rtol=1e-6)
+    assert found.mask is not None
+    np.testing.assert_array_equal(found.mask[0, 0], np.array(factors) > 0)
+    said = ["1 readouts are of calibration alone"] if not mode else []
+    assert [warning[:35] for warning in found.warnings] == said
+
+
+def test_calibration_of_another_scan_alone_is_no_image(kspace, tmp_path):
+    records = readouts(kspace, flags=CALIBRATION)
+    path = write(tmp_path, records, calibration=MODE.format("separate"))
+    with pytest.raises(InputError, match="no readouts of an image"):
+        load(path, "")
 
 
 def test_an_oversampled_readout_is_cut_to_the_field_of_view(random, tmp_path):

@@ -64,6 +64,15 @@ def test_declared_axes_are_in_matlabs_order(values, tmp_path):
     np.testing.assert_array_equal(found.kspace[0], values[..., 0, 0].transpose(2, 0, 1))
 
 
+def test_a_mask_is_turned_with_declared_axes(values, random, tmp_path):
+    mask = (random.random((6, 5)) < 0.5).astype(float)
+    turned = values[..., 0, 0, 0].T
+    path = write(tmp_path / "a.mat", "5", kspace=turned, mask=mask.T)
+    found = load(path, "column,row")
+    np.testing.assert_array_equal(found.kspace[0], values[..., 0, 0, 0])
+    np.testing.assert_array_equal(found.mask, mask)
+
+
 def test_files_of_other_variables_are_left_to_others(values, tmp_path):
     path = write(tmp_path / "a.mat", "5", sol_yxzt=values.real)
     assert not takes(path)

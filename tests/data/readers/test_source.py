@@ -110,6 +110,11 @@ def test_whatever_a_library_raises_names_the_file(raised, message):
         raise raised
 
 
+def test_a_file_that_is_too_large_for_memory_is_no_damaged_one():
+    with pytest.raises(MemoryError), reading(Path("scan.h5")):
+        raise MemoryError
+
+
 def test_ctrl_c_is_no_damaged_file():
     with pytest.raises(KeyboardInterrupt), reading(Path("scan.h5")):
         raise KeyboardInterrupt
