@@ -201,6 +201,61 @@ def test_enhanced_files_say_places_and_factors_for_every_frame(write, pixels, tm
     np.testing.assert_allclose(found.affine @ [0, 0, 1, 1], [-4, -5, 7, 1])
 
 
+COMPLEX = {
+    "PHASE": "phases",
+    "REAL": "real parts",
+    "IMAGINARY": "imaginary parts",
+    "MIXED": "several complex components",
+}
+
+
+@pytest.mark.parametrize("word", COMPLEX)
+@pytest.mark.parametrize("place", ["file", "shared", "frame"])
+def test_complex_components_are_refused_wherever_they_are_said(
+    write, pixels, tmp_path, word, place
+):
+    path = write.dicom(tmp_path / "a.dcm", pixels[:, 0], **said(place, word))
+    with pytest.raises(InputError, match=f"holds {COMPLEX[word]}.*export them"):
+        list(read(path))
+    with pytest.raises(InputError, match=f"holds {COMPLEX[word]}"):
+        about(path)
+    write.dicom(path, pixels[:, 0], **said(place, "MAGNITUDE"))
+    assert len(list(read(path))) == 3
+
+
+def said(place, word):
+    """Elements that say `word` of the file, of all frames or of the last frame."""
+    component = {"ComplexImageComponent": word}
+    if place == "file":
+        return component
+    groups = [group(MRImageFrameTypeSequence=component)]
+    if place == "shared":
+        return {"SharedFunctionalGroupsSequence": Sequence(groups)}
+    frames = [group(MRImageFrameTypeSequence={"ComplexImageComponent": "MAGNITUDE"})]
+    return {"PerFrameFunctionalGroupsSequence": Sequence(2 * frames + groups)}
+
+
+def test_the_type_of_a_frame_is_heeded(write, pixels, tmp_path):
+    kinds = {"FrameType": ["ORIGINAL", "PRIMARY", "PHASE MAP", "NONE"]}
+    path = write.dicom(
+        tmp_path / "a.dcm",
+        pixels[:, 0],
+        SharedFunctionalGroupsSequence=Sequence(
+            [group(MRImageFrameTypeSequence=kinds)]
+        ),
+    )
+    with pytest.raises(InputError, match="holds phases"):
+        list(read(path))
+
+
+@pytest.mark.parametrize("kinds", ["ORIGINAL", ["DERIVED", "PRIMARY", "M", "MIXED"]])
+def test_neither_letters_nor_mixed_contrasts_are_complex_components(
+    write, pixels, tmp_path, kinds
+):
+    path = write.dicom(tmp_path / "a.dcm", pixels[0, 0], ImageType=kinds)
+    assert len(list(read(path))) == 1
+
+
 def test_frames_without_places_keep_their_order(write, pixels, tmp_path):
     path = write.dicom(tmp_path / "cine.dcm", pixels[:, 0])
     assert [one.slice for one in read(path)] == [0, 1, 2]
