@@ -45,6 +45,7 @@ class Plane(NamedTuple):
             None.
         spacing: distances of rows and of columns, mm; or None.
         thickness: distance of neighbouring slices as the file says, mm; or None.
+        time: number of its time as the file says; or None.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Plane(NamedTuple):
     orientation: Float[np.ndarray, "2 3"] | None
     spacing: tuple[float, float] | None
     thickness: float | None
+    time: int | None
 
 
 def read_dataset(path: Path, *, with_pixels: bool = True) -> Any:
@@ -119,6 +121,7 @@ def _plane(dataset: Any, number: int, groups: list[Any]) -> Plane:
     spacing = find("PixelMeasuresSequence", "PixelSpacing")
     between = find("PixelMeasuresSequence", "SpacingBetweenSlices")
     thickness = between or find("PixelMeasuresSequence", "SliceThickness")
+    time = dataset.get("TemporalPositionIdentifier")
     return Plane(
         number if groups else int(dataset.get("InstanceNumber") or 0),
         (int(dataset.Rows), int(dataset.Columns)),
@@ -128,6 +131,7 @@ def _plane(dataset: Any, number: int, groups: list[Any]) -> Plane:
         np.array(orientation, float).reshape(2, 3) if orientation else None,
         (float(spacing[0]), float(spacing[1])) if spacing else None,
         abs(float(thickness)) if thickness else None,
+        None if time is None else int(time),
     )
 
 

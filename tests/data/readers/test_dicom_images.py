@@ -129,6 +129,64 @@ def test_an_image_twice_is_refused_and_copies_alone_are_read_apart(series, tmp_p
     assert files_of_series(path) == [path]
 
 
+def test_a_missing_frame_makes_times_uncertain_which_is_said(series, caplog):
+    series[1, 0].unlink()
+    path = series[0, 1]
+    with caplog.at_level("WARNING", "emrnas_jax"):
+        list(read(path))
+    [message] = caplog.messages
+    assert message.startswith(f"{path}: the slices have different numbers of frames: ")
+    assert "slice 1 has 1, and the usual number is 2" in message
+    assert "the times of frames are uncertain" in message
+
+
+def test_a_complete_series_says_nothing_of_times(series, caplog):
+    list(read(series[0, 1]))
+    assert not caplog.messages
+
+
+def state_times(series):
+    """Number the times from 3 in all files, and the images in the opposite order."""
+    for (_, time), path in series.items():
+        dataset = pydicom.dcmread(path)
+        dataset.TemporalPositionIdentifier = 3 + time
+        dataset.InstanceNumber = 50 - dataset.InstanceNumber
+        dataset.save_as(path)
+
+
+def test_stated_times_count_before_numbers_and_bridge_a_missing_frame(
+    series, pixels, caplog
+):
+    state_times(series)
+    series[1, 0].unlink()
+    found = list(read(series[0, 1]))
+    scale = pixels[[0, 0, 1, 2, 2], [0, 1, 1, 0, 1]].max()
+    assert [one[1:3] for one in found] == [(0, 0), (0, 1), (1, 1), (2, 0), (2, 1)]
+    for one in found:
+        np.testing.assert_allclose(
+            one.image, pixels[one.slice, one.frame] / scale, rtol=1e-6
+        )
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("change", ["twice", "missing"])
+def test_times_that_not_all_images_tell_apart_are_not_used(series, change):
+    state_times(series)
+    dataset = pydicom.dcmread(series[1, 0])
+    if change == "twice":
+        dataset.TemporalPositionIdentifier = 4
+    else:
+        del dataset.TemporalPositionIdentifier
+    dataset.save_as(series[1, 0])
+    # By their numbers, which are in the opposite order.
+    found = {one[1:3]: one.image for one in read(series[0, 0])}
+    first, second = (pydicom.dcmread(series[0, time]).pixel_array for time in (1, 0))
+    assert len(found) == 6
+    largest = found[0, 0].max() / first.max()
+    np.testing.assert_allclose(found[0, 0], first * largest, rtol=1e-5)
+    np.testing.assert_allclose(found[0, 1], second * largest, rtol=1e-5)
+
+
 def test_slices_at_uneven_distances_have_no_affine(series):
     series[1, 0].unlink()
     series[1, 1].unlink()
