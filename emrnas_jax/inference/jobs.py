@@ -41,6 +41,7 @@ from emrnas_jax.inference.summary import Outcome, Summary
 from emrnas_jax.inference.trained import TrainedNetwork
 from emrnas_jax.inference.viewer_results import (
     complete_viewer_files,
+    require_viewer_place,
     with_geometry,
     write_viewer_files,
 )
@@ -136,9 +137,11 @@ def _read_one(job: Job, settings: Settings) -> Scan | Outcome:
     """Return a file's scan, or its outcome if it is done already.
 
     Raises:
-        InputError: the file cannot be used, or another result has its name.
+        InputError: the file cannot be used, or something else has the name of a result.
     """
     if not job.result.exists() or settings.overwrite:
+        # Now, and not after the reconstruction.
+        require_viewer_place(job)
         return read_scan(job.source, settings.reading)
     # Another network, file or flag: overwriting would lose it, skipping would lie.
     if made_from(job.result) != job.made_from:

@@ -6,6 +6,7 @@ not say is not made up, and the files say so in words.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from emrnas_jax.data.readers.dicom_library import require_pydicom
 from emrnas_jax.data.readers.geometry import Geometry
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.dicom_files import write_dicom
-from emrnas_jax.inference.viewer_images import ViewerImages, on_grid
+from emrnas_jax.inference.viewer_images import FRAME_NAME, ViewerImages, on_grid
 
 # NIfTI has no way to leave the size of pixels open.
 UNKNOWN_MM = (1.0, 1.0, 1.0)
@@ -119,7 +120,10 @@ def write_for_viewer(path: Path, name: str, images: ViewerImages) -> None:
         if form.inside:
             partial.mkdir(parents=True)
             form.write(partial, images)
-            _remove_earlier(path, form.inside)
+            require_replaceable(path, name)
+            # Of a folder that holds results alone nothing else is lost.
+            if path.exists():
+                shutil.rmtree(path)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             form.write(partial, images)
@@ -129,13 +133,24 @@ def write_for_viewer(path: Path, name: str, images: ViewerImages) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _remove_earlier(folder: Path, ending: str) -> None:
-    """Remove the folder of an earlier result, if it is one."""
-    if not folder.exists():
+def require_replaceable(path: Path, name: str) -> None:
+    """Raise InputError if a folder has the name of a result, and holds anything else.
+
+    Args:
+        path: the result; it need not exist.
+        name: key of `FORMATS`.
+    """
+    inside = FORMATS[name].inside
+    if not inside or not path.exists():
         return
-    others = [file.name for file in folder.iterdir() if file.suffix != ending]
+    # By the whole name, because images of any origin have the same ending.
+    own = re.compile(FRAME_NAME + re.escape(inside))
+    files = path.iterdir() if path.is_dir() else [path]
+    others = [
+        file.name for file in files if not (file.is_file() and own.fullmatch(file.name))
+    ]
     if others:
         raise InputError(
-            f"{folder}: holds {others[0]}, which is no file of a result; move it away"
+            f"{path}: holds {min(others)}, which is no file of a result, and would be "
+            "replaced; give another --output, or move it away"
         )
-    shutil.rmtree(folder)

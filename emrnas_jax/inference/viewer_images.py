@@ -13,6 +13,9 @@ from jaxtyping import Float32, Int32
 from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry
 from emrnas_jax.data.readers.source import reading
 
+# Form of the names of frames.
+FRAME_NAME = r"slice_\d{4,}_frame_\d{4,}"
+
 
 class ViewerImages(NamedTuple):
     """Reconstructed magnitudes and what a viewer needs to know of them.

@@ -10,8 +10,18 @@ from emrnas_jax.inference.plan import Job
 from emrnas_jax.inference.scan_files import ReconstructedScan
 from emrnas_jax.inference.scans import geometry_of
 from emrnas_jax.inference.summary import Outcome
-from emrnas_jax.inference.viewer_files import geometry_warnings, write_for_viewer
+from emrnas_jax.inference.viewer_files import (
+    geometry_warnings,
+    require_replaceable,
+    write_for_viewer,
+)
 from emrnas_jax.inference.viewer_images import read_viewer_images
+
+
+def require_viewer_place(job: Job) -> None:
+    """Raise InputError if something else has the name of the files for viewers."""
+    if job.viewer is not None:
+        require_replaceable(job.viewer, job.format)
 
 
 def write_viewer_files(job: Job) -> None:

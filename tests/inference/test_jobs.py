@@ -541,6 +541,19 @@ def test_files_for_viewers_stand_beside_the_result(
     np.testing.assert_array_equal(written, result.transpose(2, 1, 0))
 
 
+def test_images_that_have_the_name_of_a_result_are_kept_and_nothing_is_computed(
+    scans, kspace, reconstruct, tmp_path, capsys
+):
+    write_kspace(scans / "brain.npz", kspace)
+    mine = tmp_path / "out" / "brain_dicom" / "IM0.dcm"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert reconstruct(format="dicom").failed == 1
+    assert "brain_dicom: holds IM0.dcm" in capsys.readouterr().err
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "out" / "brain.h5").exists()
+
+
 def test_another_format_is_written_without_a_reconstruction(
     scans, kspace, reconstruct, tmp_path
 ):

@@ -180,6 +180,27 @@ def test_a_folder_of_other_files_is_never_removed(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a_png"]
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("dicom", "IM0.dcm"),
+        ("dicom", "slice_1_frame_1.dcm"),
+        ("dicom", "slice_0001_frame_0001.dcm.dcm"),
+        ("png", "slice_0001_frame_0001.dcm"),
+        ("png", "figure.png"),
+    ],
+)
+def test_a_folder_of_images_of_another_origin_is_never_removed(
+    images, tmp_path, name, file
+):
+    folder = tmp_path / f"brain_{name}"
+    folder.mkdir()
+    (folder / file).write_text("mine")
+    with pytest.raises(InputError, match=rf"brain_{name}: holds {file}, .*--output"):
+        write_for_viewer(folder, name, images)
+    assert (folder / file).read_text() == "mine"
+
+
 def test_a_missing_pydicom_is_one_line_with_its_command(monkeypatch):
     monkeypatch.setattr(dicom_library, "has_pydicom", lambda: False)
     with pytest.raises(InputError, match=r"pip install 'emrnas-jax\[dicom\]'"):

@@ -2,13 +2,15 @@
 
 A file stands for its series: all images of it that lie in the same folder are one
 volume, divided by its largest intensity. Slices are sorted by their place, towards the
-direction that rows and columns span; images of one place are frames, sorted by number.
+direction that rows and columns span; images of one place are frames, sorted by their
+time where all images state it, and else by number.
 
 A patient is named by a checksum, because numbers of patients belong into no result.
 """
 
 import collections
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from emrnas_jax.data.readers.dicom_planes import (
 )
 from emrnas_jax.data.readers.dicom_series import (
     SAME_DIRECTION,
+    distinct_files_of_series,
     files_of_series,
     is_dicom,
     place_among_series,
@@ -32,10 +35,14 @@ from emrnas_jax.data.readers.geometry import UNKNOWN, Geometry, from_affine
 from emrnas_jax.data.readers.source import NamedImage, Source, unit_intensities
 from emrnas_jax.errors import InputError
 
+LOG = logging.getLogger("emrnas_jax")
+
 # Places that differ by less are one, mm; files round them.
 SAME_PLACE = 0.01
 # Part of a slice's distance by which distances may differ, to be one.
 UNEVEN = 0.02
+# Number of slices that a warning names.
+NAMED = 5
 # Frames of the next series of a patient begin here, so that no two have one name.
 NEXT_SERIES = 10_000
 TO_NIFTI = np.array([-1.0, -1.0, 1.0])
@@ -45,16 +52,18 @@ def read(path: Path) -> Iterator[NamedImage]:
     """Yield the images of the series of a file.
 
     Raises:
-        InputError: pydicom is missing, or an image is damaged or is no magnitude image.
+        InputError: pydicom is missing, an image is damaged or is no magnitude image, or
+            is in the folder twice.
     """
     subject, planes, images = path.stem, [], []
-    for file in files_of_series(path):
+    for file in distinct_files_of_series(path):
         dataset = read_dataset(file)
         subject = _subject(dataset) or subject
         planes += (own := planes_of(file, dataset))
         images += images_of(file, dataset, own)
     _require_one_volume(path, planes)
     slices, times = _numbers(planes)
+    _warn_of_uncertain_times(path, planes, slices)
     first = NEXT_SERIES * place_among_series(path)
     volume = unit_intensities(np.stack(images), f"{path}: the series")
     order = sorted(range(len(planes)), key=lambda one: (slices[one], times[one]))
@@ -88,7 +97,7 @@ def _places(path: Path) -> list[Plane]:
     """Return the places of all images of a series, without reading their pixels."""
     return [
         plane
-        for file in files_of_series(path)
+        for file in distinct_files_of_series(path)
         for plane in planes_of(file, read_dataset(file, with_pixels=False))
     ]
 
@@ -125,11 +134,49 @@ def _numbers(planes: list[Plane]) -> tuple[list[int], list[int]]:
     order = np.argsort(along)
     jumps = np.diff(along[order]) > SAME_PLACE
     slices[order] = np.concatenate([[0], np.cumsum(jumps)])
+    if (stated := _stated_times(planes, slices.tolist())) is not None:
+        return slices.tolist(), stated
     seen = collections.Counter()
     for one in by_number:
         times[one] = seen[slices[one]]
         seen[slices[one]] += 1
     return slices.tolist(), times.tolist()
+
+
+def _stated_times(planes: list[Plane], slices: list[int]) -> list[int] | None:
+    """Return the time of every image from 0, as files state it; None if they do not."""
+    stated = [one.time for one in planes if one.time is not None]
+    if len(stated) < len(planes):
+        return None
+    # Several images of a slice with one number: it tells something else than times.
+    if len(set(zip(slices, stated, strict=True))) < len(planes):
+        return None
+    places = {time: place for place, time in enumerate(sorted(set(stated)))}
+    return [places[time] for time in stated]
+
+
+def _warn_of_uncertain_times(
+    path: Path, planes: list[Plane], slices: list[int]
+) -> None:
+    counts = collections.Counter(slices)
+    if len(set(counts.values())) < 2 or _stated_times(planes, slices) is not None:
+        return
+    often = collections.Counter(counts.values())
+    usual = max(often, key=lambda count: (often[count], count))
+    others = [
+        f"slice {slice_} has {count}"
+        for slice_, count in sorted(counts.items())
+        if count != usual
+    ]
+    more = f", {len(others) - NAMED} others differ" if len(others) > NAMED else ""
+    LOG.warning(
+        "%s: the slices have different numbers of frames: %s%s, and the usual number "
+        "is %d; so the times of frames are uncertain, export the whole series again",
+        path,
+        ", ".join(others[:NAMED]),
+        more,
+        usual,
+    )
 
 
 def _geometry(planes: list[Plane]) -> Geometry:

@@ -4,7 +4,8 @@ Single images, multi-frame files and enhanced files say the same in different pl
 What is no magnitude image, or is stored in a way that cannot be read, is refused by
 name.
 
-Source: DICOM PS3.3, C.7.6.2 (planes), C.7.6.16 (functional groups); PS3.5, A.4.
+Source: DICOM PS3.3, C.7.6.2 (planes), C.7.6.16 (functional groups), C.8.13.3 (complex
+image components); PS3.5, A.4.
 """
 
 from pathlib import Path
@@ -17,7 +18,8 @@ from emrnas_jax.data.readers.dicom_library import require_pydicom
 from emrnas_jax.data.readers.source import reading
 from emrnas_jax.errors import InputError
 
-# Values of Image Type that are no magnitudes, and words for them.
+# Values of Image Type, Frame Type and Complex Image Component that are no magnitudes,
+# and words for them.
 NO_MAGNITUDE = {
     **dict.fromkeys(("P", "PHASE", "PHASE MAP"), "phases"),
     **dict.fromkeys(("R", "REAL"), "real parts"),
@@ -43,6 +45,7 @@ class Plane(NamedTuple):
             None.
         spacing: distances of rows and of columns, mm; or None.
         thickness: distance of neighbouring slices as the file says, mm; or None.
+        time: number of its time as the file says; or None.
     """
 
     number: int
@@ -53,6 +56,7 @@ class Plane(NamedTuple):
     orientation: Float[np.ndarray, "2 3"] | None
     spacing: tuple[float, float] | None
     thickness: float | None
+    time: int | None
 
 
 def read_dataset(path: Path, *, with_pixels: bool = True) -> Any:
@@ -117,6 +121,7 @@ def _plane(dataset: Any, number: int, groups: list[Any]) -> Plane:
     spacing = find("PixelMeasuresSequence", "PixelSpacing")
     between = find("PixelMeasuresSequence", "SpacingBetweenSlices")
     thickness = between or find("PixelMeasuresSequence", "SliceThickness")
+    time = dataset.get("TemporalPositionIdentifier")
     return Plane(
         number if groups else int(dataset.get("InstanceNumber") or 0),
         (int(dataset.Rows), int(dataset.Columns)),
@@ -126,6 +131,7 @@ def _plane(dataset: Any, number: int, groups: list[Any]) -> Plane:
         np.array(orientation, float).reshape(2, 3) if orientation else None,
         (float(spacing[0]), float(spacing[1])) if spacing else None,
         abs(float(thickness)) if thickness else None,
+        None if time is None else int(time),
     )
 
 
@@ -141,8 +147,7 @@ def _functional_groups(dataset: Any, count: int) -> list[list[Any]]:
 def _require_magnitudes(path: Path, dataset: Any, with_pixels: bool) -> None:
     if dataset.get("Rows") is None or (with_pixels and "PixelData" not in dataset):
         raise InputError(f"{path}: holds no image, or floating-point pixels alone")
-    kinds = [str(kind).upper() for kind in dataset.get("ImageType") or ()]
-    if "MOSAIC" in kinds:
+    if "MOSAIC" in _words(dataset, "ImageType"):
         raise InputError(
             f"{path}: is a Siemens mosaic, many slices in one picture; export it as "
             "single slices, or convert it with dcm2niix to NIfTI"
@@ -158,14 +163,41 @@ def _require_magnitudes(path: Path, dataset: Any, with_pixels: bool) -> None:
             f"{path}: its greys are {grey or 'not described'}, expected MONOCHROME2, "
             "where larger is brighter; export the series again"
         )
-    found = next((NO_MAGNITUDE[kind] for kind in kinds[2:] if kind in NO_MAGNITUDE), "")
-    if GE_KIND in dataset:
-        value: Any = dataset[GE_KIND].value
-        found = found or GE_WORDS.get(value if isinstance(value, int) else 0, "")
+    with reading(path):
+        found = _no_magnitude(dataset)
     if found:
         raise InputError(
-            f"{path}: holds {found}, and magnitudes are needed; give their series"
+            f"{path}: holds {found}, and magnitudes alone are needed; give their "
+            "series, or export them as one"
         )
+
+
+def _no_magnitude(dataset: Any) -> str:
+    """Return what is no magnitude among images and frames, in words; "" if all are."""
+    frame_types = [
+        frame_type
+        for name in ("SharedFunctionalGroups", "PerFrameFunctionalGroups")
+        for group in dataset.get(f"{name}Sequence") or ()
+        for frame_type in group.get("MRImageFrameTypeSequence") or ()
+    ]
+    for one in (dataset, *frame_types):
+        components = _words(one, "ComplexImageComponent")
+        # In an Image Type it would be the contrasts that are mixed.
+        if "MIXED" in components:
+            return "several complex components (MIXED)"
+        kinds = [*_words(one, "ImageType")[2:], *_words(one, "FrameType")[2:]]
+        for kind in kinds + components:
+            if kind in NO_MAGNITUDE:
+                return NO_MAGNITUDE[kind]
+    value: Any = dataset[GE_KIND].value if GE_KIND in dataset else 0
+    return GE_WORDS.get(value, "") if isinstance(value, int) else ""
+
+
+def _words(dataset: Any, name: str) -> list[str]:
+    """Return the values of an element in capitals; none if it is missing or empty."""
+    value = dataset.get(name) or ()
+    # One value alone is no list, and its letters are no values.
+    return [str(one).upper() for one in ((value,) if isinstance(value, str) else value)]
 
 
 def _require_decoder(path: Path, dataset: Any) -> None:
@@ -173,6 +205,11 @@ def _require_decoder(path: Path, dataset: Any) -> None:
 
     with reading(path):
         syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax:
+        raise InputError(
+            f"{path}: its transfer syntax {syntax} is private or unknown; export the "
+            "series again as Explicit VR Little Endian"
+        )
     if not syntax.is_compressed:
         return
     try:

@@ -4,7 +4,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import MPEG4HP41
+from pydicom.uid import MPEG4HP41, UID
 
 from emrnas_jax.data.readers import dicom_library
 from emrnas_jax.data.readers.dicom_images import about, geometry, read
@@ -121,12 +121,72 @@ def test_an_image_twice_is_refused_and_copies_alone_are_read_apart(series, tmp_p
     copy = tmp_path / "copy.dcm"
     copy.write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"copy\.dcm: holds the same image as 01\.dcm"):
-        files_of_series(series[2, 0])
+        list(read(series[2, 0]))
+    # One scan, which is refused once.
+    assert files_of_series(series[2, 0]) == sorted([*series.values(), copy])
     for other in series.values():
         if other != path:
             other.unlink()
     assert files_of_series(copy) == [copy]
     assert files_of_series(path) == [path]
+
+
+def test_a_missing_frame_makes_times_uncertain_which_is_said(series, caplog):
+    series[1, 0].unlink()
+    path = series[0, 1]
+    with caplog.at_level("WARNING", "emrnas_jax"):
+        list(read(path))
+    [message] = caplog.messages
+    assert message.startswith(f"{path}: the slices have different numbers of frames: ")
+    assert "slice 1 has 1, and the usual number is 2" in message
+    assert "the times of frames are uncertain" in message
+
+
+def test_a_complete_series_says_nothing_of_times(series, caplog):
+    list(read(series[0, 1]))
+    assert not caplog.messages
+
+
+def state_times(series):
+    """Number the times from 3 in all files, and the images in the opposite order."""
+    for (_, time), path in series.items():
+        dataset = pydicom.dcmread(path)
+        dataset.TemporalPositionIdentifier = 3 + time
+        dataset.InstanceNumber = 50 - dataset.InstanceNumber
+        dataset.save_as(path)
+
+
+def test_stated_times_count_before_numbers_and_bridge_a_missing_frame(
+    series, pixels, caplog
+):
+    state_times(series)
+    series[1, 0].unlink()
+    found = list(read(series[0, 1]))
+    scale = pixels[[0, 0, 1, 2, 2], [0, 1, 1, 0, 1]].max()
+    assert [one[1:3] for one in found] == [(0, 0), (0, 1), (1, 1), (2, 0), (2, 1)]
+    for one in found:
+        np.testing.assert_allclose(
+            one.image, pixels[one.slice, one.frame] / scale, rtol=1e-6
+        )
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("change", ["twice", "missing"])
+def test_times_that_not_all_images_tell_apart_are_not_used(series, change):
+    state_times(series)
+    dataset = pydicom.dcmread(series[1, 0])
+    if change == "twice":
+        dataset.TemporalPositionIdentifier = 4
+    else:
+        del dataset.TemporalPositionIdentifier
+    dataset.save_as(series[1, 0])
+    # By their numbers, which are in the opposite order.
+    found = {one[1:3]: one.image for one in read(series[0, 0])}
+    first, second = (pydicom.dcmread(series[0, time]).pixel_array for time in (1, 0))
+    assert len(found) == 6
+    largest = found[0, 0].max() / first.max()
+    np.testing.assert_allclose(found[0, 0], first * largest, rtol=1e-5)
+    np.testing.assert_allclose(found[0, 1], second * largest, rtol=1e-5)
 
 
 def test_slices_at_uneven_distances_have_no_affine(series):
@@ -201,6 +261,61 @@ def test_enhanced_files_say_places_and_factors_for_every_frame(write, pixels, tm
     np.testing.assert_allclose(found.affine @ [0, 0, 1, 1], [-4, -5, 7, 1])
 
 
+COMPLEX = {
+    "PHASE": "phases",
+    "REAL": "real parts",
+    "IMAGINARY": "imaginary parts",
+    "MIXED": "several complex components",
+}
+
+
+@pytest.mark.parametrize("word", COMPLEX)
+@pytest.mark.parametrize("place", ["file", "shared", "frame"])
+def test_complex_components_are_refused_wherever_they_are_said(
+    write, pixels, tmp_path, word, place
+):
+    path = write.dicom(tmp_path / "a.dcm", pixels[:, 0], **said(place, word))
+    with pytest.raises(InputError, match=f"holds {COMPLEX[word]}.*export them"):
+        list(read(path))
+    with pytest.raises(InputError, match=f"holds {COMPLEX[word]}"):
+        about(path)
+    write.dicom(path, pixels[:, 0], **said(place, "MAGNITUDE"))
+    assert len(list(read(path))) == 3
+
+
+def said(place, word):
+    """Elements that say `word` of the file, of all frames or of the last frame."""
+    component = {"ComplexImageComponent": word}
+    if place == "file":
+        return component
+    groups = [group(MRImageFrameTypeSequence=component)]
+    if place == "shared":
+        return {"SharedFunctionalGroupsSequence": Sequence(groups)}
+    frames = [group(MRImageFrameTypeSequence={"ComplexImageComponent": "MAGNITUDE"})]
+    return {"PerFrameFunctionalGroupsSequence": Sequence(2 * frames + groups)}
+
+
+def test_the_type_of_a_frame_is_heeded(write, pixels, tmp_path):
+    kinds = {"FrameType": ["ORIGINAL", "PRIMARY", "PHASE MAP", "NONE"]}
+    path = write.dicom(
+        tmp_path / "a.dcm",
+        pixels[:, 0],
+        SharedFunctionalGroupsSequence=Sequence(
+            [group(MRImageFrameTypeSequence=kinds)]
+        ),
+    )
+    with pytest.raises(InputError, match="holds phases"):
+        list(read(path))
+
+
+@pytest.mark.parametrize("kinds", ["ORIGINAL", ["DERIVED", "PRIMARY", "M", "MIXED"]])
+def test_neither_letters_nor_mixed_contrasts_are_complex_components(
+    write, pixels, tmp_path, kinds
+):
+    path = write.dicom(tmp_path / "a.dcm", pixels[0, 0], ImageType=kinds)
+    assert len(list(read(path))) == 1
+
+
 def test_frames_without_places_keep_their_order(write, pixels, tmp_path):
     path = write.dicom(tmp_path / "cine.dcm", pixels[:, 0])
     assert [one.slice for one in read(path)] == [0, 1, 2]
@@ -256,6 +371,20 @@ def test_an_encoding_without_a_decoder_is_refused_by_name(write, pixels, tmp_pat
     with pytest.raises(
         InputError, match=r"encoded as MPEG-4 .*no decoder is installed"
     ):
+        list(read(path))
+
+
+@pytest.mark.parametrize(
+    # Of GE; and a number of DICOM that names something else.
+    "syntax",
+    ["1.2.840.113619.5.2", "1.2.840.10008.5.1.4.1.1.4"],
+)
+def test_an_unknown_transfer_syntax_is_refused_by_name(write, pixels, tmp_path, syntax):
+    path = write.dicom(tmp_path / "a.dcm", pixels[0, 0])
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    dataset.save_as(path, implicit_vr=False, little_endian=True)
+    with pytest.raises(InputError, match=f"syntax {syntax} is private or unknown"):
         list(read(path))
 
 
