@@ -129,18 +129,19 @@ def read_scan(path: Path, how: Reading) -> Scan:
     return _read_images(path, how)
 
 
-def geometry_of(path: Path, shape: tuple[int, int]) -> Geometry:
+def geometry_of(path: Path, shape: tuple[int, int], axes: str = "") -> Geometry:
     """Return the place of the pixels of a file that was reconstructed.
 
     Args:
         path: file of images or of k-space.
         shape: height and width of its frames.
+        axes: names of the axes of k-space; "" for the file's own.
 
     Raises:
         InputError: the file is damaged.
     """
     if path.suffix == kspace_files.NPZ or kspace_files.takes(path):
-        return kspace_geometry(path, shape)
+        return kspace_geometry(path, shape, axes)
     source = source_of(path)
     return UNKNOWN if source is None else source.geometry(path)
 

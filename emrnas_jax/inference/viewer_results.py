@@ -5,6 +5,7 @@ They are written from the HDF5 of a result, so one that is done gets them later 
 
 import dataclasses
 
+from emrnas_jax.data.readers.geometry import Geometry
 from emrnas_jax.inference.plan import Job
 from emrnas_jax.inference.scan_files import ReconstructedScan
 from emrnas_jax.inference.scans import geometry_of
@@ -23,7 +24,7 @@ def write_viewer_files(job: Job) -> None:
     if job.viewer is None:
         return
     images = read_viewer_images(job.result)
-    geometry = geometry_of(job.source, images.magnitudes.shape[1:])
+    geometry = _geometry(job, images.magnitudes.shape[1:])
     write_for_viewer(job.viewer, job.format, images._replace(geometry=geometry))
 
 
@@ -47,6 +48,11 @@ def with_geometry(outcome: Outcome, job: Job, scan: ReconstructedScan) -> Outcom
     """Return the outcome of a file with what viewers will not know of its scan."""
     if job.viewer is None:
         return outcome
-    geometry = geometry_of(job.source, scan.reconstruction.shape[1:])
+    geometry = _geometry(job, scan.reconstruction.shape[1:])
     warnings = (*outcome.warnings, *geometry_warnings(job.format, geometry))
     return dataclasses.replace(outcome, warnings=warnings, viewer=job.viewer)
+
+
+def _geometry(job: Job, shape: tuple[int, int]) -> Geometry:
+    """Return the place of the pixels of a job's file, of frames of a shape."""
+    return geometry_of(job.source, shape, job.made_from.get("axes", ""))

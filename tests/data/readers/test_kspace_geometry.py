@@ -15,19 +15,26 @@ HEADER = """<?xml version="1.0"?>
 </encoding></ismrmrdHeader>"""
 
 
-@pytest.fixture(params=["fastmri", "ismrmrd"])
-def write(request, tmp_path):
-    def write(text):
-        path = tmp_path / "scan.h5"
-        with h5py.File(path, "w") as file:
-            if request.param == "fastmri":
-                file["ismrmrd_header"] = text
-            else:
-                group = file.create_group("dataset")
-                group.create_dataset("xml", (1,), h5py.string_dtype())[0] = text
-        return path
+def write_beside(folder, text, shape=(32, 20)):
+    """Write k-space with the header beside it."""
+    path = folder / "scan.h5"
+    with h5py.File(path, "w") as file:
+        file["ismrmrd_header"] = text
+        file["kspace"] = np.ones(shape, complex)
+    return path
 
-    return write
+
+def write_raw(folder, text):
+    path = folder / "scan.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("dataset")
+        group.create_dataset("xml", (1,), h5py.string_dtype())[0] = text
+    return path
+
+
+@pytest.fixture(params=[write_beside, write_raw])
+def write(request, tmp_path):
+    return lambda text: request.param(tmp_path, text)
 
 
 def test_pixels_have_the_size_of_the_encoded_field_of_view(write):
@@ -39,9 +46,30 @@ def test_pixels_have_the_size_of_the_encoded_field_of_view(write):
         assert found.affine is None
 
 
-def test_slices_of_a_volume_lie_along_its_readout(write):
-    found = kspace_geometry(write(HEADER.format(z=8, depth=24)), (8, 20))
-    assert found.size_mm == (1.5, 3.0, 2.0)
+def test_slices_of_a_raw_volume_lie_along_its_readout(tmp_path):
+    path = write_raw(tmp_path, HEADER.format(z=8, depth=24))
+    assert kspace_geometry(path, (8, 20)).size_mm == (1.5, 3.0, 2.0)
+
+
+def test_rows_of_a_volume_beside_its_header_lie_along_the_readout(tmp_path):
+    path = write_beside(tmp_path, HEADER.format(z=8, depth=24), (8, 32, 20))
+    assert kspace_geometry(path, (32, 20)).size_mm == (1.5, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((30, 18), "row,column"), ((30, 18), ""), ((20, 18, 3, 1), "")]
+)
+def test_a_header_that_does_not_fit_kspace_gives_no_size(shape, axes, tmp_path):
+    """Such as one of the scan before, which reading k-space does not use."""
+    path = write_beside(tmp_path, HEADER.format(z=1, depth=5), shape)
+    assert kspace_geometry(path, (30, 18), axes) == UNKNOWN
+
+
+def test_declared_axes_say_whether_the_header_fits(tmp_path):
+    path = write_beside(tmp_path, HEADER.format(z=1, depth=5), (32, 20, 3))
+    found = kspace_geometry(path, (32, 20), "row,column,coil")
+    assert found.size_mm == (1.5, 2.0, 5.0)
+    assert kspace_geometry(path, (32, 20)) == UNKNOWN
 
 
 def test_a_header_of_smaller_images_is_not_believed(write):
