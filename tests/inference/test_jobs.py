@@ -596,3 +596,17 @@ def test_a_series_is_one_result_that_any_of_its_files_may_change(
     assert reconstruct(format="dicom").skipped == 1
     (scans / "2.dcm").unlink()
     assert reconstruct(format="dicom").failed == 1
+
+
+def test_the_pixel_size_is_that_of_a_header_that_fits_the_declared_axes(
+    reconstruct, scans, scanner, tmp_path, write
+):
+    kspace = scanner.centred(abs(scanner.object(16, 16)))
+    header = scanner.header((16, 16), encoded_mm=(32, 48), mm=(32, 48), slices=2)
+    stored = np.moveaxis(kspace, 0, -1)
+    write.hdf5(scans, kspace=stored, ismrmrd_header=header)
+    reading = Reading("magnitude", "rows", axes="row,column,slice")
+    assert reconstruct(format="nifti", reading=reading).failed == 0
+    [file] = (tmp_path / "out").glob("*.nii.gz")
+    zooms = Nifti1Image.from_filename(file).header.get_zooms()
+    np.testing.assert_allclose(zooms, (3, 2, 5))
