@@ -205,6 +205,11 @@ def _require_decoder(path: Path, dataset: Any) -> None:
 
     with reading(path):
         syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax:
+        raise InputError(
+            f"{path}: its transfer syntax {syntax} is private or unknown; export the "
+            "series again as Explicit VR Little Endian"
+        )
     if not syntax.is_compressed:
         return
     try:

@@ -4,7 +4,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import MPEG4HP41
+from pydicom.uid import MPEG4HP41, UID
 
 from emrnas_jax.data.readers import dicom_library
 from emrnas_jax.data.readers.dicom_images import about, geometry, read
@@ -369,6 +369,22 @@ def test_an_encoding_without_a_decoder_is_refused_by_name(write, pixels, tmp_pat
     with pytest.raises(
         InputError, match=r"encoded as MPEG-4 .*no decoder is installed"
     ):
+        list(read(path))
+
+
+@pytest.mark.parametrize(
+    # Of GE; and a number of DICOM that names something else.
+    "syntax",
+    ["1.2.840.113619.5.2", "1.2.840.10008.5.1.4.1.1.4"],
+)
+def test_an_unknown_transfer_syntax_is_refused_by_name(write, pixels, tmp_path, syntax):
+    path = write.dicom(tmp_path / "a.dcm", pixels[0, 0])
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    # pydicom alone would not write it.
+    encoding = {"implicit_vr": False, "little_endian": True, "force_encoding": True}
+    dataset.save_as(path, **encoding)
+    with pytest.raises(InputError, match=f"syntax {syntax} is private or unknown"):
         list(read(path))
 
 
