@@ -1,6 +1,10 @@
+import collections
+import os
+
 import numpy as np
 import pytest
 
+from emrnas_jax.data.readers import dicom_series
 from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.errors import InputError
@@ -248,6 +252,72 @@ def test_a_series_of_files_is_one_scan(write, random, tmp_path):
     assert found.affine is not None
     np.testing.assert_array_equal(found.affine[:3, 3], [0, 0, 3])
     assert geometry_of(other, (16, 16)).affine is None
+
+
+def test_a_series_with_an_image_twice_is_one_scan(write, random, tmp_path):
+    files = [
+        write.dicom(tmp_path / f"{number}.dcm", random.integers(0, 900, (16, 16)))
+        for number in range(3)
+    ]
+    (tmp_path / "copy.dcm").write_bytes(files[1].read_bytes())
+    assert find_scans(tmp_path) == files[:1]
+    with pytest.raises(InputError, match=r"copy\.dcm: holds the same image as 1\.dcm"):
+        read_scan(files[0], MAGNITUDE)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_folder_is_listed_once_for_all_its_volumes(
+    write, random, tmp_path, frames, monkeypatch
+):
+    calls = collections.Counter()
+
+    def count(name):
+        original = getattr(dicom_series, name)
+
+        def counted(path):
+            calls[name] += 1
+            return original(path)
+
+        monkeypatch.setattr(dicom_series, name, counted)
+
+    for name in ("is_dicom", "_header", "_state"):
+        count(name)
+    for number in (4, 12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files = [
+            write.dicom(
+                folder / f"{place:02d}.dcm",
+                random.integers(0, 900, (frames, 4, 4)),
+                SeriesInstanceUID=f"1.2.{place}",
+            )
+            for place in range(number)
+        ]
+        # A folder that was changed right now is listed anew every time.
+        os.utime(folder, (0, 0))
+        calls.clear()
+        assert find_scans(folder) == files
+        places = [dicom_series.place_among_series(file) for file in files]
+        assert sorted(places) == list(range(number))
+        assert calls["is_dicom"] == calls["_header"] == number
+        # Once for the folder, and a file's own at each of the two questions.
+        assert calls["_state"] == 3 * number
+
+
+def test_changes_of_a_folder_that_was_listed_are_noticed(write, random, tmp_path):
+    first, second = (
+        write.dicom(tmp_path / name, random.integers(0, 900, (4, 4)))
+        for name in ("a.dcm", "b.dcm")
+    )
+    os.utime(tmp_path, (0, 0))
+    assert files_with(first) == [first, second]
+    # Written over, which does not change the folder.
+    write.dicom(second, random.integers(0, 900, (4, 4)), SeriesInstanceUID="1.2.9")
+    os.utime(tmp_path, (0, 0))
+    assert files_with(first) == [first]
+    second.unlink()
+    third = write.dicom(tmp_path / "c.dcm", random.integers(0, 900, (4, 4)))
+    assert files_with(first) == [first, third]
 
 
 def test_scans_that_no_other_reads_are_alone(tmp_path):

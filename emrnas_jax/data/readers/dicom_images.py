@@ -26,6 +26,7 @@ from emrnas_jax.data.readers.dicom_planes import (
 )
 from emrnas_jax.data.readers.dicom_series import (
     SAME_DIRECTION,
+    distinct_files_of_series,
     files_of_series,
     is_dicom,
     place_among_series,
@@ -51,10 +52,11 @@ def read(path: Path) -> Iterator[NamedImage]:
     """Yield the images of the series of a file.
 
     Raises:
-        InputError: pydicom is missing, or an image is damaged or is no magnitude image.
+        InputError: pydicom is missing, an image is damaged or is no magnitude image, or
+            is in the folder twice.
     """
     subject, planes, images = path.stem, [], []
-    for file in files_of_series(path):
+    for file in distinct_files_of_series(path):
         dataset = read_dataset(file)
         subject = _subject(dataset) or subject
         planes += (own := planes_of(file, dataset))
@@ -95,7 +97,7 @@ def _places(path: Path) -> list[Plane]:
     """Return the places of all images of a series, without reading their pixels."""
     return [
         plane
-        for file in files_of_series(path)
+        for file in distinct_files_of_series(path)
         for plane in planes_of(file, read_dataset(file, with_pixels=False))
     ]
 

@@ -5,7 +5,7 @@ orientations or kinds (magnitude, phase) in the same series are read apart, beca
 volume cannot hold them. Copies of a single image are read apart too.
 """
 
-from collections.abc import Sequence
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +20,15 @@ SUFFIXES = (".dcm", ".dicom", ".ima")
 MARK, MARK_AT = b"DICM", 128
 # Difference of unit vectors up to which they are one direction.
 SAME_DIRECTION = 0.01
+# Age of the last change of a folder from which its files are not looked for again.
+SETTLED_NS = 3_000_000_000
 # Tags that say which images belong together.
 TAGS = (
     *("SeriesInstanceUID", "SOPInstanceUID", "SeriesNumber", "PatientID"),
     *("Rows", "Columns", "ImageType", "ImageOrientationPatient", "NumberOfFrames"),
 )
+# Size and time of change of a file.
+_State = tuple[int, int]
 
 
 class _Header(NamedTuple):
@@ -36,7 +40,6 @@ class _Header(NamedTuple):
         directions: of its rows and columns, which are nearly equal in one volume.
         patient: number of the patient.
         image: identity of the image.
-        alone: whether the file holds a whole volume.
     """
 
     path: Path
@@ -44,7 +47,6 @@ class _Header(NamedTuple):
     directions: tuple[float, ...]
     patient: str
     image: str
-    alone: bool
 
     @property
     def volume(self) -> tuple:
@@ -70,66 +72,139 @@ def files_of_series(path: Path) -> list[Path]:
     """Return the files that are one volume with a file, by name; it is one of them.
 
     A file that cannot be read is alone, and the reason is told when it is read.
+    """
+    return list(_folder(path).files_with(path))
+
+
+def distinct_files_of_series(path: Path) -> list[Path]:
+    """Return the files that are one volume with a file, to be read.
 
     Raises:
         InputError: an image of the volume stands in the folder twice.
     """
-    headers = _folder_headers(path)
-    own = next((one for one in headers if one.path == path), None)
-    if own is None or own.alone:
-        return [path]
-    volume = [one for one in headers if one.volume == own.volume]
-    images: dict[str, Path] = {}
-    twice = None
-    for one in volume:
-        if one.image in images:
-            twice = twice or (images[one.image], one.path)
-        images.setdefault(one.image, one.path)
-    if twice is None:
-        return [one.path for one in volume]
-    # Copies of one image, such as in several encodings, are no volume.
-    if len(images) == 1:
-        return [path]
-    raise InputError(
-        f"{twice[1]}: holds the same image as {twice[0].name}; remove one of the two"
-    )
+    folder = _folder(path)
+    found: dict[str, Path] = {}
+    for file in folder.files_with(path):
+        # A file that cannot be read has no header, and is alone.
+        image = folder.headers[file].image if file in folder.headers else ""
+        if image in found:
+            raise InputError(
+                f"{file}: holds the same image as {found[image].name}; remove one of "
+                "the two"
+            )
+        found[image] = file
+    return list(found.values())
 
 
 def place_among_series(path: Path) -> int:
     """Return the number of the volumes of the same patient before that of a file."""
-    headers = _folder_headers(path)
-    own = next((one for one in headers if one.path == path), None)
-    if own is None:
-        return 0
-    volumes = {one.volume for one in headers if one.patient == own.patient}
-    return sorted(volumes).index(own.volume)
+    return _folder(path).places.get(path, 0)
 
 
-def _folder_headers(path: Path) -> Sequence[_Header]:
+class _Folder(NamedTuple):
+    """The volumes of a folder.
+
+    Attributes:
+        states: size and time of change of every DICOM file.
+        headers: header of every file that can be read.
+        volumes: files of the volume of every file that can be read, by name.
+        places: number of volumes of the same patient before that of every file.
+    """
+
+    states: dict[Path, _State]
+    headers: dict[Path, _Header]
+    volumes: dict[Path, list[Path]]
+    places: dict[Path, int]
+
+    def files_with(self, path: Path) -> list[Path]:
+        """Return the files of the volume of a file, which is alone if unreadable."""
+        return self.volumes.get(path, [path])
+
+
+def _folder(path: Path) -> _Folder:
+    """Return the volumes of the folder of a file."""
     if not has_pydicom():
-        return ()
-    files = sorted(file for file in path.parent.iterdir() if is_dicom(file))
-    states = [(file, file.stat()) for file in files if file.is_file()]
-    return _headers(
-        tuple((file, state.st_size, state.st_mtime_ns) for file, state in states)
-    )
+        return _Folder({}, {}, {}, {})
+    changed = path.parent.stat().st_mtime_ns
+    # Clocks of file systems tick slowly, so a folder that was changed right now may
+    # change once more without a later time.
+    if time.time_ns() - changed > SETTLED_NS:
+        found = _settled(path.parent, changed)
+        # Files that were written over leave the folder's time as it is.
+        if all(
+            _state(file) == found.states.get(file) for file in found.files_with(path)
+        ):
+            return found
+    return _grouped(_states(path.parent))
 
 
 @lru_cache(maxsize=2)  # asked for every file of a folder of thousands
-def _headers(states: tuple[tuple[Path, int, int], ...]) -> tuple[_Header, ...]:
-    found = [header for path, *_ in states if (header := _header(path)) is not None]
-    known: list[_Header] = []
-    for one in found:
+def _settled(folder: Path, changed: int) -> _Folder:
+    """Return the volumes of a folder that was changed at a time."""
+    del changed  # tells the states of a folder apart
+    return _grouped(_states(folder))
+
+
+def _states(folder: Path) -> tuple[tuple[Path, _State], ...]:
+    files = sorted(file for file in folder.iterdir() if is_dicom(file))
+    states = ((file, _state(file)) for file in files if file.is_file())
+    return tuple((file, state) for file, state in states if state is not None)
+
+
+def _state(file: Path) -> _State | None:
+    try:
+        state = file.stat()
+    except OSError:  # a link that leads nowhere
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _grouped(states: tuple[tuple[Path, _State], ...]) -> _Folder:
+    headers = {
+        path: header for path, _ in states if (header := _header(path)) is not None
+    }
+    _round_directions(headers)
+    volumes: dict[tuple, list[_Header]] = {}
+    patients: dict[str, set[tuple]] = {}
+    for one in headers.values():
+        volumes.setdefault(one.volume, []).append(one)
+        patients.setdefault(one.patient, set()).add(one.volume)
+    places = {
+        (patient, volume): place
+        for patient, those in patients.items()
+        for place, volume in enumerate(sorted(those))
+    }
+    together: dict[Path, list[Path]] = {}
+    for those in volumes.values():
+        files = [one.path for one in those]
+        # Copies of one image, such as in several encodings, are no volume.
+        copies = len({one.image for one in those}) == 1
+        together |= {file: [file] if copies else files for file in files}
+    return _Folder(
+        dict(states),
+        headers,
+        together,
+        {path: places[one.patient, one.volume] for path, one in headers.items()},
+    )
+
+
+def _round_directions(headers: dict[Path, _Header]) -> None:
+    """Give directions that are nearly equal in one group the same numbers."""
+    known: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
+    for path, one in headers.items():
         # Files round their directions, so the first that is near names the group.
+        firsts = known.setdefault(one.group, [])
         near = (
-            other.directions
-            for other in known
-            if other.group == one.group
-            and len(other.directions) == len(one.directions)
-            and np.allclose(other.directions, one.directions, atol=SAME_DIRECTION)
+            first
+            for first in firsts
+            if len(first) == len(one.directions)
+            and np.allclose(first, one.directions, atol=SAME_DIRECTION)
         )
-        known.append(one._replace(directions=next(near, one.directions)))
-    return tuple(known)
+        directions = next(near, None)
+        if directions is None:
+            firsts.append(directions := one.directions)
+        headers[path] = one._replace(directions=directions)
 
 
 def _header(path: Path) -> _Header | None:
@@ -141,7 +216,7 @@ def _header(path: Path) -> _Header | None:
         series = str(dataset.get("SeriesInstanceUID", ""))
         kinds = dataset.get("ImageType") or ()
         image = str(dataset.get("SOPInstanceUID", path.name))
-        # Of an unknown series nothing can be together.
+        # Many frames are a volume; of an unknown series nothing can be together.
         alone = int(dataset.get("NumberOfFrames") or 1) > 1 or not series
         number = f"{int(dataset.get('SeriesNumber') or 0):012d}"
         size = f"{dataset.get('Rows')} x {dataset.get('Columns')}"
@@ -152,7 +227,6 @@ def _header(path: Path) -> _Header | None:
             tuple(float(one) for one in directions),
             str(dataset.get("PatientID") or ""),
             image,
-            alone,
         )
     # Whatever a damaged file raises is told by the one who reads it.
     except Exception:  # noqa: BLE001

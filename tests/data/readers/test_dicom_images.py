@@ -121,7 +121,9 @@ def test_an_image_twice_is_refused_and_copies_alone_are_read_apart(series, tmp_p
     copy = tmp_path / "copy.dcm"
     copy.write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"copy\.dcm: holds the same image as 01\.dcm"):
-        files_of_series(series[2, 0])
+        list(read(series[2, 0]))
+    # One scan, which is refused once.
+    assert files_of_series(series[2, 0]) == sorted([*series.values(), copy])
     for other in series.values():
         if other != path:
             other.unlink()
