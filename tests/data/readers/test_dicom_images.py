@@ -383,7 +383,9 @@ def test_an_unknown_transfer_syntax_is_refused_by_name(write, pixels, tmp_path, 
     path = write.dicom(tmp_path / "a.dcm", pixels[0, 0])
     dataset = pydicom.dcmread(path)
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
-    dataset.save_as(path, implicit_vr=False, little_endian=True)
+    # pydicom alone would not write it.
+    encoding = {"implicit_vr": False, "little_endian": True, "force_encoding": True}
+    dataset.save_as(path, **encoding)
     with pytest.raises(InputError, match=f"syntax {syntax} is private or unknown"):
         list(read(path))
 
