@@ -5,9 +5,9 @@
 
 FOLDER holds complete k-space, `kspace_full` of MATLAB files, one patient per file. A
 mask measures every fourth column, and the 24 in the centre that the challenge of 2023
-has. Sizes differ by patient; images are cut to 384 x 128 pixels, and
-files that are smaller are refused. Nothing of this has been measured: the data could
-not be had. The reader is tested on files of this form.
+has. Sizes differ by patient; images are cut to 384 x 128 pixels, and files that are
+smaller are refused. Nothing of this has been measured: the data could not be had. The
+reader is tested on files of this form.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:

@@ -16,9 +16,6 @@ networks and few epochs:
     NAME    one network: half_resolution, dccnn, tv, ... (configs/cardiac.py)
 """
 
-# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
-# (a ConfigDict declares its values as anything JSON can hold)
-
 from ml_collections import ConfigDict
 
 from emrnas_jax.experiment import paper
@@ -26,15 +23,4 @@ from emrnas_jax.experiment import paper
 
 def get_config(variant: str | None = None) -> ConfigDict:
     """Return the settings of a variant."""
-    config = paper.settings()
-    config.data.path = "data/fastmri_knee"
-    config.data.update(height=640, width=320, coils=8)
-    config.loop.steps_per_dispatch = 1  # a step of eight frames is 210 MB
-    config.evaluation.convention = "fastmri"
-    paper.apply_variant(config, variant, {"small": paper.reduce})
-    paper.take_coils(config)
-    # Of the challenge: both accelerations, each with its centre.
-    config.sampling.kind = "random"
-    config.sampling.other_rates = "0.125"
-    config.sampling.other_center_fractions = "0.04"
-    return config
+    return paper.fastmri("data/fastmri_knee", "random", variant)

@@ -7,7 +7,6 @@ within 1e-3 of the largest. With less precise arithmetic the bound is wider, and
 difference is reported.
 """
 
-import importlib.util
 from collections.abc import Callable, Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,19 +54,6 @@ class Sides(NamedTuple):
 
     ours_ms: list[float]
     theirs: dict[str, Any]
-
-
-def require_torch() -> None:
-    """Check that PyTorch can be imported.
-
-    Raises:
-        InputError: PyTorch is not installed.
-    """
-    if importlib.util.find_spec("torch") is None:
-        raise InputError(
-            "--against=torch: PyTorch is not installed; "
-            "python -m pip install 'emrnas-jax[bench]'"
-        )
 
 
 def require_equal(difference: float, precision: str, variant: str) -> None:

@@ -13,7 +13,6 @@ image, and is timed beside both networks.
 """
 
 import importlib
-import importlib.util
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Complex
 
 from emrnas_jax.benchmark.against_torch import ratio_fields
+from emrnas_jax.benchmark.peers import require_peer
 from emrnas_jax.benchmark.programs import Program, compiled, median_ms
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
@@ -35,7 +35,7 @@ from emrnas_jax.models.networks import blank_inputs, build_network, parameter_co
 from emrnas_jax.mri.calibration import calibration_region
 from emrnas_jax.mri.coils import birdcage_maps
 from emrnas_jax.mri.espirit import espirit
-from emrnas_jax.mri.fourier import fft2
+from emrnas_jax.mri.fourier import fft2, to_centred_kspace, to_channels
 from emrnas_jax.mri.measurement import Measurement, keep_measured, zero_filled
 from emrnas_jax.mri.sampling import draw_mask
 from emrnas_jax.mri.sense import sense
@@ -56,7 +56,6 @@ NETWORKS_OF_ROWS: dict[str, dict[str, Any]] = {
     "varnet": {},
     "half_resolution": {"consistency": "gradient"},
 }
-PEERS = {"sigpy": "SigPy", "torch": "PyTorch"}
 
 Run = Callable[[], Any]
 
@@ -66,6 +65,14 @@ class Ours(NamedTuple):
 
     program: Program
     params: Mapping[str, Any] = MappingProxyType({})
+
+
+class Peer(NamedTuple):
+    """A run of SigPy, its result, and the peak of NumPy's memory in it, MiB."""
+
+    run: Run
+    result: np.ndarray
+    peak_mib: float
 
 
 class Slice(NamedTuple):
@@ -96,7 +103,7 @@ def coil_rows(
         coils: number of coils.
         shape: height and width of the slice, pixels.
         repeats: number of timings whose median is taken; each runs all in turn.
-        against: names of `PEERS` that are timed in turn.
+        against: keys of `peers.PEERS` that are timed in turn.
 
     Raises:
         InputError: a peer is not installed, or computes something else.
@@ -108,7 +115,7 @@ def coil_rows(
     theirs = _sigpy_runs(data, ours) if "sigpy" in against else {}
     torch_runs = _torch_runs(data, ours["varnet"]) if "torch" in against else {}
     runs = [own.program.run for own in ours.values()]
-    runs += [*theirs.values(), *torch_runs.values()]
+    runs += [*(peer.run for peer in theirs.values()), *torch_runs.values()]
     times = iter(median_ms(runs, repeats))
     step_ms, sigpy_ms, torch_ms = (
         dict(zip(names, times, strict=False)) for names in (ours, theirs, torch_runs)
@@ -130,23 +137,14 @@ def coil_rows(
         if label in theirs:
             row["sigpy_ms"] = sigpy_ms[label]
             row["sigpy_ratio"] = step_ms[label] / sigpy_ms[label]
-            row["sigpy_mib"] = _peak_mib(theirs[label])
+            row["sigpy_mib"] = theirs[label].peak_mib
             if label in IMAGES:
-                row["sigpy_nrmse"] = _error(theirs[label](), data)
+                row["sigpy_nrmse"] = _error(theirs[label].result, data)
         if torch_ms and own.params:
             # Both networks beside PyTorch's variational network, of about their size.
             row |= ratio_fields(step_ms[label], torch_ms)
         rows.append(row)
     return rows
-
-
-def require_peer(name: str) -> None:
-    """Raise InputError if a peer is not installed."""
-    if importlib.util.find_spec(name) is None:
-        raise InputError(
-            f"--against={name}: {PEERS[name]} is not installed; "
-            "python -m pip install 'emrnas-jax[bench]'"
-        )
 
 
 def _error(image: Any, data: Slice) -> float:
@@ -194,8 +192,8 @@ def _programs(data: Slice) -> dict[str, Ours]:
     return ours
 
 
-def _sigpy_runs(data: Slice, ours: dict[str, Ours]) -> dict[str, Run]:
-    """Return SigPy's runs, after each was seen to agree with ours.
+def _sigpy_runs(data: Slice, ours: dict[str, Ours]) -> dict[str, Peer]:
+    """Return SigPy's runs, after they were seen to agree with ours.
 
     Raises:
         InputError: one does not.
@@ -215,15 +213,17 @@ def _sigpy_runs(data: Slice, ours: dict[str, Ours]) -> dict[str, Run]:
             kspace, maps, STRENGTH, weights, **options
         ).run(),
     }
+    # Once for the result and the memory: a run may take minutes.
+    peers = {label: _measured(run) for label, run in runs.items()}
     found, _ = ours["espirit"].program.run()
-    agreement = _agreement(np.asarray(found[0]), runs["espirit"]())
+    agreement = _agreement(np.asarray(found[0]), peers["espirit"].result)
     if agreement < LEAST_AGREEMENT:
         raise InputError(
             f"espirit: SigPy's maps agree by {agreement:.3f}, less than "
             f"{LEAST_AGREEMENT}, so nothing was timed"
         )
-    _require_alike("sense: SigPy's image", ours["sense"], runs["sense"]())
-    return runs
+    _require_alike("sense: SigPy's image", ours["sense"], peers["sense"].result)
+    return peers
 
 
 def _torch_runs(data: Slice, ours: Ours) -> dict[str, Run]:
@@ -238,15 +238,9 @@ def _torch_runs(data: Slice, ours: Ours) -> dict[str, Run]:
     network: Any = build_network("varnet", NETWORKS_OF_ROWS["varnet"])
     runs = varnet.runs(network, ours.params, data.measurement)
     for name, run in runs.items():
-        found = torch_image(run())
-        _require_alike(f"varnet: PyTorch's image ({name})", ours, found)
+        found = to_channels(jnp.asarray(run().numpy()))
+        _require_alike(f"varnet: PyTorch's image ({name})", ours, np.asarray(found))
     return dict(runs)
-
-
-def torch_image(found: Any) -> np.ndarray:
-    """Return the two channels of a complex tensor of images."""
-    image = found.numpy()
-    return np.stack([image.real, image.imag], axis=-1)
 
 
 def _require_alike(name: str, ours: Ours, theirs: np.ndarray) -> None:
@@ -262,22 +256,11 @@ def _require_alike(name: str, ours: Ours, theirs: np.ndarray) -> None:
 
 def _centred(data: Slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return k-space, maps and mask as SigPy takes them: the middle in the middle."""
-    axes = (-2, -1)
-    height, width = data.kspace.shape[-2:]
-    # A shift of the image by half its size is a wave in k-space; SigPy's image has its
-    # first pixel where ours has it, and its origin in the middle.
-    images = np.fft.ifft2(np.asarray(data.kspace), norm="ortho")
-    kspace = np.fft.fftshift(
-        np.fft.fft2(np.fft.ifftshift(images, axes=axes), norm="ortho"), axes=axes
-    ).astype(np.complex64)
     maps = data.measurement.coil_maps
     assert maps is not None
-    mask = np.broadcast_to(np.asarray(data.measurement.mask[0]), (height, width))
-    return (
-        kspace,
-        np.asarray(maps[0]),
-        np.fft.fftshift(mask, axes=axes).astype(np.float32),
-    )
+    mask = np.broadcast_to(data.measurement.mask[0], data.image.shape)
+    kspace = to_centred_kspace(np.asarray(data.kspace)).astype(np.complex64)
+    return kspace, np.asarray(maps[0]), np.fft.fftshift(mask).astype(np.float32)
 
 
 def _agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -287,11 +270,11 @@ def _agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.median(cosine[both]))
 
 
-def _peak_mib(run: Run) -> float:
-    """Return the peak of the memory that NumPy allocates during a run, in MiB."""
+def _measured(run: Run) -> Peer:
+    """Run once, with the peak of the memory that NumPy allocates."""
     tracemalloc.start()
     try:
-        run()
-        return tracemalloc.get_traced_memory()[1] / 2**20
+        result = run()
+        return Peer(run, result, tracemalloc.get_traced_memory()[1] / 2**20)
     finally:
         tracemalloc.stop()

@@ -30,7 +30,6 @@ from typing import NamedTuple, NoReturn
 from absl import flags
 
 from emrnas_jax.benchmark import gpu, growth, plots, tables
-from emrnas_jax.benchmark.against_torch import require_torch
 from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.coils import coil_rows
 from emrnas_jax.benchmark.memory import memory_rows
@@ -49,6 +48,7 @@ from emrnas_jax.benchmark.options import (
     define_table,
     numbers,
 )
+from emrnas_jax.benchmark.peers import require_peer
 from emrnas_jax.benchmark.pipeline import pipeline_rows
 from emrnas_jax.benchmark.rows import STEPS, Row
 from emrnas_jax.machine import host
@@ -62,7 +62,7 @@ def measure_steps(command: str, options: Options) -> None:
     """Measure a reconstruction, a training step or the steps of a search."""
     with_torch = options.against == "torch"
     if with_torch:
-        require_torch()
+        require_peer("torch")
     rows = [
         STEPS[command](case, options.repeats, with_torch) for case in cases(options)
     ]

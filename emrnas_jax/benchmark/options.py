@@ -8,7 +8,7 @@ from absl import flags
 
 from emrnas_jax.benchmark import gpu, growth
 from emrnas_jax.benchmark.case import Case
-from emrnas_jax.benchmark.coils import PEERS
+from emrnas_jax.benchmark.peers import PEERS
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import architecture_named

@@ -16,6 +16,8 @@ from emrnas_jax.mri.coils import birdcage
 # sizes: outside of the image, and near enough to see less of the far side.
 NEAREST, FARTHEST = 1.2, 1.8
 
+AXES = 5  # of one stored frame
+
 
 def joined(
     images: Complex64[np.ndarray, "coil height width"],

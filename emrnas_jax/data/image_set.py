@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from jaxtyping import Float32, Int, Int32, Num, UInt8, UInt32
 
-from emrnas_jax.data.coil_images import simulated, with_unit_maps
+from emrnas_jax.data.coil_images import AXES, simulated, with_unit_maps
 from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
@@ -233,7 +233,7 @@ class ImageSet:
             # Means of grey levels are no whole numbers, so they become intensities.
             scale = 255 if image.dtype == np.uint8 else 1
             image = block_mean(image, self._block) / np.float32(scale)
-            if image.ndim == 5:
+            if image.ndim == AXES:
                 image = with_unit_maps(image)
         if self._simulated:
             image = simulated(image, self._simulated, number)

@@ -18,13 +18,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, Num, UInt32
 
-from emrnas_jax.data.coil_images import parted
+from emrnas_jax.data.coil_images import AXES, parted
 from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.fourier import fft2, to_channels, to_complex
 from emrnas_jax.mri.measurement import (
     Measurement,
+    combined,
     keep_measured,
     undersample,
     zero_filled,
@@ -35,7 +36,6 @@ from emrnas_jax.randomness import key_for
 RandomKey = Key[Array, ""]
 MOST_STEPS = 2**40  # of a training; a stream of frames has no end of its own
 READERS = 16  # threads of a stream
-COILS_NDIM = 6  # axes of frames of several coils
 Stored = Num[Array, "frame height width *part"]
 
 
@@ -99,9 +99,9 @@ def make_batch(
         is added is not in it.
     """
     mask = draw_masks(sampling, mask_key, ids, (images.shape[1], images.shape[2]))
-    if images.ndim == COILS_NDIM:
+    if images.ndim == 1 + AXES:
         coil_images, coil_maps = parted(images)
-        image = jnp.sum(coil_maps.conj() * coil_images, axis=1)
+        image = combined(coil_images, coil_maps)
         # Not S of the combined image: what coils measure, maps explain but in part.
         measurement = keep_measured(fft2(coil_images), mask, coil_maps)
     else:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from emrnas_jax.data.coil_images import combined
+from emrnas_jax.data.coil_images import AXES, combined
 from emrnas_jax.data.image_set import Images, ImageSet, at_once
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
@@ -60,7 +60,9 @@ def volume_peaks(
 
 
 def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:
-    if images.ndim == 6:  # of several coils: the target is what their maps combine
+    if (
+        images.ndim == 1 + AXES
+    ):  # of several coils: the target is what their maps combine
         return np.abs(combined(images))
     if images.ndim == 4:
         return np.hypot(images[..., 0], images[..., 1])

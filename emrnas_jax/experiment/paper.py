@@ -155,6 +155,28 @@ def take_coils(config: ConfigDict) -> None:
             own.consistency = "gradient"
 
 
+def fastmri(path: str, masks: str, variant: str | None) -> ConfigDict:
+    """Return the settings for fastMRI's multi-coil files, four- and eightfold.
+
+    Args:
+        path: folder of the files.
+        masks: key of `mri.sampling.KINDS` for the masks of the challenge.
+        variant: variant of the config.
+    """
+    config = settings()
+    config.data.path = path
+    config.data.update(height=640, width=320, coils=8)
+    config.loop.steps_per_dispatch = 1  # a step of eight frames is 210 MB
+    config.evaluation.convention = "fastmri"
+    apply_variant(config, variant, {"small": reduce})
+    take_coils(config)
+    # Of the challenge: both accelerations, each with its centre.
+    config.sampling.kind = masks
+    config.sampling.other_rates = "0.125"
+    config.sampling.other_center_fractions = "0.04"
+    return config
+
+
 def reduce(config: ConfigDict) -> None:
     """Reduce frames, networks and epochs so that two CPU cores need minutes.
 

@@ -87,7 +87,7 @@ def normal(image: Image, measurement: Measurement) -> Image:
     axes = tuple(axis for axis in (-2, -1) if mask.shape[axis] > 1)
     kspace = jnp.fft.fftn(_seen(image, maps), axes=axes, norm="ortho")
     back = jnp.fft.ifftn(_measured(kspace, mask), axes=axes, norm="ortho")
-    return _combined(back, maps)
+    return combined(back, maps)
 
 
 def replace_measured(image: Image, measurement: Measurement) -> Image:
@@ -115,7 +115,7 @@ def _kspace_of(image: Image, coil_maps: CoilMaps | None) -> Kspace:
 
 def _image_of(kspace: Kspace, coil_maps: CoilMaps | None) -> Image:
     """Return Sᴴ F⁻¹ y."""
-    return _combined(ifft2(kspace), coil_maps)
+    return combined(ifft2(kspace), coil_maps)
 
 
 def _seen(image: Image, coil_maps: CoilMaps | None) -> Kspace:
@@ -126,8 +126,8 @@ def _seen(image: Image, coil_maps: CoilMaps | None) -> Kspace:
     return seen.sum(1) if seen.ndim == 5 else seen
 
 
-def _combined(images: Kspace, coil_maps: CoilMaps | None) -> Image:
-    """Return Sᴴ y: the images of all coils combined."""
+def combined(images: Kspace, coil_maps: CoilMaps | None) -> Image:
+    """Return Sᴴ y: the images of all coils combined, or the image itself."""
     if coil_maps is None:
         return images
     beside = images[:, None] if coil_maps.ndim == 5 else images

@@ -7,7 +7,6 @@ from emrnas_jax.benchmark.against_torch import (
     _cycling,
     ratio_fields,
     require_equal,
-    require_torch,
 )
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.roofline import MATRIX_FORMS
@@ -48,9 +47,3 @@ def test_a_run_takes_the_values_in_turn_again_and_again():
     for _ in range(5):
         run()
     assert taken == [1, 2, 1, 2, 1]
-
-
-def test_a_missing_pytorch_is_named_with_the_way_out(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"emrnas-jax\[bench\]"):
-        require_torch()

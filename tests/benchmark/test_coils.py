@@ -64,13 +64,6 @@ def test_a_peer_that_computes_something_else_is_not_timed(data, monkeypatch):
         coils._sigpy_runs(data, ours)
 
 
-@pytest.mark.parametrize(("peer", "name"), coils.PEERS.items())
-def test_a_missing_peer_is_named(peer, name, monkeypatch):
-    monkeypatch.setattr(coils.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=f"--against={peer}: {name} is not installed"):
-        coils.coil_rows(COILS, SHAPE, 1, [peer])
-
-
 @pytest.mark.slow
 def test_pytorch_computes_the_same_variational_network():
     pytest.importorskip("torch")
