@@ -3,13 +3,16 @@
 from dataclasses import asdict
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.model_folder import FORMAT, ModelConfig, write_model
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.mri.measurement import undersample, zero_filled
 from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.runs.network_files import read_plan
 from emrnas_jax.training.loop import LoopSettings
@@ -101,3 +104,46 @@ def test_an_unknown_name_is_answered_with_the_list(tmp_path):
     for start in ("cardiac16", str(tmp_path)):
         with pytest.raises(InputError, match=r"found no model folder.*cardiac15"):
             require_start(start, "unet", {})
+
+
+def model_of(record, folder, variables):
+    config = ModelConfig(format=FORMAT, network=record, sha256="", subjects=("p1",))
+    write_model(folder, config, variables, "card")
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["dccnn", "cddntdc", "half_resolution"])
+def test_a_grown_network_starts_with_the_images_of_the_model(kind, tmp_path):
+    """Components that change nothing, then data consistency with what agrees."""
+    consistency = "real" if kind == "half_resolution" else "single"
+    settings = {"components": 2, "width": 4, "consistency": consistency}
+    settings |= {"memory": 2} if kind == "half_resolution" else {}
+    small = replace(RECORD, name=kind, kind=kind, settings=settings)
+    large = replace(small, settings=settings | {"components": 4})
+    state = initial_state(small.build(), RetrainSettings(), jax.random.key(0))
+    start = model_of(small, tmp_path / "model", state.variables)
+    folder = require_start(start, kind, large.settings)
+    fresh = initial_state(large.build(), RetrainSettings(), jax.random.key(1))
+    grown = start_from(folder, fresh)
+    assert jax.tree.structure(grown) == jax.tree.structure(fresh)
+    assert [x.shape for x in jax.tree.leaves(grown)] == [
+        x.shape for x in jax.tree.leaves(fresh)
+    ]
+
+    image = jax.random.uniform(jax.random.key(2), (1, 16, 16)).astype(jnp.complex64)
+    mask = jnp.arange(16)[None, :, None] % 3 == 0
+    measurement = undersample(image, mask)
+    inputs = zero_filled(measurement), measurement
+    before = small.build().apply(state.variables, *inputs)
+    after = large.build().apply(grown.variables, *inputs)
+    np.testing.assert_allclose(after, before, atol=2e-6)
+    assert np.abs(before - inputs[0]).max() > 1e-3
+    with pytest.raises(InputError, match="has components 4 and not 2"):
+        require_start(
+            model_of(large, tmp_path / "large", grown.variables), kind, settings
+        )
+
+
+def test_components_that_cannot_be_continued_are_refused(model):
+    with pytest.raises(InputError, match="1 components and not 3, and they cannot"):
+        require_start(str(model), "dccnn", RECORD.settings | {"components": 3})
