@@ -3,10 +3,15 @@
     python -m emrnas_jax.main --config=configs/calgary.py --workdir=runs/calgary \
         --config.data.path=FOLDER
 
-FOLDER holds the `e14089s3_P53248.7.h5` of 12 channels, complete k-space. A fifth of the
-rows is measured. The challenge's own masks are of points (Poisson discs), which are not
-drawn here; scores are of frames, in the challenge's convention. Nothing of this has
-been measured: the data could not be had. The reader is tested on files of this form.
+FOLDER holds the `e14089s3_P53248.7.h5` of 12 channels, complete k-space. Masks are of
+points, Poisson discs with an ellipse in the centre, like those of the challenge; they
+measure a fifth of the points. The challenge's own masks are used with
+
+    --config.sampling.kind=file --config.sampling.file=R5_218x170.npy \
+    --config.data.height=218 --config.data.width=170
+
+Scores are of frames, in the challenge's convention. Nothing of this has been measured:
+the data could not be had. The reader is tested on files of this form.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:
@@ -33,5 +38,7 @@ def get_config(variant: str | None = None) -> ConfigDict:
     config.evaluation.convention = "calgary"
     paper.apply_variant(config, variant, {"small": paper.reduce})
     paper.take_coils(config)
-    config.sampling.update(rate=0.2, phase_encode="rows")
+    # The challenge measures a circle of radius 16 in the centre, 0.15 of its 218 rows.
+    # Here it is an ellipse, with 0.15 of the columns too.
+    config.sampling.update(kind="poisson", rate=0.2, center_fraction=0.15)
     return config

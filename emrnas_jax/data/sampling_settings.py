@@ -18,8 +18,9 @@ class SamplingSettings:
 
     Attributes:
         kind: key of `mri.sampling.KINDS`.
-        rate: fraction of the lines that is measured, in (0, 1].
-        center_fraction: fraction of the lines that is always measured, in [0, rate].
+        rate: fraction of the lines, or points, that is measured, in (0, 1].
+        center_fraction: fraction of the lines that is always measured, in [0, rate]; of
+            both sides, in [0, 1], where points are measured.
         phase_encode: axis along which lines are left out, `rows` or `columns`.
         file: path of the masks of kind `file`, otherwise empty; see `read_masks`.
         other_rates: more rates, separated by commas. Each mask has `rate` or one of

@@ -58,13 +58,19 @@ def require_strips(
         shape: height and width of the images, pixels.
 
     Raises:
-        InputError: a strip is wider than the images along the readout.
+        InputError: a strip is wider than the images along the readout, or masks are
+            not of whole lines.
     """
     readout = shape[1 if sampling.phase_encode == "rows" else 0]
-    for network in networks.values():
-        require_strip(network.training.strip, readout, "retrain.strip")
-    for search in searches:
-        require_strip(search.settings.strip, readout, "search.strip")
+    strips = [(own.training.strip, "retrain.strip") for own in networks.values()]
+    strips += [(own.settings.strip, "search.strip") for own in searches]
+    for strip, setting in strips:
+        require_strip(strip, readout, setting)
+        if strip and not sampling.has_lines:
+            raise InputError(
+                f"{setting}: a strip of {strip} pixels needs masks of whole lines, and "
+                "these measure points; set it to 0 or choose another sampling.kind"
+            )
 
 
 def require_starts(networks: Mapping[str, RunNetwork], folds: Sequence[Fold]) -> None:

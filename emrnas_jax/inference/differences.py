@@ -58,7 +58,8 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
             f"{', '.join(f'{own:.0%}' for own in trained)}{hint}"
         )
     lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
-    if not lines[sampling.phase_encode]:
+    # A file of masks is not opened here; its masks may be of points.
+    if sampling.kind not in ("poisson", "file") and not lines[sampling.phase_encode]:
         found.append(
             "the mask is not of lines along the axis that the network was trained for "
             f"({sampling.phase_encode})"

@@ -1,9 +1,10 @@
-"""Masks: which lines of k-space are measured.
+"""Masks: which lines or points of k-space are measured.
 
-A mask is True on the measured lines and stays one line wide: `(height, 1)` when the
-phase-encode axis runs along the rows' index, `(1, width)` when along the columns'.
-The zero frequency comes first. Lines are drawn in centred order, zero frequency at
-line `count // 2`, as the sources count them, and shifted at the end.
+A mask of lines is True on the measured ones and stays one line wide: `(height, 1)` when
+the phase-encode axis runs along the rows' index, `(1, width)` when along the columns'.
+A mask of points, for scans whose two axes are both phase-encoded, is `(height, width)`.
+The zero frequency comes first. Lines and points are drawn in centred order, zero
+frequency at `count // 2`, as the sources count them, and shifted at the end.
 """
 
 import functools
@@ -16,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.line_masks import LineMasks
+from emrnas_jax.mri.packed_masks import PackedMasks
+from emrnas_jax.mri.poisson_discs import poisson_masks
 
 PHASE_ENCODE = ("rows", "columns")
 
@@ -34,14 +36,18 @@ class Sampling:
     Attributes:
         kind: `cartesian`, random lines with the density of the masks published for the
             York cardiac images; `random`, `equispaced` and `equispaced_fraction`,
-            fastMRI's; `file`, one of `masks`, drawn at random.
-        rate: fraction of the phase-encode lines that is measured, in (0, 1]; 1 / rate
-            is the acceleration factor. `cartesian` hits it to a line, `random` and
-            `equispaced_fraction` on average; `equispaced` measures every 1 / rate-th
-            line and the centre besides, so more. Not used by `file`.
+            fastMRI's; `poisson`, points of Poisson discs; `file`, one of `masks`, drawn
+            at random.
+        rate: fraction of the phase-encode lines, or points, that is measured, in
+            (0, 1]; 1 / rate is the acceleration factor. `cartesian` and `poisson` hit
+            it to a line or point, `random` and `equispaced_fraction` on average;
+            `equispaced` measures every 1 / rate-th line and the centre besides, so
+            more. Not used by `file`.
         center_fraction: fraction of the lines, in the centre, that is always measured,
-            in [0, rate]; `random`, `equispaced` and `equispaced_fraction` only.
-        phase_encode: `rows`, a measured line is one row of k-space, or `columns`.
+            in [0, rate]; `random`, `equispaced` and `equispaced_fraction` only. Of
+            `poisson` the axes of the ellipse in the centre, as a fraction of the sides.
+        phase_encode: `rows`, a measured line is one row of k-space, or `columns`; not
+            used where points are measured.
         masks: masks for `kind` `file`, else None.
         others: more pairs of a rate and its center fraction. Each mask has one of
             these or the pair above, all as likely. Not used by `file`.
@@ -54,7 +60,7 @@ class Sampling:
     rate: float = 0.15  # section 3
     center_fraction: float = 0.04  # fastMRI's, for its kinds alone
     phase_encode: str = "rows"  # as in the published data
-    masks: LineMasks | None = None
+    masks: PackedMasks | None = None
     others: tuple[tuple[float, float], ...] = ()
     noise: float = 0.0
 
@@ -77,6 +83,13 @@ class Sampling:
     def pairs(self) -> tuple[tuple[float, float], ...]:
         """All pairs of a rate and its center fraction, one of which each mask has."""
         return ((self.rate, self.center_fraction), *self.others)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether whole lines are measured, not points."""
+        if self.masks is not None:
+            return self.masks.has_lines
+        return self.kind != "poisson"
 
 
 def require_possible(
@@ -107,6 +120,11 @@ def require_possible(
             f"{center_fraction}; the centre cannot hold more lines than are "
             "measured, so lower it or raise the rate"
         )
+    if kind == "poisson" and not 0 <= center_fraction <= 1:
+        raise InputError(
+            "sampling.center_fraction: expected a fraction of both sides in [0, 1], "
+            f"found {center_fraction}"
+        )
 
 
 def require_noise(noise: float) -> None:
@@ -127,39 +145,41 @@ def draw_mask(
     Works under `jit`, `vmap` and `scan` over keys; `sampling` and `shape` are static.
 
     Args:
-        sampling: how the lines are chosen.
+        sampling: how the lines or points are chosen.
         key: the only source of randomness.
         shape: height and width of the image.
 
     Returns:
-        True on measured lines: `(height, 1)` or `(1, width)`, zero frequency first.
+        True on measured lines, `(height, 1)` or `(1, width)`, or points, `(height,
+        width)`; zero frequency first.
 
     Raises:
-        InputError: the rate leaves fewer lines than the centre needs, or the masks of
-            the file have another number of lines.
+        InputError: the rate leaves fewer lines or points than the centre needs, or the
+            masks of the file have another size.
     """
-    count = shape[PHASE_ENCODE.index(sampling.phase_encode)]
-    lines = jnp.fft.ifftshift(_draw_lines(sampling, key, count))
+    if not sampling.has_lines:
+        return jnp.fft.ifftshift(_draw(sampling, key, shape))
+    size = (shape[PHASE_ENCODE.index(sampling.phase_encode)],)
+    lines = jnp.fft.ifftshift(_draw(sampling, key, size))
     return lines[:, None] if sampling.phase_encode == "rows" else lines[None, :]
 
 
-def _draw_lines(
-    sampling: Sampling, key: PRNGKeyArray, count: int
-) -> Bool[Array, " line"]:
-    """Draw the rate, where there are several, and then the lines."""
+def _draw(
+    sampling: Sampling, key: PRNGKeyArray, size: tuple[int, ...]
+) -> Bool[Array, "..."]:
+    """Draw the rate, where there are several, and then the lines or points."""
     if not sampling.others:
-        return KINDS[sampling.kind](sampling, key, count)
+        return KINDS[sampling.kind](sampling, key, *size)
     which, own = jax.random.split(key)
     kinds = [
         functools.partial(
             KINDS[sampling.kind],
             replace(sampling, rate=rate, center_fraction=center_fraction, others=()),
-            count=count,
         )
         for rate, center_fraction in sampling.pairs
     ]
     chosen = jax.random.randint(which, (), 0, len(kinds))
-    return jax.lax.switch(chosen, [lambda key, k=k: k(key=key) for k in kinds], own)
+    return jax.lax.switch(chosen, [lambda key, k=k: k(key, *size) for k in kinds], own)
 
 
 def _cartesian(
@@ -217,19 +237,38 @@ def _equispaced_fraction(
     return _one_of(_combs(step, count, count - 1) | centre, key)
 
 
-def _from_file(
-    sampling: Sampling, key: PRNGKeyArray, count: int
-) -> Bool[Array, " line"]:
+def _poisson(
+    sampling: Sampling, key: PRNGKeyArray, height: int, width: int
+) -> Bool[Array, "height width"]:
+    """Pick one mask of the list, and mirror it along each axis or not."""
+    pair = sampling.rate, sampling.center_fraction
+    list_key, mirror_key = jax.random.split(key)
+    mask = _one_of(poisson_masks((height, width), *pair), list_key)
+    mirrored = jax.random.bernoulli(mirror_key, shape=(2,))
+    for axis, count in enumerate((height, width)):
+        # About the zero frequency: an even side has one more frequency below it.
+        other = jnp.roll(jnp.flip(mask, axis), 1 - count % 2, axis)
+        mask = jnp.where(mirrored[axis], other, mask)
+    return mask
+
+
+def _from_file(sampling: Sampling, key: PRNGKeyArray, *size: int) -> Bool[Array, "..."]:
     """Pick one of the given masks, each as likely."""
     masks = sampling.masks
     assert masks is not None  # `Sampling` sees to it
-    if masks.shape[1] != count:
+    if masks.shape[1:] == size:
+        return _one_of(masks.unpack(), key)
+    if not masks.has_lines:
+        found, wanted = (" x ".join(map(str, own)) for own in (masks.shape[1:], size))
         raise InputError(
-            f"{masks.where}: its masks have {masks.shape[1]} lines, but the images "
-            f"have {count} along sampling.phase_encode={sampling.phase_encode!r}; use "
-            "masks of that size or change the image size"
+            f"{masks.where}: its masks have {found} points, but the images {wanted} "
+            "pixels; use masks of that size or change the image size"
         )
-    return _one_of(masks.unpack(), key)
+    raise InputError(
+        f"{masks.where}: its masks have {masks.shape[1]} lines, but the images have "
+        f"{size[0]} along sampling.phase_encode={sampling.phase_encode!r}; use masks "
+        "of that size or change the image size"
+    )
 
 
 KINDS = {
@@ -237,6 +276,7 @@ KINDS = {
     "random": _random,
     "equispaced": _equispaced,
     "equispaced_fraction": _equispaced_fraction,
+    "poisson": _poisson,
     "file": _from_file,
 }
 CENTRED_KINDS = ("random", "equispaced", "equispaced_fraction")
@@ -312,7 +352,7 @@ def _combs(step: float, count: int, end: int) -> Bool[np.ndarray, "offset line"]
 
 
 def _one_of(
-    masks: Bool[np.ndarray, "mask line"], key: PRNGKeyArray
-) -> Bool[Array, " line"]:
+    masks: Bool[np.ndarray, "mask ..."], key: PRNGKeyArray
+) -> Bool[Array, "..."]:
     """Draw one of `masks`, each as likely."""
     return jnp.asarray(masks)[jax.random.randint(key, (), 0, len(masks))]

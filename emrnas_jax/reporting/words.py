@@ -29,6 +29,14 @@ _MASKS = {
         "the middle {center} of the lines is always measured, the others at equal "
         "distances (fastMRI's equispaced masks)"
     ),
+    "equispaced_fraction": (
+        "the middle {center} of the lines is always measured, the others at such equal "
+        "distances that the total fits (fastMRI's equispaced fraction)"
+    ),
+    "poisson": (
+        "an ellipse of {center} of both sides is always measured, and outside of it "
+        "points at random that keep their distance (Poisson discs)"
+    ),
     "file": "each mask is drawn from those in {file}",
 }
 
@@ -182,6 +190,8 @@ def _masks(run: Run) -> str:
     along = {"rows": "rows of k-space", "columns": "columns of k-space"}.get(
         str(sampling.get("phase_encode")), "lines of k-space"
     )
+    if sampling.get("kind") == "poisson":
+        along = "points of k-space"
     achieved = (
         f" ({percent(results.achieved_rate)} in the test masks)"
         if results.achieved_rate is not None

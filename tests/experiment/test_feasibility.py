@@ -113,3 +113,13 @@ def test_a_strip_as_wide_as_the_readout_is_the_widest(side):
                 continue
             with pytest.raises(InputError, match=rf"{section}\.strip: .* wider"):
                 require_strips(networks, searches, sampling, shape)
+
+
+def test_strips_are_refused_where_points_are_measured():
+    sampling = Sampling("poisson", center_fraction=0.1)
+    for section in ("retrain", "search"):
+        training = RetrainSettings(strip=8 if section == "retrain" else 0)
+        networks = {"dccnn": RunNetwork("dccnn", "dccnn", {}, training)}
+        searches = [search_with(4, strip=8 if section == "search" else 0)]
+        with pytest.raises(InputError, match=rf"{section}\.strip: .* whole lines"):
+            require_strips(networks, searches, sampling, (64, 48))

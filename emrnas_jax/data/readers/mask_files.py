@@ -1,9 +1,10 @@
 """Masks from a file: .npy, .npz, .mat (any version) or HDF5.
 
-The variable is `masks` [mask, line], `mask` [line], or `RAll` [line, mask], the name
-and order of the masks published with CDDNTDC (Zheng et al., NeurIPS 2019). A mask of
-one scan may also be `mask` [row, column] or [frame, row, column]. The zero frequency is
-in the middle, at line `count // 2`; 1 or True means measured.
+The variable is `masks` [mask, line] or [mask, row, column], `mask` [line], or `RAll`
+[line, mask], the name and order of the masks published with CDDNTDC (Zheng et al.,
+NeurIPS 2019). A mask of one scan may also be `mask` [row, column] or [frame, row,
+column]. The zero frequency is in the middle, at line `count // 2`; 1 or True means
+measured.
 """
 
 import functools
@@ -19,7 +20,7 @@ from jaxtyping import Bool
 
 from emrnas_jax.data.readers.mask_checks import require_centre, require_mask_values
 from emrnas_jax.errors import InputError
-from emrnas_jax.mri.line_masks import LineMasks
+from emrnas_jax.mri.packed_masks import PackedMasks
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -40,29 +41,35 @@ class StoredMask(NamedTuple):
     where: str
 
 
-def read_masks(file: str) -> LineMasks:
-    """Read every mask of lines of `file`, zero frequency in the middle.
+def read_masks(file: str) -> PackedMasks:
+    """Read every mask of lines or points of `file`, zero frequency in the middle.
 
     Raises:
         InputError: the file is missing or damaged, has none of the variables, or does
-            not hold masks of lines.
+            not hold masks.
     """
     values, variable, where = read_stored_mask(file)
     # One mask may be stored as a column or a row.
     if variable == "mask" and 1 in values.shape:
         values = values.ravel()
-    if values.ndim > (1 if variable == "mask" else 2):
-        raise InputError(f"{where}: expected shape [mask, line], found {values.shape}")
+    if variable == "mask" and values.ndim == 2:
+        values = values[None]
     # A vector is a list of one mask.
-    lines = np.atleast_2d(values)
-    if not lines.any(axis=1).all():
+    masks = np.atleast_2d(values)
+    filled = masks.reshape(len(masks), -1).any(axis=1)
+    if not filled.all():
+        order = "[mask, line]" if masks.ndim == 2 else "[mask, row, column]"
         raise InputError(
-            f"{where}: mask {np.argmin(lines.any(axis=1))} has no line; its axes must "
-            "be [mask, line]"
+            f"{where}: mask {np.argmin(filled)} has no line or point; its axes must be "
+            f"{order}"
         )
-    for warning in require_centre(np.fft.ifftshift(lines, 1)[:, :, None], where):
+    axes = tuple(range(1, masks.ndim))
+    shifted = np.fft.ifftshift(masks, axes)
+    for warning in require_centre(
+        shifted[:, :, None] if masks.ndim == 2 else shifted, where
+    ):
         LOG.warning("%s: %s", where, warning)
-    return LineMasks.pack(lines, where)
+    return PackedMasks.pack(masks, where)
 
 
 def read_stored_mask(file: str) -> StoredMask:

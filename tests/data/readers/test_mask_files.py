@@ -48,6 +48,19 @@ def test_a_single_mask_may_be_a_vector(tmp_path):
         np.testing.assert_array_equal(read_masks(str(file)).unpack(), MASKS[:1])
 
 
+def test_masks_of_points_have_rows_and_columns(tmp_path):
+    points = np.random.default_rng(1).random((4, 6, 10)) < 0.4
+    points[:, 2:5, 4:7] = True
+    np.save(tmp_path / "points.npy", points)
+    np.savez(tmp_path / "one.npz", mask=points[0])
+    read = read_masks(str(tmp_path / "points.npy"))
+    assert not read.has_lines
+    np.testing.assert_array_equal(read.unpack(), points)
+    np.testing.assert_array_equal(
+        read_masks(str(tmp_path / "one.npz")).unpack(), points[:1]
+    )
+
+
 def test_every_mask_of_the_file_is_drawn_and_no_other(tmp_path):
     np.savez(tmp_path / "masks.npz", masks=MASKS)
     sampling = SamplingSettings("file", file=str(tmp_path / "masks.npz")).load()
@@ -111,9 +124,10 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, suffix, kept):
         ({"masks": MASKS * 2}, "masks: expected only 0 and 1"),
         ({"masks": MASKS * np.nan}, "masks: expected only 0 and 1"),
         ({"masks": np.zeros((3, 4), "U1")}, "masks: expected only 0 and 1"),
-        ({"masks": MASKS[None]}, r"masks: expected shape \[mask, line\].*\(1, 5, 12\)"),
+        ({"masks": MASKS[None, None]}, r"masks: expected shape .*\(1, 1, 5, 12\)"),
         ({"masks": MASKS[:0]}, r"expected shape.*\(0, 12\)"),
-        ({"mask": MASKS}, "mask: expected shape"),
+        ({"mask": MASKS[:, ::-1]}, "mask: the zero frequency is not measured"),
+        ({"masks": MASKS[None] * np.ones((2, 1, 1)) * [[[1]], [[0]]]}, "mask 1 has no"),
         ({"mask": np.array(1)}, "mask: expected shape"),
         ({"masks": MASKS & (np.arange(5) != 2)[:, None]}, "mask 2 has no line"),
     ],
