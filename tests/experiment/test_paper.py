@@ -7,6 +7,7 @@ here, and with it which runs it changes. Keys are those of the command line.
 import json
 import runpy
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models.catalogue import CATALOGUE
 from emrnas_jax.models.networks import NETWORKS
+from emrnas_jax.training.settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]
 TABLE = json.loads((Path(__file__).parent / "configs.json").read_text())
@@ -81,3 +83,17 @@ def test_every_setting_may_be_given_on_the_command_line(name):
     for key, value in flat(config.to_dict()):
         if not isinstance(value, Mapping):
             require_overrides(config, [f"--config.{key}={value}"])
+
+
+def test_every_part_of_the_recipe_is_left_out():
+    """Each cascade differs from the recipe's in settings of its own training alone."""
+    networks, settings = parts_of("cardiac:recipe")
+    whole = networks.pop("recipe")
+    assert whole["retrain"] == {}
+    off = {f"retrain.{key}": value for key, value in asdict(RetrainSettings()).items()}
+    left_out = set()
+    for own in networks.values():
+        assert (own | {"retrain": {}}).items() >= whole.items()
+        left_out |= {key for key in own if key in off and own[key] == off[key]}
+    parts = {key for key in off if settings[key] != off[key]}
+    assert left_out == parts - {"retrain.steps"}
