@@ -82,7 +82,11 @@ def one_path_gates(
 ) -> Gates:
     """Binarized gates (equation 2): one path per cell is active.
 
-    The gradient of alpha_j is <dL/dy, O_c(x)> · p_c (δ_cj - p_j) for the active c.
+    The gradient of alpha_j is <dL/dy, O_c(x)> · p_c (δ_cj - p_j) for the active c. It
+    does not compare operations: the last convolution of an operation, with kernel W
+    and bias b, is linear, so <dL/dy, O_c(x)> is <dL/dW, W> + <dL/db, b>. Training has
+    made that small for every operation, and what is left on S_val is the gradient of
+    one scale. A search by it does not differ from drawing lots (docs/results.md).
     """
     choices = GATE_RULES[rule](key, alphas)[:, None]
     active = jnp.take_along_axis(jax.nn.softmax(alphas), choices, axis=-1)

@@ -14,9 +14,10 @@ from emrnas_jax.models.emrnas import (
 )
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
-from emrnas_jax.models.stacked_weights import STACKED
-from emrnas_jax.nas.gates import GATES, fixed_gates
+from emrnas_jax.models.stacked_weights import STACKED, unpack
+from emrnas_jax.nas.gates import GATES, Gates, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
+from emrnas_jax.training.loss import squared_error
 
 WIDTH = 4
 
@@ -174,6 +175,39 @@ def test_one_path_is_equation_2(searched, enumerated, alphas):
             expected = products[i, c] * p[i, c] * (delta - p[i])
             scale = np.abs(expected).max()
             np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("operation", [0, 4, 7])
+def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
+    small_batch, operation
+):
+    """What moves alphas is <dL/dW, W> + <dL/db, b>, and says nothing of the others.
+
+    The last convolution of an operation is linear and the gate multiplies what it
+    gives, so a gate is a scale of its weights, which training has made stationary.
+    """
+    network = SearchNetwork(components=1, cells_per_block=2, width=WIDTH)
+    params = random_weights(network, small_batch, 2)
+    choices = jnp.array([[operation], [3]])
+
+    def loss_of(params, weights):
+        inputs = small_batch.zero_filled, small_batch.measurement
+        image = network.apply({"params": params}, *inputs, Gates(choices, weights))
+        return squared_error(image, small_batch.target)
+
+    gradients, of_gates = jax.grad(loss_of, argnums=(0, 1))(params, jnp.ones((2, 1)))
+    for cell, chosen in enumerate(choices[:, 0].tolist()):
+        last, last_gradient = (
+            unpack(
+                OPERATIONS[chosen],
+                tree["components"]["block"]["cells"]["cell"][STACKED][0, cell, chosen],
+                network.settings,
+            )[3]
+            for tree in (params, gradients)
+        )
+        radial = sum(jnp.vdot(last[name], last_gradient[name]) for name in last)
+        assert abs(radial) > 1e-4
+        np.testing.assert_allclose(of_gates[cell, 0], radial, rtol=2e-4)
 
 
 def test_two_paths_are_the_published_rule(searched, enumerated, alphas):
