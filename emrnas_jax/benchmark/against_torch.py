@@ -24,8 +24,9 @@ from emrnas_jax.benchmark.case import (
     sampled_paths,
     search_state,
 )
-from emrnas_jax.benchmark.programs import Program, median_ms
+from emrnas_jax.benchmark.programs import Program
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.models.emrnas import active_weights
 from emrnas_jax.nas.gates import GATES, Gates
 from emrnas_jax.training.retrain_steps import TrainState

@@ -26,11 +26,12 @@ from jaxtyping import Array, Complex
 
 from emrnas_jax.benchmark.against_torch import ratio_fields
 from emrnas_jax.benchmark.peers import require_peer
-from emrnas_jax.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.benchmark.programs import Program, compiled
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.errors import InputError
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.models.networks import blank_inputs, build_network, parameter_count
 from emrnas_jax.mri.calibration import calibration_region
 from emrnas_jax.mri.coils import birdcage_maps

@@ -13,15 +13,11 @@ from jaxtyping import Array
 
 from emrnas_jax.benchmark.against_torch import require_equal
 from emrnas_jax.benchmark.case import Case
-from emrnas_jax.benchmark.programs import (
-    NO_OPTIONS,
-    Program,
-    compiled,
-    median_ms,
-)
+from emrnas_jax.benchmark.programs import NO_OPTIONS, Program, compiled
 from emrnas_jax.benchmark.rows import Row
 from emrnas_jax.kernels import xla
 from emrnas_jax.kernels.convolution import convolve
+from emrnas_jax.machine.timing import median_ms
 
 DILATIONS = (1, 2, 4)
 

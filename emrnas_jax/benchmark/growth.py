@@ -12,8 +12,9 @@ import numpy as np
 
 from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.jax_steps import PROGRAMS
-from emrnas_jax.benchmark.programs import Program, median_ms
+from emrnas_jax.benchmark.programs import Program
 from emrnas_jax.benchmark.rows import Row, figures
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.nas.space import Architecture
 
 O1 = 0

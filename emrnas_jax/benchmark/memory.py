@@ -9,8 +9,8 @@ import dataclasses
 
 from emrnas_jax.benchmark import jax_steps
 from emrnas_jax.benchmark.case import Case
-from emrnas_jax.benchmark.programs import median_ms
 from emrnas_jax.benchmark.rows import Row, figures
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.nas.gates import GATES
 from emrnas_jax.nas.space import OPERATIONS
 

@@ -9,13 +9,9 @@ from jaxtyping import Array
 
 from emrnas_jax.benchmark.case import phantom_batch
 from emrnas_jax.benchmark.jax_steps import RATE
-from emrnas_jax.benchmark.programs import (
-    Program,
-    compiled,
-    compiled_step,
-    median_ms,
-)
+from emrnas_jax.benchmark.programs import Program, compiled, compiled_step
 from emrnas_jax.benchmark.rows import Row
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.models.networks import (
     NETWORKS,
     build_network,

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from emrnas_jax.benchmark.case import Case, initial_state, network_of
-from emrnas_jax.benchmark.programs import Program, compiled, median_ms
+from emrnas_jax.benchmark.programs import Program, compiled
 from emrnas_jax.benchmark.rows import Row, figures
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.pipeline import (
@@ -24,6 +24,7 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.loss import jit

@@ -1,13 +1,12 @@
-"""Compile programs with their arguments, and time several programs in turn."""
+"""Compile programs with their arguments, to be timed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from emrnas_jax.training.loss import COMPILER_OPTIONS, jit
@@ -80,32 +79,3 @@ def compiled_step(function: Callable, state: PyTree, *args: PyTree) -> Program:
 def _temporary_mib(program: jax.stages.Compiled) -> float:
     memory = program.memory_analysis()
     return float("nan") if memory is None else memory.temp_size_in_bytes / 2**20
-
-
-def median_ms(runs: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Return the median time of each run, milliseconds.
-
-    All runs take turns, so that a busy moment of the machine hits all of them alike.
-
-    Args:
-        runs: functions to time, which wait for their own results.
-        repeats: number of rounds that count; one more comes before them.
-    """
-    seconds: list[list[float]] = [[] for _ in runs]
-    for repeat in range(repeats + 1):
-        for run, own in zip(runs, seconds, strict=True):
-            rest()
-            start = time.perf_counter()
-            run()
-            if repeat:  # the first round faults in memory
-                own.append(time.perf_counter() - start)
-    return [1e3 * float(np.median(own)) for own in seconds]
-
-
-def rest() -> None:
-    """Let the threads of the previous program fall asleep.
-
-    Threads of OpenMP wait for more work for 0.2 s, at full speed. A program of XLA that
-    follows one of PyTorch on the same cores would take 30 % longer, as measured.
-    """
-    time.sleep(0.3)

@@ -16,13 +16,14 @@ from emrnas_jax.benchmark.case import (
     sampled_paths,
     search_state,
 )
-from emrnas_jax.benchmark.programs import Program, median_ms, rest
+from emrnas_jax.benchmark.programs import Program
 from emrnas_jax.evaluation.roofline import (
     TRAINING_PASSES,
     forward_work,
     fractions,
     measure_ceilings,
 )
+from emrnas_jax.machine.timing import median_ms, rest
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.models.stacked_weights import padding

@@ -2,10 +2,11 @@
 
 import pytest
 
-from emrnas_jax.benchmark import programs, rows
+from emrnas_jax.benchmark import rows
 from emrnas_jax.benchmark.case import Case
 from emrnas_jax.benchmark.programs import Program
 from emrnas_jax.evaluation.roofline import Ceilings
+from emrnas_jax.machine import timing
 from emrnas_jax.nas.space import Architecture
 
 CEILINGS = Ceilings(operations=2e11, traffic=1e10)
@@ -29,8 +30,8 @@ class Clock:
 def clock(monkeypatch):
     """The clock by which programs are timed; nobody rests, and ceilings are known."""
     clock = Clock()
-    monkeypatch.setattr(programs.time, "perf_counter", lambda: clock.now)
-    for module in (programs, rows):
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+    for module in (timing, rows):
         monkeypatch.setattr(module, "rest", lambda: None)
     monkeypatch.setattr(rows, "measure_ceilings", lambda _: CEILINGS)
     return clock

@@ -1,24 +1,6 @@
 import jax.numpy as jnp
-import pytest
 
-from emrnas_jax.benchmark.programs import compiled, compiled_step, median_ms
-
-
-def test_the_times_are_medians_without_the_first_round(clock):
-    durations = iter([0.9, 0.002, 0.001, 0.004])
-
-    def slow_at_first():
-        clock.now += next(durations)
-
-    other = clock.program(7)
-    found = median_ms([slow_at_first, other.run], repeats=3)
-    assert found == pytest.approx([2, 7])
-
-
-def test_programs_take_turns():
-    order = []
-    median_ms([lambda: order.append("a"), lambda: order.append("b")], repeats=1)
-    assert order == ["a", "b", "a", "b"]
+from emrnas_jax.benchmark.programs import compiled, compiled_step
 
 
 def test_a_run_replaces_the_last_arguments_it_is_given():
