@@ -31,7 +31,15 @@ FLOORS = (
     ("evaluation",),
     ("training", "reporting"),
     ("inference", "experiment", "benchmark"),
-    ("main", "reconstruct", "inspect", "compare", "import_weights", "export"),
+    (
+        "main",
+        "reconstruct",
+        "inspect",
+        "compare",
+        "import_weights",
+        "export",
+        "latency",
+    ),
 )
 
 

@@ -25,16 +25,19 @@ import jax
 import numpy as np
 import pytest
 from absl import flags
+from ml_collections import config_flags
 from PIL import Image
 
 from emrnas_jax.data.readers import recognition
 from emrnas_jax.data.readers.source import read_file
+from emrnas_jax.evaluation.latency import measured_here
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models import networks
 from emrnas_jax.models.included import included_models
 from emrnas_jax.mri.coils import birdcage_maps
 from emrnas_jax.nas import space
+from emrnas_jax.nas.latency_table import LatencyTable, write_table
 from emrnas_jax.runs.results import Results
 from emrnas_jax.runs.run import read_run
 from emrnas_jax.training.retrain_steps import initial_state
@@ -55,6 +58,7 @@ COMMANDS = (
     "export",
     "import_weights",
     "benchmark",
+    "latency",
 )
 # Folders that commands of the pages write to.
 WRITTEN = {"benchmarks/gpu"}
@@ -107,26 +111,34 @@ def parse(monkeypatch):
         if module == "main":
             parse_main(arguments)
             return
-        values = flags.FlagValues()
-        for name in dir(flags):
-            if name.startswith("DEFINE_"):
-                define = partial(getattr(flags, name), flag_values=values)
-                monkeypatch.setattr(flags, name, define)
-        program = importlib.import_module(entry(module))
-        if module == "benchmark":  # its commands have flags of their own
-            program.parse(arguments)
-            return
-        program.define_flags()
-        values.set_gnu_getopt(True)  # as the programs have it: flags may come last
-        words = values([module, *arguments])
-        assert not any(word.startswith("-") for word in words)
+        with monkeypatch.context() as patch:
+            parse_apart(module, arguments, patch)
 
     return parsed
 
 
+def parse_apart(module: str, arguments: list[str], patch: pytest.MonkeyPatch) -> None:
+    values = flags.FlagValues()
+    own = [(flags, name) for name in dir(flags) if name.startswith("DEFINE_")]
+    own.remove((flags, "DEFINE_flag"))  # takes the values of its caller
+    for place, name in (*own, (config_flags, "DEFINE_config_file")):
+        define = partial(getattr(place, name), flag_values=values)
+        patch.setattr(place, name, define)
+    patch.setattr(flags, "FLAGS", values)
+    program = importlib.import_module(entry(module))
+    if module == "benchmark":  # its commands have flags of their own
+        program.parse(arguments)
+        return
+    program.define_flags()
+    values.set_gnu_getopt(True)  # as the programs have it: flags may come last
+    words = values([module, *arguments])
+    assert not any(word.startswith("-") for word in words)
+
+
 def entry(module: str) -> str:
     """The module that defines the flags of a command."""
-    return f"emrnas_jax.{module}{'.command' * (module == 'benchmark')}"
+    part = {"benchmark": ".command", "latency": ".__main__"}.get(module, "")
+    return f"emrnas_jax.{module}{part}"
 
 
 def parse_main(arguments: list[str]) -> None:
@@ -431,6 +443,20 @@ def figure(code, _, request):
     assert found[0].png.startswith(b"\x89PNG")
 
 
+def latency(code, folder, _):
+    settings = networks.complete_settings("emrnas", {"architecture": "cardiac"})
+    table = LatencyTable(
+        measured=measured_here(settings, (256, 256), 1, 0),
+        jax="",
+        rest_ms=10.0,
+        operations_ms={own.name: 5.0 for own in space.OPERATIONS},
+    )
+    write_table(folder / "table.json", table)
+    names: dict = {}
+    exec(code, names)
+    assert names["table"].predict_ms(space.PRESETS["brain"]) == 10 + 15 * 5
+
+
 def coils(code, _, __):
     row, column = np.ogrid[-1:1:32j, -1:1:32j]
     truth = np.where(row**2 + column**2 < 0.5, 0.5 + 0.3 * np.cos(4 * row), 0)
@@ -447,6 +473,7 @@ EXAMPLES = {
     "README.md": (write_images, reconstruct),
     "data.md": (write_images, coils, reconstruct),
     "runs.md": (own_config,),
+    "networks.md": (latency,),
     "extending.md": (operation, network, reader, figure),
 }
 

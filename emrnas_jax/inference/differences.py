@@ -14,6 +14,8 @@ SIZE_FACTOR, RATE_FACTOR = 1.25, 1.5
 # Part of k-space's energy that no real image has. All of it becomes error, and a good
 # reconstruction is wrong by one or two hundredths of the energy.
 PHASE_FRACTION = 0.005
+# Kinds of masks that may be of points; a file of masks is not opened here.
+OF_POINTS = ("poisson", "file")
 
 
 def warnings_for(model: TrainedNetwork, scan: Scan) -> list[str]:
@@ -58,8 +60,7 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
             f"{', '.join(f'{own:.0%}' for own in trained)}{hint}"
         )
     lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
-    # A file of masks is not opened here; its masks may be of points.
-    if sampling.kind not in ("poisson", "file") and not lines[sampling.phase_encode]:
+    if sampling.kind not in OF_POINTS and not lines[sampling.phase_encode]:
         found.append(
             "the mask is not of lines along the axis that the network was trained for "
             f"({sampling.phase_encode})"

@@ -1,0 +1,196 @@
+"""Measure a latency table, and check it with whole architectures.
+
+An operation's time is the difference of two programs, one with `REPEATED` + 1 of it in
+a row and one with one, divided by `REPEATED`: what is there once cancels. The rest is
+what the networks of one operation each take beyond their cells. All programs take
+turns, so that a busy moment of the machine is unfair to none.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+from scipy.stats import spearmanr
+
+from emrnas_jax.machine.devices import device_name
+from emrnas_jax.machine.timing import median_ms
+from emrnas_jax.models.emrnas import FixedBlock
+from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.models.networks import blank_inputs, build_network
+from emrnas_jax.mri.coils import birdcage_maps
+from emrnas_jax.mri.measurement import Measurement, zero_filled
+from emrnas_jax.mri.sampling import Sampling, draw_mask
+from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.nas.latency_table import Check, LatencyTable, Measured
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.randomness import key_for
+
+REPEATED = 8  # of one operation, beyond the first
+REPEATS = 20  # timings whose median is taken
+KIND = "emrnas"
+
+Run = Callable[[], Any]
+
+
+def measured_here(
+    settings: Mapping[str, Any], size: tuple[int, int], batch: int, coils: int
+) -> Measured:
+    """Return what a table that is measured on this machine holds for.
+
+    Args:
+        settings: arguments of the network's constructor; the architecture is left out.
+        size: height and width of the frames, pixels.
+        batch: frames that are reconstructed at once.
+        coils: coils of the frames; 0 for images of one coil.
+    """
+    own = {key: value for key, value in settings.items() if key != "architecture"}
+    return Measured(
+        device=device_name(), settings=own, size=size, batch=batch, coils=coils
+    )
+
+
+def measure_table(
+    measured: Measured, sampling: Sampling, repeats: int = REPEATS, checked: int = 0
+) -> LatencyTable:
+    """Measure the time of every operation, of the rest, and of whole architectures.
+
+    Args:
+        measured: what is measured.
+        sampling: how frames are measured, whose masks decide the data consistency.
+        repeats: timings whose median is taken.
+        checked: number of random architectures, no two alike, that are run as a whole
+            and compared with the table; 0 for none.
+    """
+    settings, batch = measured.settings, measured.batch
+    names = [operation.name for operation in OPERATIONS]
+    rows: list[Run] = []
+    for operation in OPERATIONS:
+        for count in (1, REPEATED + 1):
+            rows.append(_row_of_cells((operation,) * count, measured))
+    uniform = [_everywhere(number, settings) for number in range(len(OPERATIONS))]
+    drawn = random_architectures(settings, checked)
+    inputs = _inputs(measured, sampling)
+    networks = [_network(own, measured, inputs) for own in (*uniform, *drawn)]
+    times = np.array(median_ms([*rows, *networks], repeats, resting=False)) / batch
+    of_rows, of_networks = times[: len(rows)], times[len(rows) :]
+    cells = len(uniform[0].cells)
+    own = (of_rows[1::2] - of_rows[::2]) / REPEATED
+    # The median over all operations: each network's rest has noise of its own.
+    rest = float(np.median(of_networks[: len(OPERATIONS)] - cells * own))
+    table = LatencyTable(
+        measured=measured,
+        jax=jax.__version__,
+        rest_ms=rest,
+        operations_ms=dict(zip(names, own.tolist(), strict=True)),
+    )
+    if not drawn:
+        return table
+    check = checked_with(table, drawn, of_networks[len(OPERATIONS) :].tolist())
+    return LatencyTable(**{**_fields(table), "check": check})
+
+
+def checked_with(
+    table: LatencyTable, architectures: list[Architecture], measured_ms: list[float]
+) -> Check:
+    """Return the measured times of architectures beside those that a table predicts."""
+    predicted = [table.predict_ms(own) for own in architectures]
+    errors = np.abs(np.array(predicted) / np.array(measured_ms) - 1)
+    return Check(
+        architectures=tuple(map(str, architectures)),
+        predicted_ms=tuple(predicted),
+        measured_ms=tuple(measured_ms),
+        median_error=float(np.median(errors)),
+        # One architecture has no order.
+        rank_correlation=float(spearmanr(predicted, measured_ms)[0])  # pyright: ignore
+        if len(predicted) > 1
+        else float("nan"),
+    )
+
+
+def random_architectures(settings: Mapping[str, Any], count: int) -> list[Architecture]:
+    """Draw different architectures, the same ones for every table.
+
+    Args:
+        settings: arguments of the network's constructor.
+        count: number of architectures.
+    """
+    components, size = settings["components"], settings["cells_per_block"]
+    undecided = jnp.zeros((components * size, len(OPERATIONS)))
+    found: dict[Architecture, None] = {}
+    for number in range(4 * count):
+        if len(found) == count:
+            break
+        key = jax.random.fold_in(key_for(0, "latency"), number)
+        cells = uniform_choices(key, undecided).tolist()
+        found[Architecture.from_cells(cells, size)] = None
+    return list(found)
+
+
+def _everywhere(number: int, settings: Mapping[str, Any]) -> Architecture:
+    """Return the architecture with one operation in every cell."""
+    size = settings["cells_per_block"]
+    return Architecture.from_cells([number] * settings["components"] * size, size)
+
+
+def _fields(table: LatencyTable) -> dict[str, Any]:
+    return {name: getattr(table, name) for name in table.__struct_fields__}
+
+
+def _row_of_cells(operations: tuple, measured: Measured) -> Run:
+    """Return a run of operations one after another, with their residuals."""
+    keys = ("width", "precision", "batch_norm", "residual")
+    layers = LayerSettings(**{key: measured.settings[key] for key in keys})
+    block = FixedBlock(operations, layers)
+    shape = (measured.batch, *measured.size, layers.width)
+    maps = jnp.asarray(np.random.default_rng(0).uniform(size=shape), layers.maps)
+    variables = _drawn(lambda: block.init(jax.random.key(0), maps, False))
+    return _run(lambda v, x: block.apply(v, x, False), variables, maps)
+
+
+def _network(architecture: Architecture, measured: Measured, inputs: tuple) -> Run:
+    """Return a run of a whole architecture."""
+    settings = {**measured.settings, "architecture": architecture}
+    # Cells that share a choice take the same time as others.
+    network = build_network(KIND, settings | {"shared": "none"})
+    variables = _drawn(lambda: network.init(jax.random.key(0), *blank_inputs()))
+    return _run(network.apply, variables, *inputs)
+
+
+def _inputs(measured: Measured, sampling: Sampling) -> tuple[Array, Measurement]:
+    """Return the inputs of a network for frames of noise."""
+    coils, size = measured.coils, measured.size
+    shape = (measured.batch, *([coils] if coils else []), *size)
+    random = np.random.default_rng(0)
+    kspace = random.normal(size=shape) + 1j * random.normal(size=shape)
+    keys = jax.random.split(key_for(0, "latency"), measured.batch)
+    masks = jnp.stack([draw_mask(sampling, key, size) for key in keys])
+    maps = birdcage_maps(coils, size)[None] if coils else None
+    if maps is not None:
+        maps = jnp.broadcast_to(maps, shape)
+    beside = masks[:, None] if coils else masks
+    samples = jnp.where(beside, jnp.asarray(kspace, jnp.complex64), 0)
+    measurement = Measurement(samples, masks, maps)
+    return zero_filled(measurement), measurement
+
+
+def _drawn(initialise: Callable[[], PyTree]) -> PyTree:
+    """Return variables drawn by NumPy: compiling the draws takes longer than timing."""
+    random = np.random.default_rng(0)
+
+    def draw(leaf: jax.ShapeDtypeStruct) -> Array:
+        # Kernels of this scale keep activations finite; ones suit batch norm.
+        if leaf.ndim <= 1:
+            return jnp.ones(leaf.shape, leaf.dtype)
+        bound = 1 / math.sqrt(math.prod(leaf.shape[:-1]))
+        return jnp.asarray(random.uniform(-bound, bound, leaf.shape), leaf.dtype)
+
+    return jax.tree.map(draw, jax.eval_shape(initialise))
+
+
+def _run(function: Callable, *arguments: PyTree) -> Run:
+    program = jax.jit(function).lower(*arguments).compile()
+    return lambda: jax.block_until_ready(program(*arguments))
