@@ -1,5 +1,8 @@
 """The script that scores the networks of a run at chosen rates."""
 
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
 from dataclasses import replace
 
 import numpy as np
