@@ -72,14 +72,16 @@ def stored_frames(run: Run) -> list[Frame]:
         before, after = fold.examples["zero_filled"], fold.examples[NETWORK]
         for i, name in enumerate(after.frames):
             j = before.frames.index(name)
+            _, zero_filled, _ = before.images(j)
+            target, reconstruction, mask = after.images(i)
             frames.append(
                 Frame(
-                    after.mask[i],
-                    before.reconstruction[j],
+                    mask,
+                    zero_filled,
                     float(before.psnr_db[j]),
-                    after.reconstruction[i],
+                    reconstruction,
                     float(after.psnr_db[i]),
-                    after.target[i],
+                    target,
                 )
             )
     return frames

@@ -19,11 +19,11 @@ from emrnas_jax.benchmark.rows import Row, figures
 from emrnas_jax.data.dataset import DataSettings, ImageSet, open_dataset
 from emrnas_jax.data.pipeline import (
     Batch,
-    Split,
     frames_of_step,
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.data.split import Split
 from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training import retrain_steps
@@ -101,13 +101,11 @@ def _split(images: ImageSet, batch: int, steps: int, device_mib: float) -> Split
 
 
 def _preparation(split: Split, batch: int) -> Program:
-    count = jnp.array(split.steps_per_epoch)
-
     # What a training step does before its network: the frames of a step, their masks
     # of this epoch, and two Fourier transforms.
     def prepare(frames: Any, step: Int[Array, ""]) -> Batch:
-        images, ids = frames_of_step(frames, step, count, batch)
-        key = training_mask_key(SEED, step // count)
+        images, ids, epoch = frames_of_step(frames, step, batch)
+        key = training_mask_key(SEED, epoch)
         return make_batch(images, ids, key, Sampling())
 
     return compiled(prepare, split.frames(0, 1), jnp.zeros((), jnp.int32))
@@ -132,7 +130,7 @@ def _data_run(
         frames = split.frames(taken[0], steps)
         taken[0] += steps
         total = count * RetrainSettings().epochs
-        state = program(current[0], frames, count, total, jnp.array(steps))
+        state = program(current[0], frames, total, jnp.array(steps))
         current[0] = jax.block_until_ready(state)
 
     return run

@@ -1,7 +1,8 @@
 """The images of an experiment as arrays, and the settings that choose and shape them.
 
-Images are cut to the middle `height` x `width`, may be reduced by averaging blocks of
-pixels, and are ordered by subject, slice and frame.
+Images are cut to the middle `height` x `width` or keep a side of their own, may be
+reduced by averaging blocks of pixels, and are ordered by subject, slice and frame. They
+may have several sizes then, a few in all.
 """
 
 import zlib
@@ -18,6 +19,7 @@ from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
 from emrnas_jax.data.records import Records, StoredImage
+from emrnas_jax.data.sizes import cut_sizes, in_words, most_frequent
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.setting_types import section_of
 
@@ -36,8 +38,9 @@ Images = (
 
 # The least value of each numeric setting.
 LEAST = {
-    "height": 1,
-    "width": 1,
+    "height": 0,
+    "width": 0,
+    "sizes": 1,
     "downsample": 1,
     "frames_per_subject": 0,
     "subjects": 0,
@@ -58,8 +61,10 @@ class DataSettings:
         path: folder of files (or one file) of a known source, or "phantom".
         images: magnitude or complex. Complex sources and complete k-space give either.
         cache: folder of builds; it may be emptied at any time no run uses it.
-        height: height of the central cut, pixels.
-        width: width of the central cut, pixels.
+        height: height of the central cut, pixels; 0 for each image's own height.
+        width: width of the central cut, pixels; 0 for each image's own width.
+        sizes: the most sizes that images may have after the cut. Where there are more,
+            images of the rarest are cut further: `data.sizes`.
         downsample: side of the blocks of pixels that are then averaged; 1 for none.
         frames_per_subject: number of frames, evenly spaced over the subject; 0 for all.
         subjects: number of subjects, the first by name; 0 for all.
@@ -78,6 +83,7 @@ class DataSettings:
     cache: str = "~/.cache/emrnas_jax"
     height: int = 256  # section 3
     width: int = 256
+    sizes: int = 4
     downsample: int = 1
     frames_per_subject: int = 0
     subjects: int = 0
@@ -130,7 +136,9 @@ class ImageSet:
 
     Attributes:
         name: name of the source.
-        shape: height and width of the images, after cut and reduction.
+        shapes: every height and width that images have after cut and reduction, the
+            most frequent one first.
+        shape_numbers: number of each image's height and width among `shapes`.
         complex_valued: whether images have real and imaginary parts.
         subjects: name of each image's subject.
         slices: number of each image's slice.
@@ -139,7 +147,8 @@ class ImageSet:
     """
 
     name: str
-    shape: tuple[int, int]
+    shapes: tuple[tuple[int, int], ...]
+    shape_numbers: Int[np.ndarray, " image"]
     complex_valued: bool
     subjects: tuple[str, ...]
     slices: Int32[np.ndarray, " image"]
@@ -156,23 +165,46 @@ class ImageSet:
         self.complex_valued = settings.images == "complex"
         self.coils = settings.coils or settings.simulated_coils
         self._simulated = settings.simulated_coils
-        self._cut = (settings.height, settings.width)
         self._block = settings.downsample
-        self.shape = (
-            settings.height // settings.downsample,
-            settings.width // settings.downsample,
-        )
         chosen = _choose(records, settings)
         self._records, self._numbers = records, chosen
         self.subjects = tuple(records.subjects[number] for number in chosen)
         self.slices, self.frames = records.slices[chosen], records.frames[chosen]
-        heights, widths = records.heights[chosen], records.widths[chosen]
-        for i in np.flatnonzero((heights < self._cut[0]) | (widths < self._cut[1])):
-            raise InputError(
-                f"{settings.path}: subject {self.subjects[i]}, slice {self.slices[i]}: "
-                f"found {heights[i]} x {widths[i]} pixels, less than data.height x "
-                f"data.width = {self._cut[0]} x {self._cut[1]}; lower these"
-            )
+        stored = np.stack([records.heights[chosen], records.widths[chosen]], axis=1)
+        self._cuts = cut_sizes(
+            stored,
+            (settings.height, settings.width),
+            settings.downsample,
+            settings.sizes,
+            lambda i: (
+                f"{settings.path}: subject {self.subjects[i]}, slice {self.slices[i]}"
+            ),
+        )
+        shapes, self.shape_numbers, _ = most_frequent(self._cuts // self._block)
+        self.shapes = tuple((int(height), int(width)) for height, width in shapes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The most frequent height and width of the images."""
+        return self.shapes[0]
+
+    def of_each_shape(
+        self, indices: Int[np.ndarray, " frame"]
+    ) -> dict[tuple[int, int], Int[np.ndarray, " position"]]:
+        """Return the positions of the frames of each size among some frames.
+
+        Args:
+            indices: numbers of the frames.
+
+        Returns:
+            by size, in the order of `shapes` and without those that no frame has,
+            which of `indices` have it, in their order.
+        """
+        numbers = self.shape_numbers[indices]
+        return {
+            self.shapes[number]: np.flatnonzero(numbers == number)
+            for number in np.unique(numbers).tolist()
+        }
 
     @cached_property
     def frame_ids(self) -> UInt32[np.ndarray, " image"]:
@@ -180,17 +212,32 @@ class ImageSet:
         return frame_ids(self.subjects, self.slices, self.frames)
 
     def summary(self) -> dict[str, str | int]:
-        """Return the source, the size, and checksums of names and of three images."""
+        """Return the source, the size, and checksums of names and of three images.
+
+        The size is the most frequent one; where there are more, all are named too.
+        """
         # Three images, because reading all would take minutes at every start.
-        some = self.images([0, len(self) // 2, len(self) - 1])
+        some = [self[i] for i in (0, len(self) // 2, len(self) - 1)]
+        several = {"sizes": self.sizes_in_words()} if len(self.shapes) > 1 else {}
         return {
             "source": self.name,
             "images": len(self),
             "height": self.shape[0],
             "width": self.shape[1],
+            **several,
             "names": zlib.crc32(self.frame_ids.tobytes()),
-            "pixels": zlib.crc32(some.tobytes()),
+            "pixels": zlib.crc32(b"".join(image.tobytes() for image in some)),
         }
+
+    def sizes_in_words(self) -> str:
+        """Return every size; where there are several, with its number of images."""
+        if len(self.shapes) == 1:
+            return in_words(self.shape)
+        counts = np.bincount(self.shape_numbers)
+        return ", ".join(
+            f"{in_words(shape)} ({count})"
+            for shape, count in zip(self.shapes, counts, strict=True)
+        )
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -207,23 +254,31 @@ class ImageSet:
         float32 in [0, 1] otherwise. Complex images have a last axis of real and
         imaginary parts and a magnitude of at most 1; those of several coils are stored
         as in `data.coil_images`.
+
+        Args:
+            indices: numbers of images of one size.
         """
         chosen = np.asarray(indices, np.int64)
+        if len(np.unique(self.shape_numbers[chosen])) > 1:
+            raise ValueError("images of several sizes do not make one array")
         numbers, ids = self._numbers[chosen], self.frame_ids[chosen]
         if not len(numbers):
             return self.images([0])[:0]
         record = self._records.read(numbers[:1].tolist())[0]
-        first = self._prepare(record, int(ids[0]))
+        cut = self._cuts[chosen[0]]
+        first = self._prepare(record, int(ids[0]), cut)
         images = np.empty((len(numbers), *first.shape), first.dtype)
         step = at_once(record.nbytes)
         for start in range(0, len(numbers), step):
             found = self._records.read(numbers[start : start + step].tolist())
             for position, stored in enumerate(found, start):
-                images[position] = self._prepare(stored, int(ids[position]))
+                images[position] = self._prepare(stored, int(ids[position]), cut)
         return images
 
-    def _prepare(self, image: StoredImage, number: int) -> Image:
-        height, width = self._cut
+    def _prepare(
+        self, image: StoredImage, number: int, cut: Int[np.ndarray, "2"]
+    ) -> Image:
+        height, width = cut
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         # The middle: the object lies there, and the border of a frame is air.
         image = image[top : top + height, left : left + width]

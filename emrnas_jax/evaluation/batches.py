@@ -1,4 +1,4 @@
-"""Test frames in batches of one size: read ahead, under-sampled, on the devices.
+"""Test frames in batches of one length: read ahead, under-sampled, on the devices.
 
 The masks of a test are fixed: a frame has the same mask for every network and in every
 batch, because its mask follows from the test's key and the frame's number alone.
@@ -61,7 +61,10 @@ def measured_batches(
     batch: int,
     volume_peaks: Float[np.ndarray, " frame"] | None = None,
 ) -> Iterator[FrameBatch]:
-    """Yield all frames in order, and show how many batches have been taken.
+    """Yield all frames, and show how many batches have been taken.
+
+    A batch has frames of one size; those of a size come in order, the sizes that are
+    most frequent in the data set first.
 
     Args:
         name: label of the progress bar, or of the line a minute that replaces it.
@@ -73,7 +76,11 @@ def measured_batches(
     divided = NamedSharding(mesh, devices.DIVIDED)
     # With several processes each reads and puts its own part of every batch.
     own = devices.rows_of_process(mesh, batch)
-    batches = list(padded_batches(len(frames.indices), batch))
+    batches = [
+        (same_size[positions], real)
+        for same_size in frames.image_set.of_each_shape(frames.indices).values()
+        for positions, real in padded_batches(len(same_size), batch)
+    ]
     parts = [frames.indices[positions[own]] for positions, _ in batches]
     ids = frames.image_set.frame_ids[frames.indices]
     steps = zip(batches, _read_ahead(frames.image_set, parts), strict=True)
@@ -92,7 +99,7 @@ def measured_batches(
 def padded_batches(
     count: int, batch: int
 ) -> Iterator[tuple[Int[np.ndarray, " batch"], int]]:
-    """Yield positions 0 .. count - 1 in batches of one size, and how many are real.
+    """Yield positions 0 .. count - 1 in batches of one length, and how many are real.
 
     The last batch repeats its last position, so one compiled program serves all.
     """

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,11 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import FrameBatch, MeasuredFrames, measured_batches
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, FrameScores, scorer
 from emrnas_jax.evaluation.metrics import scored_magnitude
-from emrnas_jax.evaluation.volumes import scores_of_volumes, volume_peaks
+from emrnas_jax.evaluation.volumes import (
+    require_volumes,
+    scores_of_volumes,
+    volume_peaks,
+)
 from emrnas_jax.machine import devices, processes
 from emrnas_jax.runs.scores import Examples, Scores
 
@@ -60,7 +65,7 @@ class Evaluation(NamedTuple):
     Attributes:
         scores: scores of each frame, or of each volume where the convention says so.
         examples: a few frames with their reconstructions, evenly spread.
-        seconds_per_frame: median over the batches.
+        seconds_per_frame: median over the batches of the most frequent size.
     """
 
     scores: Scores
@@ -84,31 +89,39 @@ def evaluate(
         frames: test frames; their order is that of the scores.
         settings: batch size, which is enlarged to what all devices share evenly,
             number of examples, and convention of the scores.
+
+    Raises:
+        InputError: volumes are scored, and slices of one have several sizes.
     """
     convention = CONVENTIONS[settings.convention]
     peaks = None
     if convention.unit == "volume":
+        require_volumes(frames.image_set, frames.indices)
         peaks = volume_peaks(frames.image_set, frames.indices)
     shown = evenly_spread(len(frames.indices), settings.examples)
     score = scorer(convention)
+    order: list[Int[np.ndarray, " frame"]] = []
     scored: list[FrameScores] = []
-    pictures: list[Pictures] = []
-    seconds: list[float] = []
+    pictures: dict[int, Pictures] = {}
+    seconds: dict[tuple[int, ...], list[float]] = {}
     batch = devices.divisible(settings.batch)
     parts = measured_batches(name, frames, batch, peaks)
     for part, image, elapsed in _reconstructions(network, variables, parts, batch):
         found = processes.gathered(score((), image, part.data, part.volume_peak))
         # The padding of the last batch has scores too, which count for nothing.
         scored.append(_taken(found, slice(part.real)))
-        pictures += _pictures_shown(shown, part, image)
-        seconds.append(elapsed)
-    found = _joined(scored)
+        order.append(part.positions[: part.real])
+        pictures |= _pictures_shown(shown, part, image)
+        seconds.setdefault(image.shape, []).append(elapsed)
+    # Back from batches of one size to the order of the frames.
+    found = _taken(_joined(scored), np.argsort(np.concatenate(order)))
     scores = _scores_of(frames, found)
     # Before volumes are made of them: an example is one frame with its own PSNR.
-    examples = _examples_of(scores, shown, _joined(pictures))
+    examples = _examples_of(scores, shown, [pictures[i] for i in shown.tolist()])
     if peaks is not None:
         scores = scores_of_volumes(scores, found.squared_error, found.energy, peaks)
-    return Evaluation(scores, examples, float(np.median(seconds)))
+    of_first_size = next(iter(seconds.values()))
+    return Evaluation(scores, examples, float(np.median(of_first_size)))
 
 
 def evenly_spread(count: int, wanted: int) -> Int[np.ndarray, " example"]:
@@ -121,9 +134,12 @@ def _reconstructions(
 ) -> Iterator[tuple[FrameBatch, Float[Array, "batch height width 2"], float]]:
     """Yield each batch with its reconstructions and the network's seconds per frame."""
     variables = devices.replicate(variables, devices.mesh_for(batch))
-    for number, part in enumerate(parts):
-        if number == 0:  # the first call compiles, and faults in its memory
+    met: set[tuple[int, ...]] = set()
+    for part in parts:
+        shape = part.data.target.shape
+        if shape not in met:  # the first call compiles, and faults in its memory
             jax.block_until_ready(network(variables, part.data))
+            met.add(shape)
         # Under-sampling is no work of the network, so it is waited for before.
         jax.block_until_ready(part.data)
         start = time.perf_counter()
@@ -148,13 +164,16 @@ def _pictures(_: tuple, image: Array, batch: Batch) -> Pictures:
 
 def _pictures_shown(
     shown: Int[np.ndarray, " example"], part: FrameBatch, image: Array
-) -> list[Pictures]:
-    """Return the pictures of the examples in a batch, an empty list if it has none."""
-    inside = shown[(part.positions[0] <= shown) & (shown <= part.positions[-1])]
+) -> dict[int, Pictures]:
+    """Return the pictures of the examples in a batch, by their positions."""
+    inside = np.flatnonzero(np.isin(part.positions[: part.real], shown))
     if not len(inside):
-        return []  # so that the images of most batches never leave the device
+        return {}  # so that the images of most batches never leave the device
     pictures = processes.gathered(_pictures((), image, part.data))
-    return [_taken(pictures, inside - part.positions[0])]
+    return {
+        int(part.positions[i]): _taken(pictures, slice(i, i + 1))
+        for i in inside.tolist()
+    }
 
 
 def _scores_of(frames: MeasuredFrames, found: Any) -> Scores:
@@ -171,16 +190,27 @@ def _scores_of(frames: MeasuredFrames, found: Any) -> Scores:
 
 
 def _examples_of(
-    scores: Scores, shown: Int[np.ndarray, " example"], pictures: Any
+    scores: Scores, shown: Int[np.ndarray, " example"], pictures: list[Pictures]
 ) -> Examples:
-    """Return the examples with their scores; `pictures` are `Pictures` on the host."""
+    """Return the examples with their scores and pictures, those on the host."""
+    shapes = np.array([own.target.shape[1:] for own in pictures])
+    filled = [
+        jax.tree.map(partial(_filled_up, shape=shapes.max(0)), own) for own in pictures
+    ]
     return Examples(
         tuple(scores.subject[i] for i in shown),
         scores.slice[shown],
         scores.frame[shown],
-        *pictures,
+        *_joined(filled),
         psnr_db=scores.psnr_db[shown],
+        shape=shapes,
     )
+
+
+def _filled_up(images: np.ndarray, shape: Int[np.ndarray, "2"]) -> np.ndarray:
+    """Add zeros below and at the right of images until they have this shape."""
+    missing = shape - images.shape[1:]
+    return np.pad(images, [(0, 0), (0, missing[0]), (0, missing[1])])
 
 
 def _taken(tree: Any, index: slice | Int[np.ndarray, " taken"]) -> Any:

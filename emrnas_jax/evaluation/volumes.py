@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from emrnas_jax.data.coil_images import AXES, combined
 from emrnas_jax.data.image_set import Images, ImageSet, at_once
+from emrnas_jax.errors import InputError
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 
@@ -42,14 +43,14 @@ def volume_peaks(
         image_set: data set of the frames.
         indices: numbers of the frames; slices that are not among them do not count.
     """
-    # A few at a time: a test set may be larger than the memory.
-    step = at_once(image_set.images(indices[:1]).nbytes)
-    peaks = np.concatenate(
-        [
-            _magnitudes(image_set.images(indices[start : start + step])).max((1, 2))
-            for start in range(0, len(indices), step)
-        ]
-    )
+    peaks = np.zeros(len(indices), np.float32)
+    for positions in image_set.of_each_shape(indices).values():
+        # A few at a time: a test set may be larger than the memory.
+        step = at_once(image_set.images(indices[positions[:1]]).nbytes)
+        for start in range(0, len(positions), step):
+            some = positions[start : start + step]
+            images = image_set.images(indices[some])
+            peaks[some] = _magnitudes(images).max((1, 2))
     subjects = [image_set.subjects[i] for i in indices]
     _, volumes = volume_of_frames(subjects, image_set.frames[indices])
     # Unlike `largest[volumes] = peaks`, this keeps the maximum of repeated indices.
@@ -57,6 +58,36 @@ def volume_peaks(
     np.maximum.at(largest, volumes, peaks)
     # Two black volumes are equal, not undefined.
     return np.where(largest > 0, largest, 1)[volumes]
+
+
+def require_volumes(image_set: ImageSet, indices: Int[np.ndarray, " frame"]) -> None:
+    """Check that all slices of every volume have one size.
+
+    Args:
+        image_set: data set of the frames.
+        indices: numbers of the frames.
+
+    Raises:
+        InputError: slices of a volume have several sizes.
+    """
+    subjects = [image_set.subjects[i] for i in indices]
+    first, volumes = volume_of_frames(subjects, image_set.frames[indices])
+    numbers = image_set.shape_numbers[indices]
+    others = np.flatnonzero(numbers != numbers[first][volumes])
+    if len(others):
+        i, other = indices[first[volumes[others[0]]]], indices[others[0]]
+        sizes = (
+            f"{height} x {width}"
+            for height, width in (
+                image_set.shapes[image_set.shape_numbers[own]] for own in (i, other)
+            )
+        )
+        raise InputError(
+            f"{image_set.name}: subject {image_set.subjects[i]}, frame "
+            f"{image_set.frames[i]}: slices of {' and '.join(sizes)} pixels are no "
+            "volume that can be scored; set evaluation.convention to one of frames, or "
+            "data.height and data.width"
+        )
 
 
 def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:

@@ -18,8 +18,10 @@ from jaxtyping import Int
 
 from emrnas_jax.data.dataset import ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds
-from emrnas_jax.data.pipeline import Split
+from emrnas_jax.data.split import Split, steps_in_epoch
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.conventions import CONVENTIONS
+from emrnas_jax.evaluation.volumes import require_volumes
 from emrnas_jax.experiment.feasibility import (
     require_batches,
     require_images,
@@ -143,16 +145,13 @@ class Experiment:
                 subjects, own.count, self.seed, own.validation, own.tested
             )
         if not begun or self._begun_with.keys() != self._config["networks"].keys():
-            path_of_data, shape = self.sections.data.path, self.image_set.shape
-            require_images(path_of_data, self.sampling, shape)
-            require_strips(self.networks, self.searches, self.sampling, shape)
+            for shape in self.image_set.shapes:
+                require_images(self.sections.data.path, self.sampling, shape)
+                require_strips(self.networks, self.searches, self.sampling, shape)
+            if CONVENTIONS[self.evaluation.convention].unit == "volume":
+                require_volumes(self.image_set, np.arange(len(self.image_set)))
             require_starts(self.networks, folds)
-            require_batches(
-                self.networks,
-                self.searches,
-                folds,
-                lambda subjects: len(self.indices(subjects)),
-            )
+            require_batches(self.networks, self.searches, folds, self._most_alike)
             # Not before all is known to be good: a failed start leaves nothing.
             write_config(self.run.config, self._config)
         if not begun:
@@ -161,6 +160,11 @@ class Experiment:
             write_folds(path, folds)
         refuse_other_data(self.run, self.image_set.summary())
         return read_folds(path)  # the first process's, in all of them
+
+    def _most_alike(self, subjects: tuple[str, ...]) -> int:
+        """Return the number of frames of some subjects that have one size."""
+        alike = self.image_set.of_each_shape(self.indices(subjects)).values()
+        return max(map(len, alike), default=0)
 
     def indices(self, *subjects: tuple[str, ...]) -> Int[np.ndarray, " frame"]:
         """Return the frames of some subjects."""
@@ -201,8 +205,9 @@ class Experiment:
             seen = next((plan.steps for plan in plans if plan is not None), 0)
             # A shared disk may show the file to one process later than to another.
             return int(processes.largest(seen)[0]) or None
-        frames = len(self.indices(fold.train, fold.validation))
-        return training.steps or training.epochs * (frames // training.batch)
+        frames = self.indices(fold.train, fold.validation)
+        per_epoch = steps_in_epoch(self.image_set, frames, training.batch)
+        return training.steps or training.epochs * per_epoch
 
     def network_folder(self, fold: int, name: str) -> NetworkFolder:
         """Return the folder of a network in a fold."""

@@ -116,7 +116,8 @@ def require_batches(
         networks: networks of the run by name.
         searches: searches of the run.
         folds: folds of the run.
-        frames_of: number of frames of some subjects.
+        frames_of: number of frames of some subjects that have one size, the most
+            frequent one: a batch is never mixed.
 
     Raises:
         InputError: a batch is larger than its split or cannot be divided among the
@@ -136,8 +137,8 @@ def require_batches(
             if found < batch:
                 raise InputError(
                     f"{section}.batch: a batch of {batch} frames was asked of the "
-                    f"{found} frames that fold {k} has for it; lower it or use "
-                    "more subjects"
+                    f"{found} frames of one size that fold {k} has for it; lower it or "
+                    "use more subjects"
                 )
 
 

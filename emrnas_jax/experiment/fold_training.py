@@ -13,6 +13,8 @@ import jax
 from jax.sharding import Mesh
 
 from emrnas_jax.data.folds import Fold
+from emrnas_jax.data.sizes import in_words
+from emrnas_jax.data.split import Split
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import RunSearch
 from emrnas_jax.experiment.scoring import once_for_like_folds
@@ -101,24 +103,28 @@ def _search_fold(
     termination: TerminationRequest | None,
 ) -> None:
     settings, name = search.settings, _name_of(search, k)
-    batch, frames = settings.batch, len(experiment.indices(fold.train))
+    batch = settings.batch
+    train = experiment.split("training", k, batch, fold.train, mesh=mesh)
+    validation = experiment.split("validation", k, batch, fold.validation, mesh=mesh)
     say_without_bars(
         "%s: searching with %d training and %d validation frames, %d epochs of %d "
         "steps",
         name,
-        frames,
+        len(experiment.indices(fold.train)),
         len(experiment.indices(fold.validation)),
         settings.warmup_epochs + settings.search_epochs,
-        frames // batch,
+        train.steps_per_epoch,
     )
+    for split in (train, validation):
+        _say_left_out(name, split)
     architecture, _ = search_fold(
         name,
         experiment.run.fold(k).search(search.own_name).path,
         SearchNetwork(**search.network),
         programs,
         settings,
-        experiment.split("training", k, batch, fold.train, mesh=mesh),
-        experiment.split("validation", k, batch, fold.validation, mesh=mesh),
+        train,
+        validation,
         experiment.seed,
         k,
         experiment.sections.loop,
@@ -136,6 +142,18 @@ def _say_devices(stage: str, batch: int, mesh: Mesh) -> None:
             batch,
             mesh.size,
             jax.device_count(),
+        )
+
+
+def _say_left_out(name: str, split: Split) -> None:
+    for shape, frames in split.left_out.items():
+        LOG.warning(
+            "%s: %d frames of %s pixels are fewer than a batch of %d, so none of them "
+            "is used",
+            name,
+            frames,
+            in_words(shape),
+            split.batch,
         )
 
 
@@ -173,15 +191,15 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
             fit_weight(label, folder, record, last or 1, images, validation, frames)
         else:
             both = fold.train, fold.validation
-            frames = len(experiment.indices(*both))
+            split = experiment.split("retraining", k, batch, *both)
             say_without_bars(
                 "%s: training on %d frames, %s, %d steps per epoch",
                 label,
-                frames,
+                len(experiment.indices(*both)),
                 settings.length,
-                frames // batch,
+                split.steps_per_epoch,
             )
-            split = experiment.split("retraining", k, batch, *both)
+            _say_left_out(label, split)
             retrain_fold(
                 label,
                 folder,

@@ -21,8 +21,8 @@ def plan(experiment: Experiment) -> list[str]:
     count = len(experiment.folds)
     lines = [
         f"data: {len(images)} {experiment.sections.data.images} images of "
-        f"{len(set(images.subjects))} subjects, {images.shape[0]} x {images.shape[1]} "
-        f"pixels{_coils(experiment)}, {images.name}{where}"
+        f"{len(set(images.subjects))} subjects, {images.sizes_in_words()} pixels"
+        f"{_coils(experiment)}, {images.name}{where}"
     ]
     for search in experiment.searches:
         warmup, own = search.settings.warmup_epochs, search.settings.search_epochs

@@ -1,6 +1,7 @@
 """The results of a run, from the scores of its folds and the costs of its networks."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -181,13 +182,19 @@ def _joined(scores: list[Scores], measure: str) -> Float[np.ndarray, " frame"]:
 
 def achieved_rate(experiment: Experiment) -> float:
     """Return the mean fraction of lines that the masks of all test frames measure."""
-    key, shape = fixed_mask_key(experiment.seed), experiment.image_set.shape
+    key, images = fixed_mask_key(experiment.seed), experiment.image_set
 
-    @jax.jit
-    def rate(ids: Array) -> Array:
+    @partial(jax.jit, static_argnums=1)
+    def rate(ids: Array, shape: tuple[int, int]) -> Array:
         # The keys of the evaluation: every frame is a test frame of one fold.
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
         masks = jax.vmap(lambda k: draw_mask(experiment.sampling, k, shape))(keys)
         return masks.mean()
 
-    return float(rate(jnp.asarray(experiment.image_set.frame_ids)))
+    by_shape = images.of_each_shape(np.arange(len(images)))
+    rates = {
+        shape: float(rate(jnp.asarray(images.frame_ids[own]), shape))
+        for shape, own in by_shape.items()
+    }
+    # The parts of all frames, which are 1 exactly where all have one size.
+    return sum(len(own) / len(images) * rates[s] for s, own in by_shape.items())

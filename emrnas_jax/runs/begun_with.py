@@ -48,6 +48,7 @@ EARLIER = {
     "other_center_fractions": "",
     "noise": 0.0,
     "coils": 0,
+    "sizes": 4,  # any number: the images of those had one size
     "simulated_coils": 0,
     "retrain": {},
     "search": {},

@@ -39,8 +39,10 @@ class Scores(NamedTuple):
 class Examples(NamedTuple):
     """A few frames with their reconstructions: magnitudes clipped to [0, 1].
 
-    PSNR is the frame's own under the convention, with the data range of its volume
-    where the convention scores volumes.
+    Frames smaller than the largest are filled up with zeros, below and at the right;
+    `shape` is the height and width of each without them. PSNR is the frame's own under
+    the convention, with the data range of its volume where the convention scores
+    volumes.
     """
 
     subject: tuple[str, ...]
@@ -50,6 +52,20 @@ class Examples(NamedTuple):
     reconstruction: Float[np.ndarray, "frame height width"]
     mask: Bool[np.ndarray, "frame height width"]
     psnr_db: Float[np.ndarray, " frame"]
+    shape: Int[np.ndarray, "frame 2"]
+
+    def images(
+        self, index: int
+    ) -> tuple[
+        Float[np.ndarray, "height width"],
+        Float[np.ndarray, "height width"],
+        Bool[np.ndarray, "height width"],
+    ]:
+        """Return the target, the reconstruction and the mask of one frame."""
+        height, width = self.shape[index]
+        images = self.target[index], self.reconstruction[index], self.mask[index]
+        target, reconstruction, mask = (own[:height, :width] for own in images)
+        return target, reconstruction, mask
 
     @property
     def frames(self) -> tuple[tuple[str, int, int], ...]:
@@ -127,7 +143,11 @@ def read_examples(path: Path) -> Examples:
     try:
         # Opened here: NumPy leaves what it cannot read open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in Examples._fields}
+            arrays = {name: archive[name] for name in Examples._fields[:-1]}
+            mask = arrays["mask"]
+            # Frames had one size before their sizes were written.
+            alike = np.full((len(mask), 2), mask.shape[1:3])
+            arrays["shape"] = archive.get("shape", alike)
         subjects = tuple(arrays.pop("subject").tolist())
         examples = Examples(subjects, **arrays)
         _refuse_misfits(examples)
@@ -150,6 +170,14 @@ def _refuse_misfits(examples: Examples) -> None:
     shapes = {image.shape for image in images}
     if len(shapes) != 1 or examples.mask.ndim != 3:
         raise ValueError(f"shapes {sorted(shapes)} differ")
-    named = (examples.subject, examples.slice, examples.frame, examples.psnr_db)
+    if (examples.shape > examples.mask.shape[1:]).any() or (examples.shape < 1).any():
+        raise ValueError(f"frames of {examples.shape.tolist()} do not fit into them")
+    named = (
+        examples.subject,
+        examples.slice,
+        examples.frame,
+        examples.psnr_db,
+        examples.shape,
+    )
     if {len(values) for values in named} != {len(examples.mask)}:
         raise ValueError("not one name and PSNR per image")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from emrnas_jax.data.pipeline import Split
+from emrnas_jax.data.split import Shape, Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.training.loop import LoopSettings
@@ -45,7 +45,8 @@ def steps_within(
 ) -> Budget:
     """Time the first steps, and return how many fit into the time that is left.
 
-    Compiling the program counts as part of the budget.
+    Compiling the program counts as part of the budget. Where frames have several sizes,
+    steps of each are timed in turn, and count as often as an epoch has them.
 
     Args:
         minutes: the budget.
@@ -59,30 +60,36 @@ def steps_within(
         InputError: the budget is shorter than the compilation and one step.
     """
     begin = clock()
-    spare = jax.tree.map(jnp.copy, state)
-    speeds: list[float] = []
-    count = min(loop.steps_per_dispatch, split.steps_per_epoch)
+    spare, done = jax.tree.map(jnp.copy, state), 0
+    own = dict.fromkeys(split.of_size, 0)  # steps done of each size
+    speeds: dict[Shape, list[float]] = {shape: [] for shape in split.of_size}
+    count = split.at_once(0, min(loop.steps_per_dispatch, split.steps_per_epoch))
 
-    def call(first: int, many: int) -> float:
-        nonlocal spare
+    def call(shape: Shape, many: int) -> float:
+        nonlocal spare, done
         start = clock()
-        numbers = split.steps_per_epoch, split.steps_per_epoch, many
-        frames = split.frames(first, many)
+        frames = split.of_size[shape].frames(own[shape], many, done - own[shape])
+        numbers = split.steps_per_epoch, many
         spare = program(spare, frames, *(jnp.array(number) for number in numbers))
         jax.block_until_ready(spare)
+        own[shape], done = own[shape] + many, done + many
         return clock() - start
 
-    call(0, 1)  # compiles
-    timed_from, first, is_over = clock(), 1, False
+    for shape in split.of_size:
+        call(shape, 1)  # compiles
+    timed_from, is_over = clock(), False
     while not is_over:
-        speeds.append(call(first, count) / count)
-        first += count
+        for shape in split.of_size:
+            speeds[shape].append(call(shape, count) / count)
         timed = clock() - timed_from
         # All processes stop at the same call, because they compute together.
         is_over = bool(
             processes.largest(timed >= max(LEAST_SECONDS, PART * 60 * minutes))[0]
         )
-    seconds = statistics.median(speeds)
+    seconds = sum(
+        part.steps_per_epoch / split.steps_per_epoch * statistics.median(speeds[shape])
+        for shape, part in split.of_size.items()
+    )
     # The slowest process counts.
     seconds = float(processes.largest(round(seconds * MICROSECONDS))[0]) / MICROSECONDS
     spent = float(processes.largest(round(clock() - begin))[0])

@@ -48,6 +48,8 @@ class Training(NamedTuple):
         sums: names of the state's fields that add up over an epoch.
         epoch_record: (state, epoch, steps of the epoch) -> the log's record of a
             finished epoch. The last one may have fewer steps than the others.
+        at_once: (first step, most) -> number of steps that one call may have, `most`
+            at the most; all unless given.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Training(NamedTuple):
     run_steps: Callable[[Any, int, int], Any]
     sums: tuple[str, ...]
     epoch_record: Callable[[Any, int, int], dict]
+    at_once: Callable[[int, int], int] = lambda _, most: most
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ def _run_from(
         while step < training.steps:
             done = step % training.steps_per_epoch  # of this epoch
             left = min(training.steps_per_epoch - done, training.steps - step)
-            count = min(settings.steps_per_dispatch, left)  # a call ends with its epoch
+            most = min(settings.steps_per_dispatch, left)  # a call ends with its epoch
+            count = training.at_once(step, most)
             state = training.run_steps(state, step, count)
             # Waits for the steps: the host is never more than one call ahead.
             totals = {name: np.asarray(getattr(state, name)) for name in training.sums}

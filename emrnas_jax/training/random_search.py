@@ -22,12 +22,12 @@ from jaxtyping import Array, Float, Int, PyTree
 from emrnas_jax.data.pipeline import (
     Chunk,
     Resident,
-    Split,
     fixed_mask_key,
     frame_specs,
     frames_of_step,
     make_batch,
 )
+from emrnas_jax.data.split import Split
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.machine.progress import counted, say_without_bars
@@ -146,13 +146,12 @@ def make_validate(
         weights: PyTree,
         choices: Int[Array, " cell"],
         frames: Resident | Chunk,
-        steps_per_epoch: Int[Array, ""],
         first: Int[Array, ""],
         count: Int[Array, ""],
     ) -> Float[Array, ""]:
         def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
             # The frames of epoch 0, with the masks that they have in the evaluation.
-            images, ids = frames_of_step(frames, first + i, steps_per_epoch, batch)
+            images, ids, _ = frames_of_step(frames, first + i, batch)
             own = make_batch(images, ids, fixed_mask_key(seed), sampling)
             return total + path_loss(network, weights, own, choices)
 
@@ -179,11 +178,12 @@ def validation_loss(
 
     It is that of the whole batches of one epoch: the same frames for every candidate.
     """
-    steps, total = validation.steps_per_epoch, 0.0
+    steps, first, total = validation.steps_per_epoch, 0, 0.0
     choices = jnp.array(architecture.cells, jnp.int32)
-    for first in range(0, steps, steps_per_dispatch):
-        count = min(steps_per_dispatch, steps - first)
+    while first < steps:
+        count = validation.at_once(first, min(steps_per_dispatch, steps - first))
         frames = validation.frames(first, count)
-        numbers = (jnp.array(n) for n in (steps, first, count))
+        numbers = jnp.array(first), jnp.array(count)
         total += float(validate(weights, choices, frames, *numbers))
+        first += count
     return total / steps

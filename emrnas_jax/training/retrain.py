@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from emrnas_jax.data.pipeline import Split
+from emrnas_jax.data.split import Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import replicate
@@ -89,9 +89,8 @@ def retrain_fold(
         write_json(path, plan)
 
     def run_steps(state: TrainState, step: int, count: int) -> TrainState:
-        numbers = split.steps_per_epoch, plan.steps, count
         frames = split.frames(step, count)
-        return program(state, frames, *(jnp.array(number) for number in numbers))
+        return program(state, frames, jnp.array(plan.steps), jnp.array(count))
 
     def epoch_record(state: TrainState, epoch: int, count: int) -> dict:
         # The rate of the epoch's last step, which is what its weights ended with.
@@ -114,6 +113,7 @@ def retrain_fold(
         run_steps=run_steps,
         sums=("train_loss", "train_psnr_db"),
         epoch_record=epoch_record,
+        at_once=split.at_once,
     )
     run(training, state, loop)
 

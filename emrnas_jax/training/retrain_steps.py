@@ -205,8 +205,8 @@ def training_program(
 ) -> Program:
     """Return the program of a training, compiled at its first call.
 
-    It takes (state, frames, steps per epoch, steps of the whole training, count), runs
-    `count` steps, and gives up the state that it takes.
+    It takes (state, frames, steps of the whole training, count), runs `count` steps,
+    and gives up the state that it takes.
 
     Args:
         network: the network that is trained.
@@ -221,16 +221,14 @@ def training_program(
     def steps(
         state: TrainState,
         frames: Resident | Chunk,
-        steps_per_epoch: Int[Array, ""],
         total: Int[Array, ""],
         count: Int[Array, ""],
     ) -> TrainState:
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             step = state.step
-            images, ids = frames_of_step(frames, step, steps_per_epoch, settings.batch)
+            images, ids, epoch = frames_of_step(frames, step, settings.batch)
             # New strips and masks in each epoch, from its number: a continued run has
             # the same.
-            epoch = step // steps_per_epoch
             strip_key = augmentation_key(seed, "training", epoch)
             side = sampling.phase_encode
             images = augment(images, ids, strip_key, augmentation, side)

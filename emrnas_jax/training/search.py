@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from emrnas_jax.data.pipeline import RandomKey, Split
+from emrnas_jax.data.pipeline import RandomKey
+from emrnas_jax.data.split import Split
 from emrnas_jax.machine.devices import replicate
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.nas.space import Architecture
@@ -115,7 +116,7 @@ def _training(
 ) -> Training:
     """Return the steps of both phases as one training of the loop."""
     warmup_steps = settings.warmup_epochs * train.steps_per_epoch
-    counts = (jnp.array(train.steps_per_epoch), jnp.array(validation.steps_per_epoch))
+    per_epoch = jnp.array(train.steps_per_epoch)
 
     def run_steps(state: SearchState, step: int, count: int) -> SearchState:
         # A phase ends with an epoch, so no call has steps of both.
@@ -123,10 +124,12 @@ def _training(
         frames = train.frames(step, count)
         # The warm-up takes no validation frames, but the argument has to be there.
         validated = (
-            validation.frames(step - warmup_steps, count) if searching else frames
+            validation.frames_beside(train, warmup_steps, step, count)
+            if searching
+            else frames
         )
         program = programs.search if searching else programs.warm_up
-        return program(state, frames, validated, counts, key, jnp.array(count))
+        return program(state, frames, validated, per_epoch, key, jnp.array(count))
 
     return Training(
         name=name,
@@ -141,6 +144,7 @@ def _training(
             network,
             settings=settings,
         ),
+        at_once=train.at_once,
     )
 
 

@@ -1,8 +1,8 @@
 """The compiled programs of a search: each runs several steps in one call.
 
-A program of a phase takes (state, training frames, validation frames, steps per epoch
-of both splits, key of the paths, count) and runs `count` steps on every device of its
-mesh. It gives up the state that it takes: the new one has its memory. What a step does
+A program of a phase takes (state, training frames, validation frames, training steps
+per epoch, key of the paths, count) and runs `count` steps on every device of its mesh.
+It gives up the state that it takes: the new one has its memory. What a step does
 follows from its number, the state and the keys, so steps may be grouped in any way.
 
 Source: EMR-NAS, Algorithm 1.
@@ -112,12 +112,11 @@ def _steps(
     state: SearchState,
     train: Resident | Chunk,
     validation: Resident | Chunk,
-    steps_per_epoch: tuple[Int[Array, ""], Int[Array, ""]],
+    steps_per_epoch: Int[Array, ""],
     key: RandomKey,
     count: Int[Array, ""],
 ) -> SearchState:
     """Run `count` steps of one phase on this device's part of each batch."""
-    own, other = steps_per_epoch
     weight_tx, alpha_tx = optimizers(settings)
     groups = jnp.array(network.cell_groups)
     rule = settings.gate_rule
@@ -126,34 +125,30 @@ def _steps(
     def batch_of(
         frames: Resident | Chunk,
         step: Int[Array, ""],
-        per_epoch: Int[Array, ""],
-        mask_key: RandomKey,
         purpose: str,
+        mask_key_of: Callable[[Int[Array, ""]], RandomKey],
     ) -> Batch:
-        images, ids = frames_of_step(frames, step, per_epoch, settings.batch)
-        strip_key = augmentation_key(seed, purpose, step // per_epoch)
+        images, ids, epoch = frames_of_step(frames, step, settings.batch)
+        strip_key = augmentation_key(seed, purpose, epoch)
         side = sampling.phase_encode
         images = augment(images, ids, strip_key, settings.augmentation, side)
-        return make_batch(images, ids, mask_key, sampling)
+        return make_batch(images, ids, mask_key_of(epoch), sampling)
 
     def body(_: Int[Array, ""], state: SearchState) -> SearchState:
         step = state.step
         # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
-        mask_key = training_mask_key(seed, step // own)
-        batch = batch_of(train, step, own, mask_key, "training")
+        batch = batch_of(train, step, "training", partial(training_mask_key, seed))
         choices = draw(path_key, state.alphas)
-        rate = _weight_rate(settings, searching, step, own)
+        rate = _weight_rate(settings, searching, step, steps_per_epoch)
         # Cells of a group share their choice.
         state = weight_step(network, weight_tx, state, batch, choices[groups], rate)
         # Random search spends what the steps of alphas cost on candidates.
         if not searching or rule == "uniform":
             return state
-        # S_val has fewer frames than S_train, so its epochs follow their own count.
-        first = settings.warmup_epochs * own
-        # Frames of S_val keep one mask each, unlike those of S_train.
-        mask_key = fixed_mask_key(seed)
-        batch = batch_of(validation, step - first, other, mask_key, "validation")
+        # S_val has fewer frames than S_train, so its epochs follow their own count;
+        # its frames keep one mask each, unlike those of S_train.
+        batch = batch_of(validation, step, "validation", lambda _: fixed_mask_key(seed))
         return architecture_step(
             network,
             alpha_tx,

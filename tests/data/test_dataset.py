@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.dataset import open_dataset
-from emrnas_jax.data.pipeline import Split, frames_of_step, make_batch
+from emrnas_jax.data.pipeline import frames_of_step, make_batch
 from emrnas_jax.data.readers.scan import Reading
+from emrnas_jax.data.split import Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.mri.sampling import Sampling
@@ -50,7 +51,7 @@ def test_complete_kspace_is_trained_on_as_reconstruction_reads_it(
 def test_a_batch_is_drawn_from_complete_kspace(kspace_folder, settings):
     images = open_dataset(settings(kspace_folder))
     split = Split(images, np.arange(6), 2, jax.random.key(0), 1, 100.0)
-    stored, ids = frames_of_step(split.frames(0, 1), jnp.array(0), jnp.array(3), 2)
+    stored, ids, _ = frames_of_step(split.frames(0, 1), jnp.array(0), 2)
     batch = make_batch(stored, ids, jax.random.key(1), Sampling(rate=0.5))
     assert batch.target.shape == (2, 12, 10, 2)
     assert 0 < float(batch.target.max()) <= 1 + 1e-6

@@ -131,7 +131,8 @@ def test_an_image_set_survives_pickling(scans, settings):
         ({"images": "real"}, "data.images: found 'real'; use magnitude or complex"),
         ({"downsample": 3}, "data.downsample: 3 does not divide 12 x 10"),
         ({"downsample": 0}, "data.downsample: .* at least 1, found 0"),
-        ({"height": -4}, "data.height: .* at least 1, found -4"),
+        ({"height": -4}, "data.height: .* at least 0, found -4"),
+        ({"sizes": 0}, "data.sizes: .* at least 1, found 0"),
         ({"subjects": -1}, "data.subjects: .* at least 0, found -1"),
     ],
 )

@@ -11,13 +11,13 @@ from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import (
     Chunk,
     Resident,
-    Split,
     epoch_order,
     fixed_mask_key,
     frames_of_step,
     make_batch,
     training_mask_key,
 )
+from emrnas_jax.data.split import SameSize, Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import fft2, to_complex
 from emrnas_jax.mri.sampling import Sampling
@@ -58,10 +58,9 @@ def split_of(image_set, device_mib, seed=0):
 
 
 @jax.jit
-def batch_of(frames, step, steps_per_epoch):
-    images, ids = frames_of_step(frames, step, steps_per_epoch, BATCH)
-    mask_key = training_mask_key(0, step // steps_per_epoch)
-    return ids, make_batch(images, ids, mask_key, SAMPLING)
+def batch_of(frames, step):
+    images, ids, epoch = frames_of_step(frames, step, BATCH)
+    return ids, make_batch(images, ids, training_mask_key(0, epoch), SAMPLING)
 
 
 def batches(split, calls):
@@ -70,9 +69,7 @@ def batches(split, calls):
     for first, count in calls:
         frames = split.frames(first, count)
         for step in range(first, first + count):
-            found[step] = batch_of(
-                frames, jnp.array(step), jnp.array(split.steps_per_epoch)
-            )
+            found[step] = batch_of(frames, jnp.array(step))
     return found
 
 
@@ -112,7 +109,7 @@ def test_a_stream_is_read_ahead_over_the_end_of_an_epoch_and_not_without_end(
     grey, monkeypatch
 ):
     read, calls_ahead = [], threading.Event()
-    read_step = Split._read_step
+    read_step = SameSize._read_step
 
     def counted(split, step):
         read.append(step)
@@ -120,7 +117,7 @@ def test_a_stream_is_read_ahead_over_the_end_of_an_epoch_and_not_without_end(
             calls_ahead.set()
         return read_step(split, step)
 
-    monkeypatch.setattr(Split, "_read_step", counted)
+    monkeypatch.setattr(SameSize, "_read_step", counted)
     split = split_of(grey, 0.0)
     split.frames(0, CALL)
     assert calls_ahead.wait(30)  # two calls and two epochs further than was asked for

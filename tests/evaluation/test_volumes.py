@@ -60,6 +60,7 @@ def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
         subjects=("other",) * 100 + SUBJECTS,
         frames=np.concatenate([np.zeros(100, int), TIMES]),
         images=lambda indices: images[indices - 100],
+        of_each_shape=lambda indices: {(4, 5): np.arange(len(indices))},
     )
     indices = np.arange(len(SUBJECTS)) + 100
     # Without its types, which ask for a data set on disk.

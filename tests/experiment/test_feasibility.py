@@ -42,9 +42,17 @@ def test_batches_as_large_as_their_splits_are_enough():
 @pytest.mark.parametrize(
     ("trained", "searched", "message"),
     [
-        (13, 4, r"^retrain\.batch: a batch of 13 .* 12 frames that fold 1 has"),
+        (
+            13,
+            4,
+            r"^retrain\.batch: a batch of 13 .* 12 frames .* fold 1 has",
+        ),
         # S_val has half the frames of S_train.
-        (12, 5, r"^search\.batch: a batch of 5 .* 4 frames that fold 1 has"),
+        (
+            12,
+            5,
+            r"^search\.batch: a batch of 5 .* 4 frames .* fold 1 has",
+        ),
     ],
 )
 def test_a_batch_larger_than_its_smallest_split_is_named(trained, searched, message):
@@ -58,7 +66,7 @@ def test_the_fold_that_has_too_few_frames_is_named():
     def fewer_of_d(subjects):
         return sum(1 if subject == "d" else 4 for subject in subjects)
 
-    with pytest.raises(InputError, match=r"the 9 frames that fold 2 has"):
+    with pytest.raises(InputError, match=r"the 9 frames of one size that fold 2 has"):
         require_batches(networks_with(10), [], FOLDS, fewer_of_d)
 
 

@@ -31,6 +31,7 @@ EXAMPLES = Examples(
     RANDOM.random((2, 4, 6)).astype(np.float32),
     RANDOM.random((2, 4, 6)) < 0.5,
     np.array([30.5, 31.25], np.float32),
+    np.array([[4, 6], [3, 5]]),
 )
 
 
@@ -91,6 +92,8 @@ def test_examples_name_their_frames_as_a_table_of_scores_does():
         ({"psnr_db": EXAMPLES.psnr_db[:1]}, "not one name and PSNR"),
         ({"subject": ("a",)}, "not one name and PSNR"),
         ({"slice": np.zeros(3, np.int32)}, "not one name and PSNR"),
+        ({"shape": EXAMPLES.shape[:1]}, "not one name and PSNR"),
+        ({"shape": EXAMPLES.shape + 1}, "frames of"),
     ],
 )
 def test_examples_that_do_not_fit_each_other_are_refused(tmp_path, change, reason):
@@ -100,13 +103,28 @@ def test_examples_that_do_not_fit_each_other_are_refused(tmp_path, change, reaso
         read_examples(path)
 
 
-@pytest.mark.parametrize("name", Examples._fields)
+@pytest.mark.parametrize("name", Examples._fields[:-1])
 def test_an_archive_without_one_of_its_arrays_is_refused(tmp_path, name):
     path = tmp_path / "examples.npz"
     arrays = {key: value for key, value in EXAMPLES._asdict().items() if key != name}
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=rf"examples\.npz: damaged .*{name}"):
         read_examples(path)
+
+
+def test_an_example_is_shown_in_its_own_shape():
+    target, reconstruction, mask = EXAMPLES.images(1)
+    np.testing.assert_array_equal(target, EXAMPLES.target[1, :3, :5])
+    np.testing.assert_array_equal(reconstruction, EXAMPLES.reconstruction[1, :3, :5])
+    np.testing.assert_array_equal(mask, EXAMPLES.mask[1, :3, :5])
+
+
+def test_examples_of_earlier_versions_have_one_shape(tmp_path):
+    path = tmp_path / "examples.npz"
+    arrays = EXAMPLES._asdict()
+    del arrays["shape"]
+    np.savez(path, **arrays)
+    np.testing.assert_array_equal(read_examples(path).shape, [[4, 6], [4, 6]])
 
 
 def test_an_archive_of_python_objects_is_not_opened(tmp_path):

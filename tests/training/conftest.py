@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
-from emrnas_jax.data.pipeline import Split, make_batch
+from emrnas_jax.data.pipeline import make_batch
+from emrnas_jax.data.split import Split
 from emrnas_jax.mri.sampling import Sampling
 
 

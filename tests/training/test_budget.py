@@ -5,7 +5,7 @@ import itertools
 import jax.numpy as jnp
 import pytest
 
-from emrnas_jax.data.pipeline import Split
+from emrnas_jax.data.split import Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.training.budget import steps_within
 from emrnas_jax.training.loop import LoopSettings
@@ -19,8 +19,10 @@ STATE = TrainState({}, {}, {}, jnp.zeros((), jnp.int32), EMPTY, EMPTY)
 class FakeSplit(Split):
     def __init__(self):
         self.steps_per_epoch = 50
+        self.of_size = {(16, 16): self}
 
-    def frames(self, first_step, count):  # pyright: ignore
+    def frames(self, first_step, count, ahead):  # pyright: ignore
+        assert ahead == 0
         return first_step, count
 
 

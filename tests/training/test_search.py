@@ -167,10 +167,9 @@ def test_warm_up_moves_weights_and_leaves_alphas(programs, split_of):
     assert not np.any(state.alphas)
     before = jax.tree.map(np.asarray, state.weights)  # the state is donated
     split = split_of(9)
-    counts = (jnp.array(4), jnp.array(3))
     frames = split.frames(0, 3)
     after = programs.warm_up(
-        state, frames, frames, counts, jax.random.key(1), jnp.array(3)
+        state, frames, frames, jnp.array(4), jax.random.key(1), jnp.array(3)
     )
     assert int(after.step) == 3
     assert not np.any(after.alphas)

@@ -76,11 +76,11 @@ def _picture(
         if frame not in examples.frames:
             continue
         index = examples.frames.index(frame)
-        target, mask = examples.target[index], examples.mask[index]
+        target, reconstruction, mask = examples.images(index)
         panels.append(
             Panel(
                 title=title_of(run.results, name),
-                image=examples.reconstruction[index],
+                image=reconstruction,
                 psnr_db=float(examples.psnr_db[index]),
             )
         )

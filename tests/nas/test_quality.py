@@ -1,0 +1,64 @@
+"""The predictor of quality finds additive effects, and says how far it is off."""
+
+import numpy as np
+import pytest
+
+from emrnas_jax.nas.quality import fit_quality
+
+CELLS, OPERATIONS = 4, 3
+
+
+@pytest.fixture
+def effects():
+    return np.random.default_rng(0).normal(0, 1, (CELLS, OPERATIONS))
+
+
+def judged(effects, count, noise):
+    random = np.random.default_rng(1)
+    choices = random.integers(0, OPERATIONS, (count, CELLS))
+    exact = 5 + effects[np.arange(CELLS), choices].sum(1)
+    return choices, exact + noise * random.normal(size=count)
+
+
+def test_effects_that_add_up_are_found(effects):
+    choices, losses = judged(effects, 60, 0)
+    quality = fit_quality(choices, losses, OPERATIONS)
+    every = np.stack(np.meshgrid(*[range(OPERATIONS)] * CELLS), -1).reshape(-1, CELLS)
+    exact = 5 + effects[np.arange(CELLS), every].sum(1)
+    np.testing.assert_allclose(quality.predict(every), exact, atol=0.02)
+    assert quality.error < 0.02
+
+
+def test_noise_is_averaged_over_all_that_have_an_operation(effects):
+    choices, losses = judged(effects, 400, 0.5)
+    quality = fit_quality(choices, losses, OPERATIONS)
+    exact = 5 + effects[np.arange(CELLS), choices].sum(1)
+    # Far less than the noise of one, and the error says that of a new one.
+    assert np.std(quality.predict(choices) - exact) < 0.15
+    assert quality.error == pytest.approx(0.5, rel=0.15)
+
+
+def test_of_noise_alone_nothing_is_predicted():
+    random = np.random.default_rng(2)
+    choices = random.integers(0, OPERATIONS, (80, CELLS))
+    quality = fit_quality(choices, random.normal(size=80), OPERATIONS)
+    assert np.std(quality.predict(choices)) < 0.3
+
+
+def test_the_error_is_that_of_leaving_each_out(effects):
+    """Against refits without each architecture, with the penalty that was chosen."""
+    choices, losses = judged(effects, 24, 0.3)
+    found = fit_quality(choices, losses, OPERATIONS).error
+    present = np.eye(OPERATIONS)[choices].reshape(24, -1)
+    errors = []
+    for penalty in np.logspace(-2, 4, 49):
+        rests = []
+        for left in range(24):
+            others = np.arange(24) != left
+            x, y = present[others], losses[others]
+            centred, mean = x - x.mean(0), y.mean()
+            gram = centred.T @ centred + penalty * np.eye(present.shape[1])
+            fitted = np.linalg.solve(gram, centred.T @ (y - mean))
+            rests.append(losses[left] - mean - (present[left] - x.mean(0)) @ fitted)
+        errors.append(np.sqrt(np.mean(np.square(rests))))
+    assert found == pytest.approx(min(errors), rel=0.02)
