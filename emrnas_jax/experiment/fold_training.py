@@ -18,11 +18,13 @@ from emrnas_jax.data.split import Split
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import RunSearch
 from emrnas_jax.experiment.scoring import once_for_like_folds
+from emrnas_jax.experiment.search_front import table_of
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.machine.progress import duration, said_at_first_call, say_without_bars
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.fit_total_variation import fit_weight, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
@@ -48,6 +50,7 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     else:
         meshes = [mesh_for(settings.batch)] * count
     _say_devices(search.folder_name, settings.batch, meshes[0])
+    table = table_of(experiment, search)
     # One compilation for all folds that use the same devices.
     programs_on = cache(partial(_programs, experiment, search))
     tasks = []
@@ -60,7 +63,8 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
             LOG.info("%s: finished before, %s", _name_of(search, k), found)
             continue
         programs = programs_on(mesh)
-        tasks.append(partial(_search_fold, experiment, search, programs, k, fold, mesh))
+        own = programs, table, k, fold, mesh
+        tasks.append(partial(_search_fold, experiment, search, *own))
     if settings.folds_in_parallel and tasks:
         run_side_by_side(tasks)
     else:
@@ -97,6 +101,7 @@ def _search_fold(
     experiment: Experiment,
     search: RunSearch,
     programs: SearchPrograms,
+    table: LatencyTable | None,
     k: int,
     fold: Fold,
     mesh: Mesh,
@@ -129,6 +134,7 @@ def _search_fold(
         k,
         experiment.sections.loop,
         termination,
+        table,
     )
     LOG.info("%s found %s", name, architecture)
 

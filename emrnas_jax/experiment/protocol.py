@@ -21,6 +21,7 @@ from emrnas_jax.experiment.fold_training import search_folds, trainer
 from emrnas_jax.experiment.plan import plan
 from emrnas_jax.experiment.results import collect_results
 from emrnas_jax.experiment.scoring import scorer
+from emrnas_jax.experiment.search_front import front_of
 from emrnas_jax.machine.progress import duration
 from emrnas_jax.models.catalogue import ZERO_FILLED
 from emrnas_jax.reporting.page import write_report
@@ -65,7 +66,10 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
     for search in experiment.searches:
         folders = [folder.path for folder in experiment.search_folders(search)]
         cells = search.network["cells_per_block"]
-        architecture, p = ensemble_of_folds(folders, search.settings, cells)
+        if search.settings.method == "front":
+            architecture, p = front_of(experiment, search, folders)
+        else:
+            architecture, p = ensemble_of_folds(folders, search.settings, cells)
         paths.append(experiment.run.architecture(search.own_name))
         write_architecture(paths[-1], architecture, p)
         LOG.info("%s: the ensemble is %s", search.name, architecture)

@@ -106,7 +106,7 @@ SEARCH_VARIANTS = {
         ("two_paths", "Two paths", {"paths_per_cell": 2}),
         ("darts", "DARTS", {"paths_per_cell": len(OPERATIONS)}),
         ("argmax", "Argmax", {"gate_rule": "argmax"}),
-        ("random_search", "Random search", {"gate_rule": "uniform"}),
+        ("random_search", "Random search", {"method": "random"}),
     )
 } | {
     # Two draws, because one may be lucky: the name is part of the draw.

@@ -55,11 +55,33 @@ def uniform_choices(
     return jax.random.randint(key, (cells,), 0, operations)
 
 
-# By "uniform" alphas never move, so that it belongs to steps of the weights alone.
+def fair_choices(
+    key: PRNGKeyArray | Key[Array, ""],
+    step: Int[Array, ""],
+    alphas: Float[Array, "cell op"],
+) -> Int[Array, " cell"]:
+    """Draw operations such that each runs once in as many steps as there are of them.
+
+    Every cell visits its operations in an order of its own, drawn anew for each round,
+    so none is trained more than another.
+
+    Args:
+        key: key of all steps.
+        step: number of the step.
+        alphas: architecture parameters, for their shape alone.
+
+    Source: Chu et al., FairNAS, ICCV 2021.
+    """
+    cells, operations = alphas.shape
+    turn, place = jnp.divmod(step, operations)
+    keys = jax.random.split(jax.random.fold_in(key, turn), cells)
+    orders = jax.vmap(lambda own: jax.random.permutation(own, operations))(keys)
+    return orders[:, place]
+
+
 GATE_RULES: dict[str, Callable] = {
     "sample": sample_choices,
     "argmax": argmax_choices,
-    "uniform": uniform_choices,
 }
 
 

@@ -50,6 +50,10 @@ EARLIER = {
     "coils": 0,
     "sizes": 4,  # any number: the images of those had one size
     "simulated_coils": 0,
+    "method": "proxyless",
+    "candidates": 0,
+    "budget_ms": 0.0,
+    "latency": "",
     "retrain": {},
     "search": {},
 }
@@ -142,6 +146,9 @@ def _networks(run: RunFolder, old: dict[str, Any]) -> dict[str, dict]:
 
 def with_earlier_values(old: dict, new: dict) -> dict:
     """Return the settings of an older run, completed by what is only in the new."""
+    # Random search was a rule of gates before it was a method.
+    if old.get("gate_rule") == "uniform":
+        old = old | {"gate_rule": "sample", "method": "random"}
     return {key: EARLIER[key] for key in new.keys() & EARLIER.keys()} | old
 
 

@@ -200,6 +200,14 @@ class RunFolder:
         """Return the ensemble of a search, named as in `search_folder_name`."""
         return self.path / f"architecture{_suffix(search, FIRST)}.json"
 
+    def front(self, search: str = FIRST) -> Path:
+        """Return the front of a search: `runs.front`."""
+        return self.path / f"front{_suffix(search, FIRST)}.json"
+
+    def latency(self, search: str = FIRST) -> Path:
+        """Return the latency table that a search has measured: `nas.latency_table`."""
+        return self.path / f"latency{_suffix(search, FIRST)}.json"
+
     def fold(self, number: int) -> FoldFolder:
         """Return the folder of a fold, counted from 1."""
         return FoldFolder(self.path / f"fold_{number}")

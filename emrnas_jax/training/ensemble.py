@@ -9,11 +9,10 @@ from jaxtyping import Float
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import Architecture, Operation
-from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.runs.operations import refuse_mixed_operations
-from emrnas_jax.training.random_search import certain
+from emrnas_jax.training.random_search import certain, common_losses
 from emrnas_jax.training.settings import SearchSettings
 
 
@@ -39,8 +38,8 @@ def ensemble_of_folds(
     refuse_mixed_operations(among)
     operations = among[folders[0]]
     # A random search has no alphas, so its folds vote with their losses.
-    if settings.gate_rule == "uniform":
-        architecture = common_candidate(folders, operations)
+    if not settings.moves_alphas:
+        architecture = common_candidate(folders, operations, settings.loss)
         return architecture, certain(architecture)
     probabilities = []
     for folder, (_, p) in found.items():
@@ -55,32 +54,17 @@ def ensemble_of_folds(
 
 
 def common_candidate(
-    folders: Sequence[Path], operations: tuple[Operation, ...]
+    folders: Sequence[Path], operations: tuple[Operation, ...], loss: str
 ) -> Architecture:
     """Return the candidate of a random search that is best for all folds together.
-
-    It has the lowest geometric mean of the folds' losses: a fold whose subjects are
-    hard to reconstruct counts no more than another. Folds draw the same candidates; a
-    fold with fewer steps judges the first of them.
 
     Args:
         folders: folders of the folds' searches.
         operations: candidates of every cell.
+        loss: loss of the searches, a key of `training.loss.LOSSES`.
 
     Raises:
         InputError: the folds have no candidate in common.
     """
-    logs = [SearchFolder(folder).candidates for folder in folders]
-    folds = [
-        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(log)}
-        for log in logs
-    ]
-    common = [text for text in folds[0] if all(text in losses for losses in folds)]
-    if not common:
-        raise InputError(
-            f"{logs[0]} and those of the other folds have no "
-            "architecture in common; run --stage=search again"
-        )
-    # The logarithm of the geometric mean, which has the same order.
-    means = [np.mean([np.log(losses[text]) for losses in folds]) for text in common]
-    return Architecture.parse(common[int(np.argmin(means))], operations)
+    losses = common_losses(folders, loss)
+    return Architecture.parse(min(losses, key=losses.__getitem__), operations)

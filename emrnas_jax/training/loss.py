@@ -59,19 +59,32 @@ def path_loss(
     weights: PyTree,
     batch: Batch,
     choices: Int[Array, " cell"],
+    loss: str = "mse",
 ) -> Float[Array, ""]:
     """Return the loss of one path with the weights that all paths share."""
     path = choices.reshape(network.components, network.cells_per_block)
     active = take_active(weights, path)
-    return mean_over_devices(loss_of_active(network, active, batch, choices))
+    return mean_over_devices(loss_of_active(network, active, batch, choices, loss))
 
 
 def loss_of_active(
-    network: SearchNetwork, active: PyTree, batch: Batch, choices: Int[Array, " cell"]
+    network: SearchNetwork,
+    active: PyTree,
+    batch: Batch,
+    choices: Int[Array, " cell"],
+    loss: str = "mse",
 ) -> Float[Array, ""]:
-    """Return the loss of one path, given the weights of its operations alone."""
+    """Return the loss of one path, given the weights of its operations alone.
+
+    Args:
+        network: the search network.
+        active: weights of the path's operations, and what is always active.
+        batch: frames to reconstruct.
+        choices: operation of each cell.
+        loss: key of `LOSSES`.
+    """
     # Stored once: `active` holds one operation per cell, and no idle ones.
     image: Any = network.clone(stored=1).apply(
         {"params": active}, batch.zero_filled, batch.measurement, fixed_gates(choices)
     )
-    return squared_error(image, batch.target)
+    return LOSSES[loss](image, batch.target)

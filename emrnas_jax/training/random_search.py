@@ -3,7 +3,8 @@
 The weights are trained on uniformly drawn paths to the end. What the steps of alphas
 would cost is spent on candidates instead: architectures drawn uniformly, each judged by
 its loss on S_val with the shared weights and the fixed masks of validation. All folds
-draw the same candidates from the seed, so that they can vote.
+draw the same candidates from the seed, so that they can vote. The search by the front
+(`training.front_search`) judges candidates in the same way.
 
 Source: Li & Talwalkar, Random Search and Reproducibility for Neural Architecture
 Search, UAI 2019, section 3.
@@ -28,18 +29,21 @@ from emrnas_jax.data.pipeline import (
     make_batch,
 )
 from emrnas_jax.data.split import Split
+from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.machine.progress import counted, say_without_bars
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.loss import jit, path_loss
+from emrnas_jax.training.settings import FRONT_CANDIDATES, SearchSettings
 
 LOG = logging.getLogger("emrnas_jax")
 
@@ -47,6 +51,7 @@ LOG = logging.getLogger("emrnas_jax")
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
 # emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
 FORWARD_PASSES_PER_STEP = 2
+ROUNDS = 32  # of draws, where candidates have to fit a budget of time
 
 Validate = Callable[..., Array]
 
@@ -109,22 +114,89 @@ def certain(architecture: Architecture) -> Float[np.ndarray, "cell op"]:
     return np.eye(len(architecture.operations))[list(architecture.cells)]
 
 
+def candidates_of(
+    network: SearchNetwork,
+    settings: SearchSettings,
+    steps: int,
+    validation_steps: int,
+    seed: int,
+    table: LatencyTable | None,
+) -> tuple[list[Architecture], int]:
+    """Return the candidates of a search, and on how many batches each is judged.
+
+    Args:
+        network: searched network.
+        settings: settings of the search, whose method judges candidates.
+        steps: number of steps of alphas that were saved, which pay for them.
+        validation_steps: batches of S_val.
+        seed: the run's seed.
+        table: time of every operation, where the settings need times.
+
+    Raises:
+        InputError: no architecture that was drawn is fast enough.
+    """
+    if settings.method == "front":
+        # Many on few batches: the predictor averages over all of them.
+        count = settings.candidates or FRONT_CANDIDATES
+        batches = min(validation_steps, paid_for(steps, count))
+        return draw_candidates(network, count, seed), batches
+    count = settings.candidates or paid_for(steps, validation_steps)
+    if table is None:
+        return draw_candidates(network, count, seed), validation_steps
+    budget = settings.budget_ms
+    found = draw_candidates(
+        network, count, seed, lambda own: table.predict_ms(own) <= budget
+    )
+    if not found:
+        raise InputError(
+            f"search.budget_ms: none of {ROUNDS * count} random architectures takes at "
+            f"most {budget:g} ms; allow more, or use search.method=front"
+        )
+    return found, validation_steps
+
+
+def paid_for(steps: int, validation_steps: int) -> int:
+    """Return how many candidates cost as much as steps of alphas, at least one.
+
+    Args:
+        steps: number of steps of alphas that were saved.
+        validation_steps: number of batches on which each candidate is judged.
+    """
+    # A candidate costs a forward pass for each batch of validation.
+    return max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
+
+
 def draw_candidates(
-    network: SearchNetwork, steps: int, validation_steps: int, seed: int
+    network: SearchNetwork,
+    count: int,
+    seed: int,
+    fits: Callable[[Architecture], bool] | None = None,
 ) -> list[Architecture]:
-    """Draw as many architectures as the steps of alphas would have paid for.
+    """Draw architectures uniformly.
 
     A smaller number draws the first of a larger. Each is there once, however often it
     was drawn.
 
     Args:
         network: searched network, whose cells may share their choice.
-        steps: number of steps of alphas that were saved.
-        validation_steps: number of batches on which each candidate is judged.
+        count: number of architectures to draw.
         seed: the run's seed.
+        fits: whether an architecture is wanted; those that are not are drawn again, at
+            most `ROUNDS` times as many in all. None wants every one.
     """
-    # A candidate costs a forward pass for each batch of validation.
-    count = max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
+    drawn = _drawn(network, count, seed)
+    if fits is not None:
+        # The first draws of more are the same, so few that fit cost few draws more.
+        for rounds in range(1, ROUNDS + 1):
+            every = _drawn(network, rounds * count, seed)
+            drawn = [own for own in every if fits(own)][:count]
+            if len(drawn) == count:
+                break
+    # A dict keeps the first of equal architectures, in the order of the draw.
+    return list(dict.fromkeys(drawn))
+
+
+def _drawn(network: SearchNetwork, count: int, seed: int) -> list[Architecture]:
     # The key has no fold: folds vote on candidates that all of them drew.
     key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
     undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
@@ -133,12 +205,51 @@ def draw_candidates(
     drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
     cells = np.asarray(drawn)[:, groups].tolist()
     size = network.cells_per_block
-    # A dict keeps the first of equal architectures, in the order of the draw.
-    return list(dict.fromkeys(Architecture.from_cells(own, size) for own in cells))
+    return [Architecture.from_cells(own, size) for own in cells]
+
+
+def common_losses(folders: Sequence[Path], loss: str) -> dict[str, float]:
+    """Return the loss of each candidate that all folds have judged, over all folds.
+
+    It is the mean logarithm of the folds' losses: a fold whose subjects are hard to
+    reconstruct counts no more than another. Folds draw the same candidates; a fold with
+    fewer steps judges the first of them.
+
+    Args:
+        folders: folders of the folds' searches.
+        loss: loss that was judged by, a key of `training.loss.LOSSES`.
+
+    Returns:
+        natural logarithm of the squared error by the candidate's text.
+
+    Raises:
+        InputError: the folds have no candidate in common.
+    """
+    logs = [SearchFolder(folder).candidates for folder in folders]
+    folds = [
+        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(log)}
+        for log in logs
+    ]
+    common = [text for text in folds[0] if all(text in losses for losses in folds)]
+    if not common:
+        raise InputError(
+            f"{logs[0]} and those of the other folds have no "
+            "architecture in common; run --stage=search again"
+        )
+    # One of the losses is a logarithm already.
+    logarithm = np.log if loss == "mse" else np.asarray
+    return {
+        text: float(np.mean([logarithm(losses[text]) for losses in folds]))
+        for text in common
+    }
 
 
 def make_validate(
-    network: SearchNetwork, batch: int, sampling: Sampling, seed: int, mesh: Mesh
+    network: SearchNetwork,
+    settings: SearchSettings,
+    sampling: Sampling,
+    seed: int,
+    mesh: Mesh,
 ) -> Validate:
     """Return the program that `validation_loss` runs, to be compiled once."""
 
@@ -151,9 +262,9 @@ def make_validate(
     ) -> Float[Array, ""]:
         def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
             # The frames of epoch 0, with the masks that they have in the evaluation.
-            images, ids, _ = frames_of_step(frames, first + i, batch)
+            images, ids, _ = frames_of_step(frames, first + i, settings.batch)
             own = make_batch(images, ids, fixed_mask_key(seed), sampling)
-            return total + path_loss(network, weights, own, choices)
+            return total + path_loss(network, weights, own, choices, settings.loss)
 
         return jax.lax.fori_loop(0, count, body, jnp.zeros(()))
 
@@ -173,12 +284,13 @@ def validation_loss(
     architecture: Architecture,
     validation: Split,
     steps_per_dispatch: int,
+    batches: int,
 ) -> float:
     """Return the mean loss of an architecture on S_val with the shared weights.
 
-    It is that of the whole batches of one epoch: the same frames for every candidate.
+    It is that of the first batches of one epoch: the same frames for every candidate.
     """
-    steps, first, total = validation.steps_per_epoch, 0, 0.0
+    steps, first, total = batches, 0, 0.0
     choices = jnp.array(architecture.cells, jnp.int32)
     while first < steps:
         count = validation.at_once(first, min(steps_per_dispatch, steps - first))

@@ -11,16 +11,18 @@ from emrnas_jax.data.pipeline import RandomKey
 from emrnas_jax.data.split import Split
 from emrnas_jax.machine.devices import replicate
 from emrnas_jax.models.emrnas import SearchNetwork
-from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.latency_table import LatencyTable
+from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
+from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.random_search import (
     Validate,
     best_candidate,
+    candidates_of,
     certain,
-    draw_candidates,
     validation_loss,
 )
 from emrnas_jax.training.search_programs import SearchPrograms
@@ -46,6 +48,7 @@ def search_fold(
     fold: int,
     loop: LoopSettings,
     termination: TerminationRequest | None = None,
+    table: LatencyTable | None = None,
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
     """Search one fold, from its newest checkpoint if it was stopped.
 
@@ -61,10 +64,11 @@ def search_fold(
         fold: number of the fold, which decides its weights and paths.
         loop: number of steps of a call, and seconds between checkpoints.
         termination: request to stop; signals to this process unless given.
+        table: time of every operation, where the settings need times.
 
     Returns:
-        the most probable architecture, and p. A random search returns its best
-        candidate, whose operations have p = 1.
+        the most probable architecture, and p. Methods that judge candidates return
+        their choice, whose operations have p = 1.
 
     Raises:
         DivergedError: the loss or a weight is not finite.
@@ -83,22 +87,25 @@ def search_fold(
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = run(training, replicate(state, train.mesh), loop, termination)
-    if settings.gate_rule == "uniform":
-        # The steps of alphas that were left out pay for the candidates.
-        steps = settings.search_epochs * train.steps_per_epoch
-        architecture = best_candidate(
-            name,
-            folder,
-            draw_candidates(network, steps, validation.steps_per_epoch, seed),
-            partial(_loss_of, programs.validate, state.weights, validation, loop),
-            termination,
-        )
-        p = certain(architecture)
-    else:
+    if settings.moves_alphas:
         p = probabilities(network, state)
         architecture = Architecture.from_cells(
             p.argmax(-1).tolist(), network.cells_per_block
         )
+    else:
+        # The steps of alphas that were left out pay for the candidates.
+        steps = settings.search_epochs * train.steps_per_epoch
+        loss_of = partial(_loss_of, programs.validate, state.weights, validation, loop)
+        own = network, settings, steps, validation.steps_per_epoch, seed
+        candidates, batches = candidates_of(*own, table)
+        judge = partial(loss_of, batches)
+        architecture = best_candidate(name, folder, candidates, judge, termination)
+        if settings.method == "front":
+            assert table is not None  # the settings need times
+            groups = network.cell_groups, network.cells_per_block
+            front = front_of_folds([folder], OPERATIONS, *groups, settings, table)
+            architecture = Architecture.parse(front.chosen)
+        p = certain(architecture)
     # Written last: a fold that has this file is finished.
     write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p
@@ -153,8 +160,9 @@ def _loss_of(
     weights: PyTree,
     validation: Split,
     loop: LoopSettings,
+    batches: int,
     candidate: Architecture,
 ) -> float:
     return validation_loss(
-        validate, weights, candidate, validation, loop.steps_per_dispatch
+        validate, weights, candidate, validation, loop.steps_per_dispatch, batches
     )

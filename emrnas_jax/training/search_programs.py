@@ -32,7 +32,7 @@ from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import GATE_RULES
+from emrnas_jax.nas.gates import GATE_RULES, fair_choices, uniform_choices
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import cosine
@@ -50,7 +50,7 @@ class SearchPrograms(NamedTuple):
     Attributes:
         warm_up: steps of weights alone, on uniformly drawn paths.
         search: steps of weights and of alphas in turn.
-        validate: loss of one architecture, for random search alone.
+        validate: loss of one architecture, for methods that judge candidates.
     """
 
     warm_up: Program
@@ -97,7 +97,7 @@ def search_programs(
         # Donated: the new state takes the memory of the old one.
         return jit(run, donate_argnums=0)
 
-    validate = make_validate(network, settings.batch, sampling, seed, mesh)
+    validate = make_validate(network, settings, sampling, seed, mesh)
     # Two programs and not one that is told the phase: the warm-up computes no gradient
     # of alphas, and a search without a warm-up never compiles it.
     return SearchPrograms(program(False), program(True), validate)
@@ -119,8 +119,6 @@ def _steps(
     """Run `count` steps of one phase on this device's part of each batch."""
     weight_tx, alpha_tx = optimizers(settings)
     groups = jnp.array(network.cell_groups)
-    rule = settings.gate_rule
-    draw = GATE_RULES[rule if searching else "uniform"]
 
     def batch_of(
         frames: Resident | Chunk,
@@ -139,12 +137,13 @@ def _steps(
         # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
         batch = batch_of(train, step, "training", partial(training_mask_key, seed))
-        choices = draw(path_key, state.alphas)
+        choices = _choices(settings, searching, key, path_key, state)
         rate = _weight_rate(settings, searching, step, steps_per_epoch)
         # Cells of a group share their choice.
-        state = weight_step(network, weight_tx, state, batch, choices[groups], rate)
-        # Random search spends what the steps of alphas cost on candidates.
-        if not searching or rule == "uniform":
+        own = batch, choices[groups], rate, settings.loss
+        state = weight_step(network, weight_tx, state, *own)
+        # Other methods spend what the steps of alphas cost on candidates.
+        if not (searching and settings.moves_alphas):
             return state
         # S_val has fewer frames than S_train, so its epochs follow their own count;
         # its frames keep one mask each, unlike those of S_train.
@@ -157,10 +156,34 @@ def _steps(
             gate_key,
             settings.alpha_learning_rate,
             settings.paths_per_cell,
-            rule,
+            settings.gate_rule,
+            settings.loss,
         )
 
     return jax.lax.fori_loop(0, count, body, state)
+
+
+def _choices(
+    settings: SearchSettings,
+    searching: bool,
+    key: RandomKey,
+    path_key: RandomKey,
+    state: SearchState,
+) -> Int[Array, " group"]:
+    """Draw the operation of each group of cells for a step of the weights.
+
+    Args:
+        settings: settings of the search.
+        searching: whether the warm-up is over.
+        key: key of the paths of all steps.
+        path_key: key of the paths of this step.
+        state: state before the step.
+    """
+    if settings.method == "front":
+        return fair_choices(key, state.step, state.alphas)
+    if searching and settings.moves_alphas:
+        return GATE_RULES[settings.gate_rule](path_key, state.alphas)
+    return uniform_choices(path_key, state.alphas)
 
 
 def _weight_rate(

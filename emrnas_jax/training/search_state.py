@@ -130,7 +130,7 @@ def epoch_record(
     if searching:
         record["path_counts"] = np.asarray(state.path_counts).tolist()
     # A random search moves no alphas, so it has no p to log.
-    if searching and settings.gate_rule != "uniform":
+    if searching and settings.moves_alphas:
         record |= {
             "validation_loss": float(state.validation_loss) / steps_per_epoch,
             "entropy": float(entropy(jnp.asarray(np.asarray(state.alphas))).mean()),

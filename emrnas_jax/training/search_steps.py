@@ -19,7 +19,7 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.stacked_weights import put_active, take_active
 from emrnas_jax.nas.gates import GATES, Gates
 from emrnas_jax.nas.space import OPERATIONS
-from emrnas_jax.training.loss import loss_of_active, squared_error
+from emrnas_jax.training.loss import LOSSES, loss_of_active
 from emrnas_jax.training.optimizers import descend
 from emrnas_jax.training.search_state import SearchState
 
@@ -31,6 +31,7 @@ def weight_step(
     batch: Batch,
     choices: Int[Array, " cell"],
     rate: Float[Array, ""],
+    loss: str = "mse",
 ) -> SearchState:
     """Move the weights on the active path; alphas and idle operations stay."""
     path = choices.reshape(network.components, network.cells_per_block)
@@ -39,9 +40,9 @@ def weight_step(
     active = take_active(state.weights, path)
 
     def loss_of(active: PyTree) -> Float[Array, ""]:
-        return loss_of_active(network, active, batch, choices)
+        return loss_of_active(network, active, batch, choices, loss)
 
-    loss, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
+    value, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
     direction, weight_optimizer = optimizer.update(
         gradients, state.weight_optimizer, active, choices=path
     )
@@ -50,7 +51,7 @@ def weight_step(
         weights=put_active(state.weights, moved, path),
         weight_optimizer=weight_optimizer,
         step=state.step + 1,
-        train_loss=state.train_loss + loss,
+        train_loss=state.train_loss + value,
         path_counts=state.path_counts
         + jax.nn.one_hot(choices, len(OPERATIONS), dtype=jnp.int32),
     )
@@ -65,6 +66,7 @@ def architecture_step(
     rate: float,
     paths_per_cell: int,
     gate_rule: str,
+    loss: str = "mse",
 ) -> SearchState:
     """Move alphas by the gradient of the validation loss; the weights stay."""
     groups = jnp.array(network.cell_groups)
@@ -76,10 +78,10 @@ def architecture_step(
         image: Any = network.apply(
             {"params": state.weights}, batch.zero_filled, batch.measurement, per_cell
         )
-        return squared_error(image, batch.target), gates.choices
+        return LOSSES[loss](image, batch.target), gates.choices
 
-    (loss, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)
-    loss, gradient = mean_over_devices((loss, gradient))
+    (value, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)
+    value, gradient = mean_over_devices((value, gradient))
     direction, alpha_optimizer = optimizer.update(
         gradient, state.alpha_optimizer, state.alphas
     )
@@ -90,7 +92,7 @@ def architecture_step(
     return state._replace(
         alphas=alphas,
         alpha_optimizer=alpha_optimizer,
-        validation_loss=state.validation_loss + loss,
+        validation_loss=state.validation_loss + value,
     )
 
 

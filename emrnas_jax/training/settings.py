@@ -1,6 +1,7 @@
 """The config sections `search` and `retrain`, checked where they enter."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emrnas_jax.data.strips import Augmentation
@@ -8,6 +9,14 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import GATE_RULES
 from emrnas_jax.training.loss import LOSSES
 from emrnas_jax.training.optimizers import OPTIMIZERS
+
+# How an architecture is found.
+METHODS = {
+    "proxyless": "alphas move by the gradient of the validation loss: the paper's",
+    "random": "the best of random candidates, judged with shared weights",
+    "front": "the best for every time, predicted from random candidates",
+}
+FRONT_CANDIDATES = 256
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,15 @@ class SearchSettings:
         alpha_epsilon: ε of alphas' Adam; the paper does not give it. Their gradients
             are 1e-8 to 1e-6, but 1e-12 gave the same p: what holds p near uniform is
             the decay, which exceeds the mean gradient (1e-8) where |α| is above 0.01.
-        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter,
-            "uniform" is random search with shared weights: `training.random_search`.
+        gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
+        method: key of `METHODS`.
+        candidates: architectures that `random` and `front` judge; 0 for as many as the
+            steps of alphas would have paid for, of `front` for `FRONT_CANDIDATES`.
+        budget_ms: the longest time of a frame on this device, milliseconds, of what
+            `random` and `front` choose; 0 for any.
+        latency: latency table of this device, from `python -m emrnas_jax.latency`; ""
+            measures one where it is needed.
+        loss: key of `training.loss.LOSSES`, of the weights, alphas and candidates.
         strip: width of the strip of each frame that a step sees, pixels along the
             readout; 0 for whole frames, as the paper's.
         flips: whether frames are mirrored at random along both axes.
@@ -50,6 +66,11 @@ class SearchSettings:
     alpha_epsilon: float = 1e-8  # not in the paper; Adam's default
     paths_per_cell: int = 1  # equation 2
     gate_rule: str = "sample"  # argmax, equation 2's, freezes the search
+    method: str = "proxyless"
+    candidates: int = 0
+    budget_ms: float = 0.0
+    latency: str = ""
+    loss: str = "mse"
     strip: int = 0
     flips: bool = False
     folds_in_parallel: bool = False  # True needs a device for each fold
@@ -60,16 +81,27 @@ class SearchSettings:
         Raises:
             InputError: a value is outside its range.
         """
-        if self.gate_rule not in GATE_RULES:
-            raise InputError(
-                f"search.gate_rule: found {self.gate_rule!r}; choose one of "
-                f"{', '.join(GATE_RULES)}"
-            )
-        if self.gate_rule == "uniform" and self.paths_per_cell != 1:
-            raise InputError(
-                f"search.paths_per_cell: found {self.paths_per_cell}; leave it at 1 "
-                "with search.gate_rule=uniform, which has no steps of alphas"
-            )
+        for key, known in (
+            ("gate_rule", GATE_RULES),
+            ("method", METHODS),
+            ("loss", LOSSES),
+        ):
+            require_known("search", self, key, known)
+        for name in ("paths_per_cell", "gate_rule"):
+            default = getattr(SearchSettings, name)
+            if not self.moves_alphas and getattr(self, name) != default:
+                raise InputError(
+                    f"search.{name}: found {getattr(self, name)}; leave it at "
+                    f"{default} with search.method={self.method}, which has no steps "
+                    "of alphas"
+                )
+        for name in ("candidates", "budget_ms", "latency"):
+            if self.moves_alphas and getattr(self, name):
+                raise InputError(
+                    f"search.{name}: found {getattr(self, name)!r}, and "
+                    f"search.method={self.method} judges no candidates; choose random "
+                    "or front"
+                )
         # Either phase may be left out: a search without warm-up, or a warm-up alone.
         for name in ("warmup_epochs", "search_epochs"):
             if getattr(self, name) < 0:
@@ -78,14 +110,24 @@ class SearchSettings:
             raise InputError("search: needs at least one epoch and a batch of one")
         rates = ("learning_rate", "weight_decay")
         require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
-        require_rates("search", self, "alpha_epsilon")
+        require_rates("search", self, "alpha_epsilon", "budget_ms")
         require_momenta("search", self, "momentum", "alpha_momentum")
-        require_counts("search", self, "strip")
+        require_counts("search", self, "strip", "candidates")
 
     @property
     def augmentation(self) -> Augmentation:
         """How frames are varied before a step sees them."""
         return Augmentation(self.strip, self.flips)
+
+    @property
+    def moves_alphas(self) -> bool:
+        """Whether the search has architecture parameters that it moves."""
+        return self.method == "proxyless"
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether the search has to know how long architectures take."""
+        return self.method == "front" or self.budget_ms > 0
 
 
 @dataclass(frozen=True)
@@ -148,11 +190,7 @@ class RetrainSettings:
         if self.epochs < 1 or self.batch < 1:
             raise InputError("retrain: needs at least one epoch and a batch of one")
         for key, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS)):
-            found = getattr(self, key)
-            if found not in known:
-                raise InputError(
-                    f"retrain.{key}: found {found!r}; choose one of {', '.join(known)}"
-                )
+            require_known("retrain", self, key, known)
         if self.steps and self.minutes:
             raise InputError(
                 f"retrain.minutes: found {self.minutes} beside retrain.steps="
@@ -193,6 +231,21 @@ def require_paths(settings: SearchSettings, operations: int) -> None:
         raise InputError(
             f"search.paths_per_cell: found {settings.paths_per_cell}; choose one of "
             f"1, 2, {operations}"
+        )
+
+
+def require_known(
+    section: str, settings: object, name: str, known: Iterable[str]
+) -> None:
+    """Check that a setting is one of some names.
+
+    Raises:
+        InputError: it is another one; the message has its key and the names.
+    """
+    found = getattr(settings, name)
+    if found not in known:
+        raise InputError(
+            f"{section}.{name}: found {found!r}; choose one of {', '.join(known)}"
         )
 
 

@@ -24,7 +24,12 @@ def test_every_kind_has_a_title():
 def test_an_entry_is_a_network_that_there_is(name):
     entry = CATALOGUE[name]
     check_settings(entry.kind, dict(entry.settings), name)
-    assert entry.search.keys() <= {"paths_per_cell", "gate_rule", "alpha_weight_decay"}
+    assert entry.search.keys() <= {
+        "paths_per_cell",
+        "gate_rule",
+        "alpha_weight_decay",
+        "method",
+    }
 
 
 def test_no_two_networks_look_alike():

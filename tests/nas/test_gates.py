@@ -14,6 +14,7 @@ from emrnas_jax.nas.gates import (
     argmax_choices,
     ensemble,
     entropy,
+    fair_choices,
     fixed_gates,
     mixture_gates,
     one_path_gates,
@@ -156,6 +157,16 @@ def test_warm_up_and_random_search_draw_uniformly_whatever_alphas_are():
     draws = draws_of(uniform_choices, some_alphas(0, 30.0))
     for observed in counts_of(draws):
         assert stats.chisquare(observed).pvalue > 1e-3
+
+
+def test_fair_draws_run_every_operation_once_in_as_many_steps():
+    alphas = jnp.zeros((5, 8))
+    draw = jax.jit(lambda step: fair_choices(jax.random.key(1), step, alphas))
+    drawn = np.stack([draw(jnp.array(step)) for step in range(32)])
+    orders = [turn[:, cell] for turn in drawn.reshape(4, 8, 5) for cell in range(5)]
+    assert all(sorted(order) == list(range(8)) for order in orders)
+    # Cells and turns have orders of their own.
+    assert len({order.tobytes() for order in orders}) > 15
 
 
 def test_two_paths_are_drawn_one_after_another_without_putting_back():

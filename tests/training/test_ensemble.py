@@ -37,7 +37,7 @@ def test_a_random_search_ends_among_its_own_candidates(tmp_path):
         for number, (text, loss) in enumerate({"[O1]": 2.0, "[O9]": 1.0}.items(), 1):
             row = {"step": number, "architecture": text, "validation_loss": loss}
             metrics_log.append(folder / "candidates.jsonl", row)
-    settings = SearchSettings(gate_rule="uniform")
+    settings = SearchSettings(method="random")
     architecture, p = ensemble_of_folds(folders, settings, 1)
     assert architecture == Architecture(((8,),), NINE)
     np.testing.assert_array_equal(p, certain(architecture))

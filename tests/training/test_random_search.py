@@ -23,17 +23,16 @@ from emrnas_jax.training.random_search import (
     best_candidate,
     certain,
     draw_candidates,
+    paid_for,
 )
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
 from emrnas_jax.training.settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
-SETTINGS = SearchSettings(
-    warmup_epochs=0, search_epochs=2, batch=2, gate_rule="uniform"
-)
+SETTINGS = SearchSettings(warmup_epochs=0, search_epochs=2, batch=2, method="random")
 SEED = 3
-DRAWN = draw_candidates(NETWORK, 8, 3, SEED)
+DRAWN = draw_candidates(NETWORK, paid_for(8, 3), SEED)
 
 
 class Stop(Exception):  # noqa: N818 - stands for a kill
@@ -169,7 +168,7 @@ def test_a_request_to_stop_ends_it_between_two_candidates(tmp_path):
 @pytest.mark.parametrize("shared", ["none", "block", "network"])
 def test_candidates_are_different_and_share_what_the_network_shares(shared):
     network = SearchNetwork(components=2, cells_per_block=2, width=4, shared=shared)
-    drawn = draw_candidates(network, 60, 3, SEED)
+    drawn = draw_candidates(network, 40, SEED)
     assert len(set(drawn)) == len(drawn)
     # Of 8, 64 and 4096 there are.
     assert len(drawn) == {"network": 8, "block": 32, "none": 40}[shared]
@@ -179,9 +178,27 @@ def test_candidates_are_different_and_share_what_the_network_shares(shared):
             assert first == second
         if shared == "network":
             assert len(set(architecture.cells)) == 1
-    fewer = draw_candidates(network, 20, 3, SEED)
+    fewer = draw_candidates(network, 13, SEED)
     assert fewer == drawn[: len(fewer)]
-    assert draw_candidates(network, 60, 3, SEED + 1) != drawn
+    assert draw_candidates(network, 40, SEED + 1) != drawn
+
+
+def test_candidates_that_are_not_wanted_are_drawn_again():
+    network = SearchNetwork(components=2, cells_per_block=2, width=4)
+
+    def fits(own):
+        return own.cells[0] < 2
+
+    drawn = draw_candidates(network, 30, SEED, fits)
+    every = draw_candidates(network, 400, SEED)
+    assert drawn == [own for own in every if fits(own)][: len(drawn)]
+    assert 25 < len(drawn) <= 30
+    assert draw_candidates(network, 30, SEED, lambda _: False) == []
+
+
+def test_steps_of_alphas_pay_for_twice_as_many_forward_passes():
+    assert paid_for(12, 6) == 4
+    assert paid_for(1, 100) == 1
 
 
 def write_fold(folder, losses):

@@ -189,9 +189,15 @@ def test_a_step_of_alphas_runs_one_path_or_two_or_all(sampling):
     [
         ({"gate_rule": "best"}, r"search\.gate_rule: found 'best'.*sample, argmax"),
         (
-            {"gate_rule": "uniform", "paths_per_cell": 2},
+            {"method": "random", "paths_per_cell": 2},
             r"search\.paths_per_cell.*at 1",
         ),
+        ({"method": "front", "gate_rule": "argmax"}, r"gate_rule.*leave it at sample"),
+        ({"method": "evolution"}, r"search\.method.*proxyless, random, front"),
+        ({"budget_ms": 5.0}, r"search\.budget_ms: found 5\.0.*choose random or front"),
+        ({"latency": "table.json"}, r"search\.latency: found 'table\.json'"),
+        ({"method": "random", "budget_ms": -1.0}, r"search\.budget_ms: found -1"),
+        ({"loss": "ssim"}, r"search\.loss: found 'ssim'; choose one of mse, log_mse"),
         ({"alpha_epsilon": -1e-8}, r"search\.alpha_epsilon: found -1e-08"),
         ({"warmup_epochs": -1}, r"search\.warmup_epochs"),
         ({"search_epochs": -1}, r"search\.search_epochs"),

@@ -197,7 +197,9 @@ def test_a_candidate_is_judged_on_all_sizes(searched, programs, split_of):
     weights = search_state.initial_state(NETWORK, SEARCH, jax.random.key(0)).weights
     whole, parts = split_of(4), [split_of(4, range(6)), split_of(4, range(6, 10))]
     found, *alone = (
-        validation_loss(programs.validate, weights, architecture, own, 4)
+        validation_loss(
+            programs.validate, weights, architecture, own, 4, own.steps_per_epoch
+        )
         for own in (whole, *parts)
     )
     # Nothing is left over, so the order of each size makes no difference.

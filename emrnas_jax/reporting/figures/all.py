@@ -19,6 +19,7 @@ from emrnas_jax.reporting.figures.curves import (
     search_pictures,
 )
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
+from emrnas_jax.reporting.figures.front import front_pictures
 from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.networks import in_order, title_of
@@ -45,12 +46,13 @@ def all_pictures(run: Run) -> dict[str, list[Picture]]:
                 for name, other in others.items()
                 for one in searched_pictures(other, name)
             ],
-            "search": search_pictures(run),
+            "search": [*front_pictures(run), *search_pictures(run)],
             "probabilities": probability_pictures(run),
             "other searches": [
                 one
                 for name, other in others.items()
                 for one in (
+                    *front_pictures(run, name),
                     *search_pictures(other, name),
                     *probability_pictures(other, name),
                 )

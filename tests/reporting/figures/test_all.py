@@ -15,9 +15,13 @@ from emrnas_jax.reporting.figures import curves
 from emrnas_jax.reporting.figures.all import all_pictures, cells_agreed
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
+from emrnas_jax.reporting.figures.front import front_pictures
 from emrnas_jax.reporting.figures.reconstructions import Panel, draw_reconstructions
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.front import Front, FrontPoint, write_front
 from emrnas_jax.runs.history import read_search
 from emrnas_jax.runs.run import Searched, read_run
+from tests.fixtures.runs import write_run
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +44,32 @@ def panels():
         Panel(name, np.clip(target + size, 0, 1).astype(np.float32), 10 / size)
         for name, size in errors.items()
     ]
+
+
+FRONT = Front(
+    device="a device",
+    budget_ms=12.0,
+    chosen="[O2 O3 O1]",
+    points=(
+        FrontPoint(architecture="[O7 O7 O7]", ms=8.0, gain_db=-0.3),
+        FrontPoint(architecture="[O2 O3 O1]", ms=11.5, gain_db=0.2),
+        FrontPoint(architecture="[O1 O1 O1]", ms=15.0, gain_db=0.4),
+    ),
+    judged=(FrontPoint(architecture="[O4 O4 O4]", ms=10.0, gain_db=0.0),),
+    error_db=0.08,
+)
+
+
+def test_the_front_of_a_search_is_drawn_with_its_choice(tmp_path):
+    run = read_run(write_run(tmp_path / "run"))
+    assert front_pictures(run) == []
+    write_front(RunFolder(run.path).front(), FRONT)
+    [picture] = front_pictures(run)
+    assert picture.name == "front"
+    assert picture.png.startswith(b"\x89PNG")
+    assert "takes the best within 12.0 ms, [O2 O3 O1]: 11.50 ms" in picture.caption
+    assert "0.08 dB off" in picture.caption
+    assert all_pictures(run)["search"][0].name == "front"
 
 
 def test_png_files_open_and_are_neither_tiny_nor_huge(reported):

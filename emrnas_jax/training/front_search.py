@@ -1,0 +1,111 @@
+"""Search by the front: from judged candidates to the best architecture for every time.
+
+The candidates of all folds give an additive predictor of quality (`nas.quality`), the
+latency table gives the time, and the front follows from both (`nas.front`). The run
+takes the best architecture within the budget of time.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.nas.front import best_within, evenly_over_time, pareto_front
+from emrnas_jax.nas.latency_table import LatencyTable
+from emrnas_jax.nas.quality import fit_quality
+from emrnas_jax.nas.space import Architecture, Operation
+from emrnas_jax.runs.front import Front, FrontPoint
+from emrnas_jax.training.random_search import common_losses
+from emrnas_jax.training.settings import SearchSettings
+
+POINTS = 8  # of the front that are kept
+DB = 10 / math.log(10)  # of a natural logarithm of the squared error
+
+
+def front_of_folds(
+    folders: Sequence[Path],
+    operations: tuple[Operation, ...],
+    cell_groups: Sequence[int],
+    cells_per_block: int,
+    settings: SearchSettings,
+    table: LatencyTable,
+) -> Front:
+    """Return the front of the candidates that all folds have judged.
+
+    Args:
+        folders: folders of the folds' searches, which must have ended.
+        operations: candidates of every cell.
+        cell_groups: group of cells that each cell chooses with.
+        cells_per_block: cells of each block of the network.
+        settings: settings of the searches.
+        table: time of every operation.
+
+    Raises:
+        InputError: the folds have no candidate in common, or none is fast enough.
+    """
+    require_budget(settings, table)
+    losses = common_losses(folders, settings.loss)
+    candidates = [Architecture.parse(text, operations) for text in losses]
+    groups = np.asarray(cell_groups)
+    # A group's choice is that of its first cell.
+    firsts = np.array([groups.tolist().index(g) for g in sorted(set(cell_groups))])
+    choices = np.array([own.cells for own in candidates])[:, firsts]
+    measured = np.array(list(losses.values()))
+    quality = fit_quality(choices, measured, len(operations))
+    front = pareto_front(quality.effects, _times_of_groups(groups, operations, table))
+    chosen = best_within(front, (settings.budget_ms or np.inf) - table.rest_ms)
+    # The budget was checked with the fastest architecture, which the front has; only
+    # the rounding of its time can be too much.
+    chosen = front[0] if chosen is None else chosen
+
+    def architecture(own: Sequence[int]) -> Architecture:
+        cells = np.asarray(own)[groups].tolist()
+        return Architecture.from_cells(cells, cells_per_block, operations)
+
+    average = float(measured.mean())
+    shown = sorted({*evenly_over_time(front, POINTS), chosen}, key=lambda own: own.ms)
+    return Front(
+        device=table.measured.device,
+        budget_ms=settings.budget_ms,
+        chosen=str(architecture(chosen.choices)),
+        points=tuple(
+            FrontPoint(
+                architecture=str(architecture(own.choices)),
+                ms=table.predict_ms(architecture(own.choices)),
+                gain_db=DB * (average - quality.mean - own.loss),
+            )
+            for own in shown
+        ),
+        judged=tuple(
+            FrontPoint(
+                architecture=str(own),
+                ms=table.predict_ms(own),
+                gain_db=DB * (average - float(loss)),
+            )
+            for own, loss in zip(candidates, measured, strict=True)
+        ),
+        error_db=DB * quality.error,
+    )
+
+
+def require_budget(settings: SearchSettings, table: LatencyTable) -> None:
+    """Raise InputError if the budget of time is below the fastest architecture."""
+    if settings.budget_ms and settings.budget_ms < table.fastest_ms:
+        raise InputError(
+            f"search.budget_ms: found {settings.budget_ms:g}, and the fastest "
+            f"architecture takes {table.fastest_ms:.2f} ms on "
+            f"{table.measured.device}; allow at least that, or make the network smaller"
+        )
+
+
+def _times_of_groups(
+    groups: Int[np.ndarray, " cell"],
+    operations: tuple[Operation, ...],
+    table: LatencyTable,
+) -> Float[np.ndarray, "group op"]:
+    """Return the time of each operation in all cells of a group together."""
+    own = np.array([table.operations_ms[operation.name] for operation in operations])
+    return np.bincount(groups)[:, None] * own

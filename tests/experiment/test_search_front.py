@@ -1,0 +1,100 @@
+"""A search by the front, from phantoms to the chosen network."""
+
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.latency import measured_here
+from emrnas_jax.experiment import protocol
+from emrnas_jax.experiment.config_files import load_config
+from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.experiment.search_front import table_of
+from emrnas_jax.nas.latency_table import LatencyTable, write_table
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.runs.folder import RunFolder
+from emrnas_jax.runs.front import read_front
+
+BUDGET = 6.0
+
+
+def settings(folder):
+    config = load_config("configs/demo.py:tiny")
+    config.data.cache = str(folder / "cache")
+    config.folds.count = 2
+    config.search.update(method="front", loss="log_mse", candidates=12)
+    config.search.update(latency=str(folder / "table.json"), budget_ms=BUDGET)
+    return config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("front")
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    """Times that are given: the rest takes 2 ms, operation n takes n ms."""
+    [search] = Experiment(settings(folder), folder / "none").searches
+    table = LatencyTable(
+        measured=measured_here(search.network, (16, 16), 1, 0),
+        jax="0.0",
+        rest_ms=2.0,
+        operations_ms={own.name: i + 1.0 for i, own in enumerate(OPERATIONS)},
+    )
+    write_table(folder / "table.json", table)
+    return table
+
+
+@pytest.mark.slow
+def test_a_run_takes_the_best_of_the_front_within_its_budget(folder, table):
+    config, run = settings(folder), RunFolder(folder / "run")
+    for stage in ("search", "ensemble"):
+        protocol.run_protocol(config, run.path, stage)
+    found = read_front(run.front())
+    assert found.budget_ms == BUDGET
+    chosen = Architecture.parse(found.chosen)
+    assert table.predict_ms(chosen) <= BUDGET
+    assert read_architecture(run.architecture())[0] == chosen
+    assert 9 < len(found.judged) <= 12  # two draws may be alike
+    # Both folds judged the same candidates, and chose within the budget as well.
+    logs = [run.fold(k).search().candidates for k in (1, 2)]
+    texts = [
+        [json.loads(line)["architecture"] for line in log.read_text().splitlines()]
+        for log in logs
+    ]
+    assert texts[0] == texts[1]
+    for k in (1, 2):
+        own, _ = read_architecture(run.fold(k).search().architecture)
+        assert table.predict_ms(own) <= BUDGET
+    # Every operation of a cell was trained as often as every other one.
+    rows = (run.fold(1).search().metrics).read_text().splitlines()
+    counts = json.loads(rows[-1])["path_counts"]
+    assert all(max(cell) - min(cell) <= 1 for cell in counts)
+
+
+def test_a_table_of_another_size_is_refused(folder, table, tmp_path):
+    config = settings(folder)
+    other = replace(table, measured=replace(table.measured, size=(32, 32)))
+    write_table(tmp_path / "other.json", other)
+    config.search.latency = str(tmp_path / "other.json")
+    experiment = Experiment(config, tmp_path / "run")
+    [search] = experiment.searches
+    with pytest.raises(InputError, match=r"other\.json: measured with size"):
+        table_of(experiment, search)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_budget_below_the_fastest_is_refused_before_anything_is_trained(
+    folder, tmp_path
+):
+    config = settings(folder)
+    config.search.budget_ms = 3.5
+    with pytest.raises(InputError, match=r"3\.5, and the fastest .* takes 4\.00 ms"):
+        protocol.run_protocol(config, tmp_path / "run", "search")
+    assert not list(tmp_path.glob("run/fold_*/search/checkpoints/*"))
