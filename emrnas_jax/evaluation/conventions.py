@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.data.pipeline import Batch
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, ssim
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.consistency import magnitude
@@ -172,6 +173,14 @@ CONVENTIONS = {
 }
 
 
-def in_words(name: str) -> str:
-    """Return a convention's name and rule, as files record them for their readers."""
-    return f"{name}: {CONVENTIONS[name].rule}"
+def in_words(name: str, target_kind: TargetKind = TargetKind.COMBINED) -> str:
+    """Return a convention's name and rule, as files record them for their readers.
+
+    Args:
+        name: key of `CONVENTIONS`.
+        target_kind: kind of target of several coils.
+    """
+    words = [f"{name}: {CONVENTIONS[name].rule}"]
+    if target_kind is TargetKind.RSS:
+        words.append("target the root of the sum of squares of the coils")
+    return ", ".join(words)

@@ -69,8 +69,9 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
 
 def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPrograms:
     network, settings = SearchNetwork(**search.network), search.settings
+    kind = experiment.image_set.target_kind
     programs = search_programs(
-        network, settings, experiment.sampling, experiment.seed, mesh
+        network, settings, experiment.sampling, experiment.seed, mesh, kind
     )
     name = search.folder_name
     return SearchPrograms(
@@ -152,7 +153,11 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
     def program_of(record: NetworkRecord) -> Program:
         say_without_bars(COMPILING, f"retrain {name}", "the training")
         return training_program(
-            record.build(), settings, experiment.sampling, experiment.seed
+            record.build(),
+            settings,
+            experiment.sampling,
+            experiment.seed,
+            target_kind=record.target,
         )
 
     def train(k: int, fold: Fold) -> bool:

@@ -55,7 +55,7 @@ def collect_results(experiment: Experiment) -> Results:
         searches=_searches(experiment),
         convention=convention,
         unit=CONVENTIONS[convention].unit,
-        metrics=in_words(convention),
+        metrics=in_words(convention, experiment.image_set.target_kind),
         networks={
             name: network_score(experiment, name, own, scores[name])
             for name, own in folders.items()

@@ -49,6 +49,7 @@ EARLIER = {
     "noise": 0.0,
     "coils": 0,
     "simulated_coils": 0,
+    "target": "combined",
     "retrain": {},
     "search": {},
 }

@@ -8,6 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words, score
@@ -185,4 +186,8 @@ def test_an_unknown_convention_is_refused_with_those_that_are_known():
         EvaluationSettings(convention="fastMRI")
     assert in_words("paper") == (
         "paper: magnitude clipped to [0, 1], per frame, data range 1"
+    )
+    assert in_words("paper", TargetKind.RSS) == (
+        "paper: magnitude clipped to [0, 1], per frame, data range 1, target the root "
+        "of the sum of squares of the coils"
     )
