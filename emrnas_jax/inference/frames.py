@@ -134,7 +134,7 @@ def one_by_one(
     model: TrainedNetwork, scans: list[Scan], together: Reconstructed
 ) -> list[ReconstructedScan]:
     """Return the reconstruction of each scan, on the scale of its file."""
-    results, end, kind = [], 0, model.record.images
+    results, end, kind = [], 0, model.record.returns
     for scan in scans:
         # Scans were joined in this order, one after another.
         part = slice(end, end := end + len(scan.slices))
@@ -287,7 +287,7 @@ def intensities(
     Args:
         images: images of the network, real and imaginary channels.
         scale: factor from the network's intensities to the scan's.
-        kind: "magnitude" or "complex", the images that the network was trained on.
+        kind: "magnitude" or "complex", the images that the network returns.
     """
     if kind == "complex":
         return ((images[..., 0] + 1j * images[..., 1]) * scale).astype(np.complex64)
