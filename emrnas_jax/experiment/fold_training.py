@@ -164,7 +164,8 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
         files, label = experiment.network_folder(k, name), f"fold {k} {name}"
         folder = files.path
         last = experiment.retrain_steps(name, fold)
-        scores = files.scores(experiment.evaluation.convention)
+        scored_as = experiment.evaluation.convention, experiment.evaluation.crop
+        scores = files.scores(*scored_as)
         # A scored network may have lost its checkpoints to save space.
         is_over = last is not None and has_trained(folder, last)
         if processes.as_first_sees(scores.exists() or is_over):

@@ -68,12 +68,12 @@ def _epochs(count: int) -> str:
 def _finished(experiment: Experiment) -> str:
     """Return which searches are over and which networks scored, folds together."""
     folds = range(1, len(experiment.folds) + 1)
-    convention = experiment.evaluation.convention
+    scored_as = experiment.evaluation.convention, experiment.evaluation.crop
     last_files = {
         _search(s): [folder.architecture for folder in experiment.search_folders(s)]
         for s in experiment.searches
     } | {
-        name: [experiment.network_folder(k, name).scores(convention) for k in folds]
+        name: [experiment.network_folder(k, name).scores(*scored_as) for k in folds]
         for name in experiment.networks
     }
     # Parts that are finished in the same folds share a clause.

@@ -20,6 +20,7 @@ from emrnas_jax.data.pipeline import (
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
+from emrnas_jax.evaluation.crop import Size, middle
 from emrnas_jax.inference.batches import Progress, batch_of, in_batches, silent
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
@@ -31,10 +32,6 @@ from emrnas_jax.mri.sampling import Sampling
 
 # Draws a mask of ones, so that `make_batch` converts images and leaves nothing out.
 EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
-
-
-# Rows and columns of the images that are kept; None for all.
-Size = tuple[int, int] | None
 
 
 class Reconstructed(NamedTuple):
@@ -237,22 +234,6 @@ def _all_scores(image: Array | np.ndarray, data: Batch, size: Size) -> dict[str,
         for prefix, found in (("", image), ("zero_filled_", data.zero_filled))
         for name, value in _scores(middle(found, size), kept).items()
     }
-
-
-def middle(images: Any, size: Size) -> Any:
-    """Return the middle of images [frame, height, width, ...], cut as fastMRI does.
-
-    Args:
-        images: images, arrays of any library.
-        size: rows and columns to keep; None for all.
-    """
-    if size is None:
-        return images
-    rows, columns = (
-        slice((whole - own) // 2, (whole - own) // 2 + own)
-        for whole, own in zip(images.shape[1:3], size, strict=True)
-    )
-    return images[:, rows, columns]
 
 
 @jax.jit

@@ -50,6 +50,7 @@ EARLIER = {
     "coils": 0,
     "simulated_coils": 0,
     "target": "combined",
+    "crop": 0,
     "retrain": {},
     "search": {},
 }

@@ -163,6 +163,7 @@ def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
         ("folds.count", 1, r"folds\.count"),
         ("data.target", "rss", r"data\.target: rss is of several coils"),
         ("evaluation.batch", 0, r"evaluation\.batch"),
+        ("evaluation.crop", 5, r"evaluation\.crop: found 5"),
         ("report.zoom", "left", r"report\.zoom: found 'left'"),
         ("loop.steps_per_dispatch", 0, r"loop\.steps_per_dispatch"),
         ("loop.checkpoint_seconds", -1.0, r"loop\.checkpoint_seconds"),
