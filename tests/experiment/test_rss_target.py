@@ -8,7 +8,7 @@ import pytest
 
 from emrnas_jax.data.readers.scan import Reading
 from emrnas_jax.data.targets import TargetKind
-from emrnas_jax.experiment import paper, protocol
+from emrnas_jax.experiment import fold_training, paper, protocol
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.inference import load_model
 from emrnas_jax.inference.jobs import reconstruct_files
@@ -42,16 +42,34 @@ def config(tmp_path_factory):
 
 
 def run_without_report(config, folder):
-    """Run all stages but the report, which takes longest."""
+    """Run all stages but the report, which takes longest.
+
+    Returns:
+        The kinds of target with which programs were made.
+    """
+    kinds = []
+
+    def noted(make):
+        def noting(*given, **named):
+            kinds.append(named.get("target_kind", given[-1]))
+            return make(*given, **named)
+
+        return noting
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "write_report", lambda *_: folder)
+        for name in ("search_programs", "training_program"):
+            patch.setattr(fold_training, name, noted(getattr(fold_training, name)))
         protocol.run_protocol(config, folder)
+    return kinds
 
 
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    run_without_report(config, folder)
+    kinds = run_without_report(config, folder)
+    # One search, and the training of the two networks that are trained.
+    assert kinds == [TargetKind.RSS] * 3
     return folder
 
 
@@ -74,7 +92,7 @@ def test_another_crop_is_scored_anew_and_beside_the_first(run, config):
     first = read_run_scores(run)
     config.evaluation.crop = 0
     try:
-        run_without_report(config, run)
+        assert run_without_report(config, run) == []  # nothing is trained again
         whole = read_run_scores(run)
         assert read_results(RunFolder(run).results).crop == 0
     finally:

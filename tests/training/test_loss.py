@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
-from emrnas_jax.data.pipeline import Split, fixed_mask_key, make_batch
+from emrnas_jax.data.pipeline import (
+    Split,
+    fixed_mask_key,
+    make_batch,
+    training_mask_key,
+)
 from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.models.emrnas import SearchNetwork, active_weights, fixed_network
@@ -24,6 +29,7 @@ from emrnas_jax.training.retrain_steps import (
     train_step,
     training_program,
 )
+from emrnas_jax.training.search_programs import search_programs
 from emrnas_jax.training.search_steps import architecture_step, weight_step
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
@@ -31,6 +37,7 @@ SAMPLING = Sampling("equispaced", 0.5, 0.2, "columns")
 CHOICES = jnp.array([5, 2], jnp.int32)
 NETWORK = SearchNetwork(1, 2, 4, "gradient")
 RATE = jnp.float32(1e-3)
+SEED, GRAD = 3, {"consistency": "gradient"}
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +123,61 @@ def test_search_and_retraining_have_one_loss_on_the_same_path(searched, batch):
     np.testing.assert_allclose(trained, candidate, rtol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def two_frames(coils):
+    """A split of one step, and the batch that a training makes of it first."""
+    mesh = mesh_for(2)
+    split = Split(coils, np.arange(2), 2, jax.random.key(5), 1, 1.0, mesh)
+    images, ids = jnp.asarray(coils.images([0, 1])), jnp.asarray(coils.frame_ids[:2])
+    key = training_mask_key(SEED, 0)
+    make = jax.jit(make_batch, static_argnames=("sampling", "target_kind"))
+    return split, make(images, ids, key, SAMPLING, TargetKind.RSS)
+
+
+def test_a_search_sees_the_targets_of_the_run(searched, two_frames, coils):
+    """The program of a phase, against the loss of the path that it drew."""
+    split, batch = two_frames
+    settings = SearchSettings(batch=2, warmup_epochs=1)
+    programs = search_programs(
+        NETWORK, settings, SAMPLING, SEED, split.mesh, coils.target_kind
+    )
+    frames, one = split.frames(0, 1), jnp.array(1)
+    # A program takes the memory of its state.
+    state = jax.tree.map(jnp.copy, searched)
+    after = programs.warm_up(state, frames, frames, (one, one), jax.random.key(2), one)
+    choices = jnp.argmax(after.path_counts, axis=-1).astype(jnp.int32)
+    path = jit(path_loss, static_argnums=0)
+    expected = path(NETWORK, searched.weights, batch, choices)
+    np.testing.assert_allclose(after.train_loss, expected, rtol=1e-4)
+
+
+def test_a_training_sees_the_targets_of_the_run(two_frames, coils):
+    split, batch = two_frames
+    network = build_network("dccnn", {"components": 1, "width": 4, "layers": 2} | GRAD)
+    settings = RetrainSettings(batch=2)
+    program = training_program(
+        network, settings, SAMPLING, SEED, split.mesh, coils.target_kind
+    )
+    state = initial_state(network, settings, jax.random.key(0))
+    image = jax.jit(network.apply)(
+        {"params": state.weights}, batch.zero_filled, batch.measurement
+    )
+    one = jnp.array(1)
+    after = program(state, split.frames(0, 1), one, one, one)
+    expected = loss_against_target(image, batch)
+    np.testing.assert_allclose(after.train_loss, expected, rtol=1e-4)
+
+
 def test_a_candidate_is_judged_against_the_targets_of_the_run(searched, coils):
     """The program that is given the kind, against the loss of the batch itself."""
     mesh = mesh_for(2)
-    validate = make_validate(NETWORK, 2, SAMPLING, 3, mesh, coils.target_kind)
+    validate = make_validate(NETWORK, 2, SAMPLING, SEED, mesh, coils.target_kind)
     split = Split(coils, np.arange(2), 2, jax.random.key(5), 1, 1.0, mesh)
     frames = split.frames(0, 1)
     numbers = [jnp.array(n) for n in (1, 0, 1)]
     found = validate(searched.weights, CHOICES, frames, *numbers)
     images, ids = jnp.asarray(coils.images([0, 1])), jnp.asarray(coils.frame_ids[:2])
-    own = make_batch(images, ids, fixed_mask_key(3), SAMPLING, TargetKind.RSS)
+    own = make_batch(images, ids, fixed_mask_key(SEED), SAMPLING, TargetKind.RSS)
     expected = jit(path_loss, static_argnums=0)(NETWORK, searched.weights, own, CHOICES)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
