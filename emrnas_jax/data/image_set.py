@@ -18,7 +18,7 @@ from emrnas_jax.data.phantom import PhantomSettings
 from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
 from emrnas_jax.data.records import Records, StoredImage
-from emrnas_jax.data.targets import TargetKind
+from emrnas_jax.data.targets import TargetKind, require_target
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.setting_types import section_of
 
@@ -121,23 +121,12 @@ class DataSettings:
                 f"data.simulated_coils: found {self.simulated_coils} beside data.coils="
                 f"{self.coils}; files have coils or get simulated ones, so set one to 0"
             )
-        _require_target(self.target, self.coils or self.simulated_coils)
+        require_target(self.target, self.coils or self.simulated_coils)
         if self.height % self.downsample or self.width % self.downsample:
             raise InputError(
                 f"data.downsample: {self.downsample} does not divide {self.height} x "
                 f"{self.width}; change downsample, height or width"
             )
-
-
-def _require_target(target: str, coils: int) -> None:
-    kinds = [kind.value for kind in TargetKind]
-    if target not in kinds:
-        raise InputError(f"data.target: found {target!r}; use {' or '.join(kinds)}")
-    if target != TargetKind.COMBINED and not coils:
-        raise InputError(
-            f"data.target: {target} is of several coils, and there is one; set "
-            "data.coils or data.simulated_coils, or data.target to combined"
-        )
 
 
 class ImageSet:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.mri.coils import root_sum_of_squares
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
@@ -31,6 +32,26 @@ class TargetKind(StrEnum):
 
     COMBINED = "combined"
     RSS = "rss"
+
+
+def require_target(target: str, coils: int) -> None:
+    """Check the setting `data.target`.
+
+    Args:
+        target: its value.
+        coils: number of coils; 0 for images of one.
+
+    Raises:
+        InputError: there is no such kind, or not for so many coils.
+    """
+    kinds = [kind.value for kind in TargetKind]
+    if target not in kinds:
+        raise InputError(f"data.target: found {target!r}; use {' or '.join(kinds)}")
+    if target != TargetKind.COMBINED and not coils:
+        raise InputError(
+            f"data.target: {target} is of several coils, and there is one; set "
+            "data.coils or data.simulated_coils, or data.target to combined"
+        )
 
 
 def target_of_coils(
