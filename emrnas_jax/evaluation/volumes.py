@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from emrnas_jax.data.coil_images import AXES, combined
+from emrnas_jax.data.coil_images import AXES, combined, root_sum_of_squares
 from emrnas_jax.data.image_set import Images, ImageSet, at_once
+from emrnas_jax.data.targets import TargetKind
+from emrnas_jax.evaluation.crop import cropped
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 
@@ -34,22 +36,21 @@ def volume_of_frames(
 
 
 def volume_peaks(
-    image_set: ImageSet, indices: Int[np.ndarray, " frame"]
+    image_set: ImageSet, indices: Int[np.ndarray, " frame"], crop: int = 0
 ) -> Float[np.ndarray, " frame"]:
     """Return, for each frame, the largest magnitude of its volume; 1 if all is black.
 
     Args:
         image_set: data set of the frames.
         indices: numbers of the frames; slices that are not among them do not count.
+        crop: pixels on a side of the middle that counts; 0 for the whole image.
     """
     # A few at a time: a test set may be larger than the memory.
     step = at_once(image_set.images(indices[:1]).nbytes)
-    peaks = np.concatenate(
-        [
-            _magnitudes(image_set.images(indices[start : start + step])).max((1, 2))
-            for start in range(0, len(indices), step)
-        ]
-    )
+    kind = image_set.target_kind
+    parts = (indices[start : start + step] for start in range(0, len(indices), step))
+    targets = (_targets(image_set.images(part), kind) for part in parts)
+    peaks = np.concatenate([cropped(own, crop).max((1, 2)) for own in targets])
     subjects = [image_set.subjects[i] for i in indices]
     _, volumes = volume_of_frames(subjects, image_set.frames[indices])
     # Unlike `largest[volumes] = peaks`, this keeps the maximum of repeated indices.
@@ -59,11 +60,13 @@ def volume_peaks(
     return np.where(largest > 0, largest, 1)[volumes]
 
 
-def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:
-    if (
-        images.ndim == 1 + AXES
-    ):  # of several coils: the target is what their maps combine
-        return np.abs(combined(images))
+def _targets(
+    images: Images, kind: TargetKind
+) -> Float[np.ndarray, "image height width"]:
+    """Return the magnitudes of the targets of images, as `make_batch` makes them."""
+    if images.ndim == 1 + AXES:
+        rss = kind is TargetKind.RSS
+        return root_sum_of_squares(images) if rss else np.abs(combined(images))
     if images.ndim == 4:
         return np.hypot(images[..., 0], images[..., 1])
     return images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)

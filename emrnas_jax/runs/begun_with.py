@@ -49,6 +49,8 @@ EARLIER = {
     "noise": 0.0,
     "coils": 0,
     "simulated_coils": 0,
+    "target": "combined",
+    "crop": 0,
     "retrain": {},
     "search": {},
 }

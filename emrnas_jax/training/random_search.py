@@ -28,6 +28,7 @@ from emrnas_jax.data.pipeline import (
     frames_of_step,
     make_batch,
 )
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.machine.progress import counted, say_without_bars
@@ -138,7 +139,12 @@ def draw_candidates(
 
 
 def make_validate(
-    network: SearchNetwork, batch: int, sampling: Sampling, seed: int, mesh: Mesh
+    network: SearchNetwork,
+    batch: int,
+    sampling: Sampling,
+    seed: int,
+    mesh: Mesh,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> Validate:
     """Return the program that `validation_loss` runs, to be compiled once."""
 
@@ -153,7 +159,8 @@ def make_validate(
         def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
             # The frames of epoch 0, with the masks that they have in the evaluation.
             images, ids = frames_of_step(frames, first + i, steps_per_epoch, batch)
-            own = make_batch(images, ids, fixed_mask_key(seed), sampling)
+            mask_key = fixed_mask_key(seed)
+            own = make_batch(images, ids, mask_key, sampling, target_kind)
             return total + path_loss(network, weights, own, choices)
 
         return jax.lax.fori_loop(0, count, body, jnp.zeros(()))
