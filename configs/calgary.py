@@ -10,8 +10,9 @@ measure a fifth of the points. The challenge's own masks are used with
     --config.sampling.kind=file --config.sampling.file=R5_218x170.npy \
     --config.data.height=218 --config.data.width=170
 
-Scores are of frames, in the challenge's convention. Nothing of this has been measured:
-the data could not be had. The reader is tested on files of this form.
+Targets are the root of the sum of squares of the coils, as the challenge has them, and
+scores are of frames, in its convention. Nothing of this has been measured: the data
+could not be had. The reader is tested on files of this form.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:
@@ -31,7 +32,7 @@ def get_config(variant: str | None = None) -> ConfigDict:
     """Return the settings of a variant."""
     config = paper.settings()
     config.data.path = "data/calgary"
-    config.data.update(height=216, width=168, coils=12)
+    config.data.update(height=216, width=168, coils=12, target="rss")
     # Its outermost columns are empty in every file (kz beyond 85 %), and no fault.
     config.data.fully_sampled = True
     config.loop.steps_per_dispatch = 2  # a step of eight frames is 56 MB

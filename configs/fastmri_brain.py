@@ -6,9 +6,10 @@
 FOLDER holds files of `multicoil_train` or `multicoil_val`. A mask measures a quarter or
 an eighth of the columns, 8 % or 4 % of them in the centre, so one network learns both.
 Images are cut to 640 x 320 pixels, and files that are smaller are refused: remove them.
-Scores are of volumes and of these pixels, against the image that coil maps combine;
-those of the challenge are of the middle 320 x 320. Nothing of this has been measured:
-the data could not be had. The reader is tested on files of this form.
+As in the challenge, the target is the root of the sum of squares of the coils, of the
+eight virtual ones here, and scores are of volumes and of the middle 320 x 320 pixels.
+Nothing of this has been measured: the data could not be had. The reader is tested on
+files of this form.
 
 Variants, after a colon; NAME_small is NAME at a quarter of the size, with small
 networks and few epochs:

@@ -49,6 +49,13 @@ def combined(
     return (coil_maps.conj() * images).sum(-1)
 
 
+def root_sum_of_squares(
+    stored: Float32[np.ndarray, "frame height width 2 coil 2"],
+) -> Float32[np.ndarray, "frame height width"]:
+    """Return the root of the sum of squares of the coils' images."""
+    return np.sqrt(np.sum(stored[:, :, :, 0] ** 2, axis=(-2, -1)))
+
+
 def simulated(
     image: Float32[np.ndarray, "height width 2"], coils: int, number: int
 ) -> Float32[np.ndarray, "height width 2 coil 2"]:

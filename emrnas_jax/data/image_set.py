@@ -20,6 +20,7 @@ from emrnas_jax.data.readers.kspace_conventions import CONVENTIONS
 from emrnas_jax.data.readers.source import require_whole
 from emrnas_jax.data.records import Records, StoredImage
 from emrnas_jax.data.sizes import cut_sizes, in_words, most_frequent
+from emrnas_jax.data.targets import TargetKind, require_target
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.setting_types import section_of
 
@@ -76,6 +77,9 @@ class DataSettings:
             it, or coils that see nothing are added. 0 for images of one coil.
         simulated_coils: number of coils that are simulated around complex images; 0 for
             none.
+        target: key of `TargetKind`. `combined`: the image, or that which the maps of
+            several coils combine. `rss`, for several coils: the root of the sum of
+            their squares, with which magnitudes are compared.
     """
 
     path: str
@@ -92,6 +96,7 @@ class DataSettings:
     phantom: Mapping[str, Any] = field(default_factory=dict)
     coils: int = 0
     simulated_coils: int = 0
+    target: str = TargetKind.COMBINED.value
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -122,6 +127,7 @@ class DataSettings:
                 f"data.simulated_coils: found {self.simulated_coils} beside data.coils="
                 f"{self.coils}; files have coils or get simulated ones, so set one to 0"
             )
+        require_target(self.target, self.coils or self.simulated_coils)
         if self.height % self.downsample or self.width % self.downsample:
             raise InputError(
                 f"data.downsample: {self.downsample} does not divide {self.height} x "
@@ -144,6 +150,7 @@ class ImageSet:
         slices: number of each image's slice.
         frames: number of each image's time.
         coils: number of coils, measured or simulated; 0 for images of one coil.
+        target_kind: what their images are to be compared with.
     """
 
     name: str
@@ -154,6 +161,7 @@ class ImageSet:
     slices: Int32[np.ndarray, " image"]
     frames: Int32[np.ndarray, " image"]
     coils: int
+    target_kind: TargetKind
 
     def __init__(self, name: str, records: Records, settings: DataSettings) -> None:
         """Choose the images of `settings` among the records.
@@ -164,6 +172,7 @@ class ImageSet:
         self.name = name
         self.complex_valued = settings.images == "complex"
         self.coils = settings.coils or settings.simulated_coils
+        self.target_kind = TargetKind(settings.target)
         self._simulated = settings.simulated_coils
         self._block = settings.downsample
         chosen = _choose(records, settings)

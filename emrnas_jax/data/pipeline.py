@@ -15,11 +15,11 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, Num, UInt32
 
 from emrnas_jax.data.coil_images import AXES, parted
+from emrnas_jax.data.targets import TargetKind, target_of_coils
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.fourier import fft2, to_channels, to_complex
 from emrnas_jax.mri.measurement import (
     Measurement,
-    combined,
     keep_measured,
     undersample,
     zero_filled,
@@ -38,11 +38,14 @@ class Batch(NamedTuple):
         zero_filled: the network's input, intensity about [0, 1].
         measurement: k-space, zero where not measured, and masks one line wide.
         target: the fully sampled image.
+        target_kind: what the target is of several coils, which decides how an image is
+            compared with it (`data.targets.as_compared`).
     """
 
     zero_filled: Float[Array, "batch height width 2"]
     measurement: Measurement
     target: Float[Array, "batch height width 2"]
+    target_kind: TargetKind = TargetKind.COMBINED
 
 
 class Numbering(NamedTuple):
@@ -95,6 +98,7 @@ def make_batch(
     ids: UInt32[Array, " frame"],
     mask_key: RandomKey,
     sampling: Sampling,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> Batch:
     """Under-sample frames, each with its own mask.
 
@@ -104,25 +108,28 @@ def make_batch(
         ids: the frames' numbers; with `mask_key` they decide the masks.
         mask_key: key that all frames of an epoch, or of a test, share.
         sampling: kind and rate of the masks, and the noise.
+        target_kind: kind of target; `COMBINED` for images of one coil.
 
     Returns:
-        The batch. The target of several coils is their combined image Sᴴ y; noise that
-        is added is not in it.
+        The batch. Noise that is added is not in its target.
     """
     mask = draw_masks(sampling, mask_key, ids, (images.shape[1], images.shape[2]))
     if images.ndim == 1 + AXES:
         coil_images, coil_maps = parted(images)
-        image = combined(coil_images, coil_maps)
+        image = target_of_coils(coil_images, coil_maps, target_kind)
         # Not S of the combined image: what coils measure, maps explain but in part.
         measurement = keep_measured(fft2(coil_images), mask, coil_maps)
     else:
+        # An image of one coil may have a phase, which such a target has not.
+        assert target_kind is TargetKind.COMBINED, target_kind
         if images.dtype == jnp.uint8:
             images = images.astype(jnp.float32) / 255
         image = to_complex(images) if images.ndim == 4 else images.astype(jnp.complex64)
         measurement = undersample(image, mask)
     if sampling.noise:
         measurement = with_noise(measurement, sampling.noise, mask_key, ids)
-    return Batch(zero_filled(measurement), measurement, to_channels(image))
+    start = zero_filled(measurement)
+    return Batch(start, measurement, to_channels(image), target_kind)
 
 
 def with_noise(

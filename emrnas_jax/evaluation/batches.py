@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from emrnas_jax.data.image_set import Images, ImageSet
 from emrnas_jax.data.pipeline import Batch, RandomKey, make_batch
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine import devices
 from emrnas_jax.machine.progress import counted
 from emrnas_jax.mri.sampling import Sampling
@@ -89,7 +90,8 @@ def measured_batches(
     ):
         numbers = devices.put(ids[positions[own]], divided)
         images = devices.put(images, divided)
-        data = prepare_batch(images, numbers, frames.mask_key, frames.sampling)
+        kind = frames.image_set.target_kind
+        data = prepare_batch(images, numbers, frames.mask_key, frames.sampling, kind)
         peak = None
         if volume_peaks is not None:
             peak = devices.put(volume_peaks[positions[own]], divided)
@@ -109,17 +111,21 @@ def padded_batches(
 
 
 def prepare_batch(
-    images: Array, ids: Array, mask_key: RandomKey, sampling: Sampling
+    images: Array,
+    ids: Array,
+    mask_key: RandomKey,
+    sampling: Sampling,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> Batch:
     """Run `make_batch`, compiled, on as many devices as divide the batch."""
-    return _prepared_by(sampling)(mask_key, images, ids)
+    return _prepared_by(sampling, target_kind)(mask_key, images, ids)
 
 
 # One program for each sampling, so that the networks and folds of a run share it.
 @cache
-def _prepared_by(sampling: Sampling) -> Callable[..., Batch]:
+def _prepared_by(sampling: Sampling, target_kind: TargetKind) -> Callable[..., Batch]:
     return devices.over_batch(
-        lambda key, images, ids: make_batch(images, ids, key, sampling)
+        lambda key, images, ids: make_batch(images, ids, key, sampling, target_kind)
     )
 
 

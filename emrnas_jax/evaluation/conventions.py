@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.data.pipeline import Batch
+from emrnas_jax.data.targets import TargetKind
+from emrnas_jax.evaluation.crop import cropped
 from emrnas_jax.evaluation.metrics import nmse, psnr_db, ssim
 from emrnas_jax.machine import devices
 from emrnas_jax.mri.consistency import magnitude
@@ -70,6 +72,7 @@ def score(
     batch: Batch,
     convention: Convention,
     volume_peak: OfImages | None = None,
+    crop: int = 0,
 ) -> FrameScores:
     """Score a batch of reconstructions against their targets.
 
@@ -79,10 +82,12 @@ def score(
         convention: convention of the scores.
         volume_peak: largest value of each target's volume; needed where the convention
             scores volumes.
+        crop: pixels on a side of the middle that is scored, `evaluation.crop.cropped`.
     """
-    found, target, data_range = convention.images(
-        magnitude(to_complex(image)), magnitude(to_complex(batch.target)), volume_peak
+    found, target = (
+        magnitude(to_complex(cropped(own, crop))) for own in (image, batch.target)
     )
+    found, target, data_range = convention.images(found, target, volume_peak)
     return FrameScores(
         psnr_db(found, target, data_range),
         ssim(found, target, data_range),
@@ -94,10 +99,10 @@ def score(
 
 # One program for each convention, which all networks and folds of a run share.
 @cache
-def scorer(convention: Convention) -> Callable[..., FrameScores]:
+def scorer(convention: Convention, crop: int = 0) -> Callable[..., FrameScores]:
     """Return `score` under a convention, compiled; it takes (), image, batch, peak."""
     return devices.over_batch(
-        lambda _, image, batch, peak: score(image, batch, convention, peak)
+        lambda _, image, batch, peak: score(image, batch, convention, peak, crop)
     )
 
 
@@ -172,6 +177,18 @@ CONVENTIONS = {
 }
 
 
-def in_words(name: str) -> str:
-    """Return a convention's name and rule, as files record them for their readers."""
-    return f"{name}: {CONVENTIONS[name].rule}"
+def in_words(
+    name: str, crop: int = 0, target_kind: TargetKind = TargetKind.COMBINED
+) -> str:
+    """Return a convention's name and rule, as files record them for their readers.
+
+    Args:
+        name: key of `CONVENTIONS`.
+        crop: pixels on a side of the middle that is scored; 0 for the whole image.
+        target_kind: kind of target of several coils.
+    """
+    words = [f"{name}: {CONVENTIONS[name].rule}"]
+    words += [f"of the middle {crop} x {crop} pixels"] * bool(crop)
+    if target_kind is TargetKind.RSS:
+        words.append("target the root of the sum of squares of the coils")
+    return ", ".join(words)

@@ -15,7 +15,7 @@ from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import FrameBatch, MeasuredFrames, measured_batches
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, FrameScores, scorer
-from emrnas_jax.evaluation.metrics import scored_magnitude
+from emrnas_jax.evaluation.metrics import WINDOW, scored_magnitude
 from emrnas_jax.evaluation.volumes import (
     require_volumes,
     scores_of_volumes,
@@ -37,11 +37,14 @@ class EvaluationSettings:
         batch: number of frames that are reconstructed at once.
         examples: number of test frames of each fold that are kept for the figures.
         convention: name of the scores' convention, a key of `CONVENTIONS`.
+        crop: scores are of the middle `crop` x `crop` pixels, or fewer where an image
+            is smaller; 0 for the whole image.
     """
 
     batch: int = 8
     examples: int = 3
     convention: str = PAPER
+    crop: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work.
@@ -56,6 +59,11 @@ class EvaluationSettings:
             raise InputError(
                 f"evaluation.convention: found {self.convention!r}; use "
                 f"{', '.join(CONVENTIONS)}"
+            )
+        if self.crop and self.crop < WINDOW:
+            raise InputError(
+                f"evaluation.crop: found {self.crop}; give at least {WINDOW} pixels, "
+                "the window of SSIM, or 0 for the whole image"
             )
 
 
@@ -88,7 +96,7 @@ def evaluate(
         variables: weights of the network, and its statistics if it has any.
         frames: test frames; their order is that of the scores.
         settings: batch size, which is enlarged to what all devices share evenly,
-            number of examples, and convention of the scores.
+            number of examples, convention of the scores, and their crop.
 
     Raises:
         InputError: volumes are scored, and slices of one have several sizes.
@@ -97,9 +105,9 @@ def evaluate(
     peaks = None
     if convention.unit == "volume":
         require_volumes(frames.image_set, frames.indices)
-        peaks = volume_peaks(frames.image_set, frames.indices)
+        peaks = volume_peaks(frames.image_set, frames.indices, settings.crop)
     shown = evenly_spread(len(frames.indices), settings.examples)
-    score = scorer(convention)
+    score = scorer(convention, settings.crop)
     order: list[Int[np.ndarray, " frame"]] = []
     scored: list[FrameScores] = []
     pictures: dict[int, Pictures] = {}

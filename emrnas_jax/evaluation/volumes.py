@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from emrnas_jax.data.coil_images import AXES, combined
+from emrnas_jax.data.coil_images import AXES, combined, root_sum_of_squares
 from emrnas_jax.data.image_set import Images, ImageSet, at_once
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
+from emrnas_jax.evaluation.crop import cropped
 from emrnas_jax.runs.scores import ALL_SLICES, Scores
 
 
@@ -35,13 +37,14 @@ def volume_of_frames(
 
 
 def volume_peaks(
-    image_set: ImageSet, indices: Int[np.ndarray, " frame"]
+    image_set: ImageSet, indices: Int[np.ndarray, " frame"], crop: int = 0
 ) -> Float[np.ndarray, " frame"]:
     """Return, for each frame, the largest magnitude of its volume; 1 if all is black.
 
     Args:
         image_set: data set of the frames.
         indices: numbers of the frames; slices that are not among them do not count.
+        crop: pixels on a side of the middle that counts; 0 for the whole image.
     """
     peaks = np.zeros(len(indices), np.float32)
     for positions in image_set.of_each_shape(indices).values():
@@ -49,8 +52,8 @@ def volume_peaks(
         step = at_once(image_set.images(indices[positions[:1]]).nbytes)
         for start in range(0, len(positions), step):
             some = positions[start : start + step]
-            images = image_set.images(indices[some])
-            peaks[some] = _magnitudes(images).max((1, 2))
+            targets = _targets(image_set.images(indices[some]), image_set.target_kind)
+            peaks[some] = cropped(targets, crop).max((1, 2))
     subjects = [image_set.subjects[i] for i in indices]
     _, volumes = volume_of_frames(subjects, image_set.frames[indices])
     # Unlike `largest[volumes] = peaks`, this keeps the maximum of repeated indices.
@@ -90,11 +93,13 @@ def require_volumes(image_set: ImageSet, indices: Int[np.ndarray, " frame"]) -> 
         )
 
 
-def _magnitudes(images: Images) -> Float[np.ndarray, "image height width"]:
-    if (
-        images.ndim == 1 + AXES
-    ):  # of several coils: the target is what their maps combine
-        return np.abs(combined(images))
+def _targets(
+    images: Images, kind: TargetKind
+) -> Float[np.ndarray, "image height width"]:
+    """Return the magnitudes of the targets of images, as `make_batch` makes them."""
+    if images.ndim == 1 + AXES:
+        rss = kind is TargetKind.RSS
+        return root_sum_of_squares(images) if rss else np.abs(combined(images))
     if images.ndim == 4:
         return np.hypot(images[..., 0], images[..., 1])
     return images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)

@@ -19,6 +19,7 @@ from jaxtyping import Int
 from emrnas_jax.data.dataset import ImageSet, open_dataset
 from emrnas_jax.data.folds import Fold, make_folds
 from emrnas_jax.data.split import Split, steps_in_epoch
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.conventions import CONVENTIONS
 from emrnas_jax.evaluation.volumes import require_volumes
@@ -113,8 +114,9 @@ class Experiment:
         for name, network in self.networks.items():
             data = self.sections.data
             coils = data.coils or data.simulated_coils
+            kind = TargetKind(data.target)
             require_kind_of_images(
-                name, network.kind, network.settings, data.images, coils
+                name, network.kind, network.settings, data.images, coils, kind
             )
 
     def _read_networks(
@@ -270,6 +272,7 @@ class Experiment:
             seed=self.seed,
             operations=operations,
             coils=self.image_set.coils,
+            target=self.image_set.target_kind,
         )
 
 

@@ -75,8 +75,9 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
 
 def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPrograms:
     network, settings = SearchNetwork(**search.network), search.settings
+    kind = experiment.image_set.target_kind
     programs = search_programs(
-        network, settings, experiment.sampling, experiment.seed, mesh
+        network, settings, experiment.sampling, experiment.seed, mesh, kind
     )
     name = search.folder_name
     return SearchPrograms(
@@ -176,14 +177,19 @@ def trainer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
     def program_of(record: NetworkRecord) -> Program:
         say_without_bars(COMPILING, f"retrain {name}", "the training")
         return training_program(
-            record.build(), settings, experiment.sampling, experiment.seed
+            record.build(),
+            settings,
+            experiment.sampling,
+            experiment.seed,
+            target_kind=record.target,
         )
 
     def train(k: int, fold: Fold) -> bool:
         files, label = experiment.network_folder(k, name), f"fold {k} {name}"
         folder = files.path
         last = experiment.retrain_steps(name, fold)
-        scores = files.scores(experiment.evaluation.convention)
+        scored_as = experiment.evaluation.convention, experiment.evaluation.crop
+        scores = files.scores(*scored_as)
         # A scored network may have lost its checkpoints to save space.
         is_over = last is not None and has_trained(folder, last)
         if processes.as_first_sees(scores.exists() or is_over):

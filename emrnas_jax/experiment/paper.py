@@ -165,9 +165,9 @@ def fastmri(path: str, masks: str, variant: str | None) -> ConfigDict:
     """
     config = settings()
     config.data.path = path
-    config.data.update(height=640, width=320, coils=8)
+    config.data.update(height=640, width=320, coils=8, target="rss")
     config.loop.steps_per_dispatch = 1  # a step of eight frames is 210 MB
-    config.evaluation.convention = "fastmri"
+    config.evaluation.update(convention="fastmri", crop=320)  # of the challenge
     apply_variant(config, variant, {"small": reduce})
     take_coils(config)
     # Of the challenge: both accelerations, each with its centre.
@@ -197,6 +197,7 @@ def reduce(config: ConfigDict) -> None:
     config.retrain.epochs = 20
     config.retrain.minutes = min(config.retrain.minutes, 1.0)
     config.retrain.strip //= config.data.downsample
+    config.evaluation.crop //= config.data.downsample
     if config.retrain.optimizer == "adam":  # a recipe keeps its own rate
         config.retrain.learning_rate = 5e-3
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import RunNetwork, RunSearch
 from emrnas_jax.models.networks import build_network
@@ -38,7 +39,9 @@ def plan(experiment: Experiment) -> list[str]:
 def _coils(experiment: Experiment) -> str:
     coils = experiment.image_set.coils
     simulated = "simulated " * bool(experiment.sections.data.simulated_coils)
-    return f", {coils} {simulated}coils" if coils else ""
+    rss = experiment.image_set.target_kind is TargetKind.RSS
+    target = ", whose root of the sum of squares is the target" * rss
+    return f", {coils} {simulated}coils{target}" if coils else ""
 
 
 def _networks(networks: dict[str, RunNetwork]) -> str:
@@ -65,12 +68,12 @@ def _epochs(count: int) -> str:
 def _finished(experiment: Experiment) -> str:
     """Return which searches are over and which networks scored, folds together."""
     folds = range(1, len(experiment.folds) + 1)
-    convention = experiment.evaluation.convention
+    scored_as = experiment.evaluation.convention, experiment.evaluation.crop
     last_files = {
         _search(s): [folder.architecture for folder in experiment.search_folders(s)]
         for s in experiment.searches
     } | {
-        name: [experiment.network_folder(k, name).scores(convention) for k in folds]
+        name: [experiment.network_folder(k, name).scores(*scored_as) for k in folds]
         for name in experiment.networks
     }
     # Parts that are finished in the same folds share a clause.

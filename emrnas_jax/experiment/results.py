@@ -35,13 +35,13 @@ def collect_results(experiment: Experiment) -> Results:
         InputError: a file of scores or of a cost is missing or damaged.
     """
     folds = range(1, len(experiment.folds) + 1)
-    convention = experiment.evaluation.convention
+    convention, crop = experiment.evaluation.convention, experiment.evaluation.crop
     folders = {
         name: [experiment.network_folder(k, name) for k in folds]
         for name in (ZERO_FILLED, *experiment.networks)
     }
     scores = {
-        name: [read_scores(folder.scores(convention)) for folder in own]
+        name: [read_scores(folder.scores(convention, crop)) for folder in own]
         for name, own in folders.items()
     }
     achieved, sampling = achieved_rate(experiment), experiment.sampling
@@ -56,7 +56,8 @@ def collect_results(experiment: Experiment) -> Results:
         searches=_searches(experiment),
         convention=convention,
         unit=CONVENTIONS[convention].unit,
-        metrics=in_words(convention),
+        metrics=in_words(convention, crop, experiment.image_set.target_kind),
+        crop=crop,
         networks={
             name: network_score(experiment, name, own, scores[name])
             for name, own in folders.items()

@@ -111,8 +111,9 @@ def score_fold(
     )
     write_cost(files.cost, cost)
     # The scores come last: a fold that has them has all else.
-    write_examples(files.examples(settings.convention), examples)
-    write_scores(files.scores(settings.convention), scores)
+    scored_as = settings.convention, settings.crop
+    write_examples(files.examples(*scored_as), examples)
+    write_scores(files.scores(*scored_as), scores)
     return scores
 
 
@@ -125,7 +126,8 @@ def scorer(experiment: Experiment, name: str) -> Callable[[int, Fold], bool]:
 
     def score(k: int, fold: Fold) -> bool:
         files, label = experiment.network_folder(k, name), f"fold {k} {name}"
-        path = files.scores(experiment.evaluation.convention)
+        settings = experiment.evaluation
+        path = files.scores(settings.convention, settings.crop)
         # One process looks, so that all of them skip the fold or none.
         if processes.as_first_sees(path.exists()):
             before = read_scores(path).psnr_db.mean()

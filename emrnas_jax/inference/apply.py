@@ -68,7 +68,7 @@ def reconstruct_kspace(
     Returns:
         Images [..., height, width] on the scale of `kspace`, or of the image that it
         was transformed from where `norm` is given: magnitudes, or complex images from a
-        network that was trained on them.
+        network that was trained on them and against a complex target.
 
     Raises:
         InputError: k-space and mask do not fit each other, cannot be used, or
@@ -90,7 +90,7 @@ def reconstruct_kspace(
         batch_of(given.kspace, batch),
         *arrays,
     )
-    found = intensities(images, given.scale, model.record.images)
+    found = intensities(images, given.scale, model.record.returns)
     # Coils are combined, so their axis is gone.
     before, size = np.shape(kspace)[: -2 - coils], np.shape(kspace)[-2:]
     return found.reshape(*before, *size)

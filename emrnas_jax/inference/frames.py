@@ -20,6 +20,7 @@ from emrnas_jax.data.pipeline import (
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.evaluation.batches import prepare_batch
 from emrnas_jax.evaluation.conventions import CONVENTIONS, PAPER, score
+from emrnas_jax.evaluation.crop import Size, middle
 from emrnas_jax.inference.batches import Progress, batch_of, in_batches, silent
 from emrnas_jax.inference.scan_files import Images, ReconstructedScan
 from emrnas_jax.inference.trained import FASTMRI, TrainedNetwork
@@ -31,10 +32,6 @@ from emrnas_jax.mri.sampling import Sampling
 
 # Draws a mask of ones, so that `make_batch` converts images and leaves nothing out.
 EVERYTHING = Sampling(kind="random", rate=1.0, center_fraction=0.0)
-
-
-# Rows and columns of the images that are kept; None for all.
-Size = tuple[int, int] | None
 
 
 class Reconstructed(NamedTuple):
@@ -134,7 +131,7 @@ def one_by_one(
     model: TrainedNetwork, scans: list[Scan], together: Reconstructed
 ) -> list[ReconstructedScan]:
     """Return the reconstruction of each scan, on the scale of its file."""
-    results, end, kind = [], 0, model.record.images
+    results, end, kind = [], 0, model.record.returns
     for scan in scans:
         # Scans were joined in this order, one after another.
         part = slice(end, end := end + len(scan.slices))
@@ -239,22 +236,6 @@ def _all_scores(image: Array | np.ndarray, data: Batch, size: Size) -> dict[str,
     }
 
 
-def middle(images: Any, size: Size) -> Any:
-    """Return the middle of images [frame, height, width, ...], cut as fastMRI does.
-
-    Args:
-        images: images, arrays of any library.
-        size: rows and columns to keep; None for all.
-    """
-    if size is None:
-        return images
-    rows, columns = (
-        slice((whole - own) // 2, (whole - own) // 2 + own)
-        for whole, own in zip(images.shape[1:3], size, strict=True)
-    )
-    return images[:, rows, columns]
-
-
 @jax.jit
 def _given(
     key: RandomKey,
@@ -287,7 +268,7 @@ def intensities(
     Args:
         images: images of the network, real and imaginary channels.
         scale: factor from the network's intensities to the scan's.
-        kind: "magnitude" or "complex", the images that the network was trained on.
+        kind: "magnitude" or "complex", the images that the network returns.
     """
     if kind == "complex":
         return ((images[..., 0] + 1j * images[..., 1]) * scale).astype(np.complex64)

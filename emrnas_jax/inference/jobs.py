@@ -195,11 +195,18 @@ def _write(found: _Found, model: TrainedNetwork) -> list[Outcome]:
             frames=len(scan.slices),
             seconds=found.seconds_per_frame * len(scan.slices),
             scores=done.scores,
-            stored_as=scan.stored_as,
+            stored_as=_in_words(scan),
             warnings=tuple(warnings),
         )
         outcomes.append(_finish(job, done, model, outcome))
     return outcomes
+
+
+def _in_words(scan: Scan) -> str:
+    """Describe a scan, and the reference of its scores where coils make one."""
+    if scan.target is None:
+        return scan.stored_as
+    return f"{scan.stored_as}, scored against the root of the sum of squares"
 
 
 def _finish(
@@ -242,7 +249,7 @@ def _attributes(
             "settings": json.dumps(record.settings),
             "sampling": json.dumps(record.sampling),
             "seed": record.seed,
-            "images": record.images,
+            "images": record.returns,
             "mask_order": "zero frequency in the middle",
             "warnings": "\n".join(outcome.warnings),
             "made_from": json.dumps(job.made_from),  # any name of a file, as ASCII

@@ -4,6 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.models.catalogue import named
 from emrnas_jax.models.model_folder import ModelConfig
 from emrnas_jax.runs.network_files import Cost
@@ -27,7 +28,7 @@ tags: [mri, image-reconstruction, jax]
 | --- | --- |
 | network | {{ title }} (`{{ record.kind }}`), {{ "{:,}".format(parameters) }} parameters |
 | settings | {{ settings }} |
-| images | {{ record.images }}, {{ record.shape[0] }} x {{ record.shape[1] }} pixels, intensities in [0, 1] |
+| images | {{ record.images }}, {{ record.shape[0] }} x {{ record.shape[1] }} pixels, intensities in [0, 1]{{ of_rss }} |
 | masks | {{ masks }} |
 | trained on | {{ trained_on }} |
 | training | {{ training }} |
@@ -85,6 +86,8 @@ def model_card(
         name=name,
         config=config,
         record=record,
+        of_rss=", target the root of the sum of squares of the coils"
+        * (record.target is TargetKind.RSS),
         title=named(record.name).title,
         parameters=parameters,
         settings=_pairs(record.settings),

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
+from emrnas_jax.data.targets import TargetKind, as_compared
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference.first_components import first_components
 from emrnas_jax.inference.flips import mean_over_flips
@@ -165,7 +166,7 @@ def load_model(
         )
     if components is None and not test_time_flips:
         return model
-    apply = _compiled(model.record.build(), test_time_flips)
+    apply = _compiled(model.record.build(), model.record.target, test_time_flips)
     return replace(model, apply=apply, flips=test_time_flips)
 
 
@@ -215,7 +216,7 @@ def _load(
         record,
         variables,
         training_subjects(folder).union(before),
-        _compiled(module),
+        _compiled(module, record.target),
         unfinished,
         training=plan.settings if plan else {},
     )
@@ -231,7 +232,7 @@ def _exported(folder: Path, precision: str | None) -> TrainedNetwork:
         record if precision is None else record.in_precision(precision),
         replicate(variables, mesh_for(divisible(1))),
         frozenset(config.subjects),
-        _compiled(module),
+        _compiled(module, record.target),
         sha256=config.sha256,
         training=config.training,
     )
@@ -274,7 +275,9 @@ def _total_variation(images: str, precision: str) -> TrainedNetwork:
 
 
 def _compiled(
-    module: nn.Module, test_time_flips: bool = False
+    module: nn.Module,
+    target: TargetKind = TargetKind.COMBINED,
+    test_time_flips: bool = False,
 ) -> Callable[..., Float[Array, "batch h w 2"]]:
 
     def apply(
@@ -282,7 +285,9 @@ def _compiled(
         zero_filled: Float[Array, "batch height width 2"],
         measurement: Measurement,
     ) -> Float[Array, "batch height width 2"]:
-        return module.apply(variables, zero_filled, measurement)  # pyright: ignore
+        image: Any = module.apply(variables, zero_filled, measurement)
+        # Before a mean over flips: a phase that was not learned would cancel in it.
+        return as_compared(image, target)
 
     return over_batch(mean_over_flips(apply) if test_time_flips else apply)
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine.setting_types import require_types, types_of
@@ -120,7 +121,12 @@ def check_settings(kind: str, settings: dict, name: str = "") -> None:
 
 
 def require_kind_of_images(
-    name: str, kind: str, settings: dict, images: str, coils: int
+    name: str,
+    kind: str,
+    settings: dict,
+    images: str,
+    coils: int,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> None:
     """Check that a network suits the images it is to be trained on.
 
@@ -130,6 +136,7 @@ def require_kind_of_images(
         settings: arguments of its constructor.
         images: "magnitude" or "complex".
         coils: number of coils, 0 for images of one.
+        target_kind: kind of target of several coils.
 
     Raises:
         InputError: the network assumes magnitude images, and these are complex, or it
@@ -142,10 +149,11 @@ def require_kind_of_images(
         )
     consistency = settings.get("consistency", "single")
     require_suitable(consistency, images, f"networks.{name}.consistency")
-    if images == "complex" and settings.get("learned_maps"):
+    is_complex = images == "complex" and target_kind is TargetKind.COMBINED
+    if is_complex and settings.get("learned_maps"):
         raise InputError(
-            f"networks.{name}.learned_maps=True gives magnitude images, and "
-            "data.images is complex; use learned_maps=False"
+            f"networks.{name}.learned_maps=True gives magnitude images, and the target "
+            "is complex; use data.target=rss, for several coils, or learned_maps=False"
         )
 
 

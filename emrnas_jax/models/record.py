@@ -7,6 +7,7 @@ import flax.linen as nn
 from msgspec import Struct, structs
 
 from emrnas_jax.data.sampling_settings import SamplingSettings
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
 from emrnas_jax.models.networks import build_network
@@ -29,6 +30,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         seed: the run's seed.
         kind: key of `NETWORKS`; its name unless given.
         coils: number of coils of the training images; 0 for images of one coil.
+        target: kind of target of several coils that it was trained for.
         operations: those of its architecture, if it has one. Records of older versions
             name them alone; then they are those of Table 1, or of now.
     """
@@ -42,6 +44,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
     kind: str = ""
     operations: tuple[Operation, ...] = ()
     coils: int = 0
+    target: TargetKind = TargetKind.COMBINED
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -50,6 +53,12 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
             text, known = self.settings["architecture"], with_newer(TABLE_1)
             used = architecture_named(text, known).used
             structs.force_setattr(self, "operations", used)
+
+    @property
+    def returns(self) -> str:
+        """The images that it returns: "complex", or "magnitude" without a phase."""
+        # Of an image that was compared as a magnitude, the phase was never learned.
+        return "magnitude" if self.target is TargetKind.RSS else self.images
 
     def build(self) -> nn.Module:
         """Return the network, of the operations that the record has."""

@@ -54,6 +54,8 @@ EARLIER = {
     "candidates": 0,
     "budget_ms": 0.0,
     "latency": "",
+    "target": "combined",
+    "crop": 0,
     "retrain": {},
     "search": {},
 }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAPER = "paper"  # the convention whose files have no suffix
+WHOLE = 0  # the crop whose files have no suffix
 FIRST = ""  # the name of the run's first search, whose files have no suffix
 
 # Folds count from 1 and without zeros in front, so a folder has one fold's name.
@@ -93,13 +94,13 @@ class NetworkFolder(TrainingFolder):
         """The network's parameters, time and work: `runs.network_files`."""
         return self.path / "cost.json"
 
-    def scores(self, convention: str) -> Path:
-        """Return the scores under a convention: `runs.scores`."""
-        return self.path / f"scores{_suffix(convention, PAPER)}.csv"
+    def scores(self, convention: str, crop: int = WHOLE) -> Path:
+        """Return the scores under a convention, of a crop: `runs.scores`."""
+        return self.path / f"scores{_scored(convention, crop)}.csv"
 
-    def examples(self, convention: str) -> Path:
-        """Return the example frames under a convention: `runs.scores`."""
-        return self.path / f"examples{_suffix(convention, PAPER)}.npz"
+    def examples(self, convention: str, crop: int = WHOLE) -> Path:
+        """Return the example frames under a convention, of a crop: `runs.scores`."""
+        return self.path / f"examples{_scored(convention, crop)}.npz"
 
     def is_scored(self) -> bool:
         """Return whether the network was scored, under whichever convention."""
@@ -254,6 +255,11 @@ def network_at(path: Path) -> tuple[NetworkFolder, int | None]:
         if path.parent == network.checkpoints and path.name.isdecimal():
             return network, int(path.name)
     return NetworkFolder(path), None
+
+
+def _scored(convention: str, crop: int) -> str:
+    part = "" if crop == WHOLE else f"_crop_{crop}"
+    return f"{_suffix(convention, PAPER)}{part}"
 
 
 def _suffix(name: str, without: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
-from emrnas_jax.runs.folder import PAPER
+from emrnas_jax.runs.folder import PAPER, WHOLE
 
 # What one score of each convention covers. Files of older versions do not say it.
 UNITS = {PAPER: "frame", "fastmri": "volume", "calgary": "frame"}
@@ -119,6 +119,7 @@ class Results(Struct, frozen=True, kw_only=True):
         convention: name of the convention of the scores.
         unit: extent of one score, "frame" or "volume".
         metrics: the convention's name and rule in words.
+        crop: pixels on a side of the middle that was scored; 0 for whole images.
         networks: by name, the zero-filled images first.
         comparisons: every network with every one before it.
     """
@@ -133,6 +134,7 @@ class Results(Struct, frozen=True, kw_only=True):
     convention: str = ""
     unit: str = ""
     metrics: str = ""
+    crop: Count = WHOLE
     # A report without one network has no table and no reference.
     networks: Annotated[dict[str, NetworkScore], Meta(min_length=1)]
     comparisons: tuple[Comparison, ...] = ()
@@ -140,7 +142,8 @@ class Results(Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """The data set and the name of the metrics, with which a caption begins."""
-        return f"{self.dataset}, {self.convention} metrics"
+        part = f" of the middle {self.crop} x {self.crop}" if self.crop else ""
+        return f"{self.dataset}, {self.convention} metrics{part}"
 
 
 def metrics_sentence(metrics: str) -> str:

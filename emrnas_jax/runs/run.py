@@ -162,8 +162,8 @@ def _read_fold(
         fold.other_searches[name] = _read_search(folder.search(name))
     for name in results.networks:
         network = folder.network(name)
-        scores = network.scores(results.convention)
-        examples = network.examples(results.convention)
+        scores = network.scores(results.convention, results.crop)
+        examples = network.examples(results.convention, results.crop)
         # Copies of a run often leave out what is large: each file is there or not.
         if scores.is_file():
             fold.scores[name] = read_scores(scores)

@@ -57,10 +57,10 @@ def read_run_scores(run: Path) -> RunScores:
     folder = RunFolder(run)
     results = read_results(folder.results, WAY_OUT)
     folds = range(1, results.folds + 1)
+    scored_as = results.convention, results.crop
     tables = {
         name: [
-            read_scores(folder.fold(k).network(name).scores(results.convention))
-            for k in folds
+            read_scores(folder.fold(k).network(name).scores(*scored_as)) for k in folds
         ]
         for name in results.networks
     }

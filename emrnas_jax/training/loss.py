@@ -5,6 +5,7 @@ host is never the bottleneck. With several devices a step runs on each with its 
 the batch (`devices.on_every_device`); losses and gradients are averaged before use.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import Batch
+from emrnas_jax.data.targets import as_compared
 from emrnas_jax.machine.devices import mean_over_devices
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.stacked_weights import take_active
@@ -54,6 +56,24 @@ def log_squared_error(
 LOSSES = {"mse": squared_error, "log_mse": log_squared_error}
 
 
+def loss_against_target(
+    image: Float[Array, "batch height width 2"],
+    batch: Batch,
+    loss: Callable[..., Float[Array, ""]] = squared_error,
+) -> Float[Array, ""]:
+    """Return the loss of a network's image against the target of its batch.
+
+    Search and retraining compare images here alone: with a target that has no phase
+    their magnitude.
+
+    Args:
+        image: output of a network, real and imaginary channels.
+        batch: batch that holds the target.
+        loss: a value of `LOSSES`.
+    """
+    return loss(as_compared(image, batch.target_kind), batch.target)
+
+
 def path_loss(
     network: SearchNetwork,
     weights: PyTree,
@@ -87,4 +107,4 @@ def loss_of_active(
     image: Any = network.clone(stored=1).apply(
         {"params": active}, batch.zero_filled, batch.measurement, fixed_gates(choices)
     )
-    return LOSSES[loss](image, batch.target)
+    return loss_against_target(image, batch, LOSSES[loss])

@@ -29,6 +29,7 @@ from emrnas_jax.data.pipeline import (
     make_batch,
 )
 from emrnas_jax.data.split import Split
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import SHARED, on_every_device
@@ -250,6 +251,7 @@ def make_validate(
     sampling: Sampling,
     seed: int,
     mesh: Mesh,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> Validate:
     """Return the program that `validation_loss` runs, to be compiled once."""
 
@@ -263,7 +265,8 @@ def make_validate(
         def body(i: Int[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
             # The frames of epoch 0, with the masks that they have in the evaluation.
             images, ids, _ = frames_of_step(frames, first + i, settings.batch)
-            own = make_batch(images, ids, fixed_mask_key(seed), sampling)
+            mask_key = fixed_mask_key(seed)
+            own = make_batch(images, ids, mask_key, sampling, target_kind)
             return total + path_loss(network, weights, own, choices, settings.loss)
 
         return jax.lax.fori_loop(0, count, body, jnp.zeros(()))

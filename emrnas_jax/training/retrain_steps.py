@@ -25,6 +25,7 @@ from emrnas_jax.data.pipeline import (
     training_mask_key,
 )
 from emrnas_jax.data.strips import augment, augmentation_key
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine.devices import (
     SHARED,
     mean_over_devices,
@@ -36,7 +37,7 @@ from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.mri.consistency import magnitude
 from emrnas_jax.mri.fourier import to_complex
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training.loss import LOSSES, jit
+from emrnas_jax.training.loss import LOSSES, jit, loss_against_target
 from emrnas_jax.training.optimizers import (
     OPTIMIZERS,
     descend,
@@ -120,10 +121,10 @@ def train_step(
             mutable=["batch_stats", *wanted],
         )
         statistics = changed.get("batch_stats", state.statistics)
-        loss = loss_function(image, batch.target)
+        loss = loss_against_target(image, batch, loss_function)
         earlier = jax.tree.leaves(changed.get(EARLIER_IMAGES, {}))
         if earlier:
-            others = [loss_function(own, batch.target) for own in earlier]
+            others = [loss_against_target(own, batch, loss_function) for own in earlier]
             loss += settings.deep_supervision * sum(others) / len(others)
         return loss, (image, statistics)
 
@@ -202,6 +203,7 @@ def training_program(
     sampling: Sampling,
     seed: int,
     mesh: Mesh | None = None,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> Program:
     """Return the program of a training, compiled at its first call.
 
@@ -214,6 +216,7 @@ def training_program(
         sampling: pattern from which masks are drawn.
         seed: the run's seed, which decides the masks.
         mesh: devices that share each batch; as many as divide it unless given.
+        target_kind: kind of target, as in `make_batch`.
     """
     mesh = mesh_for(settings.batch) if mesh is None else mesh
     optimizer, augmentation = optimizer_of(settings), settings.augmentation
@@ -233,7 +236,7 @@ def training_program(
             side = sampling.phase_encode
             images = augment(images, ids, strip_key, augmentation, side)
             mask_key = training_mask_key(seed, epoch)
-            batch = make_batch(images, ids, mask_key, sampling)
+            batch = make_batch(images, ids, mask_key, sampling, target_kind)
             # The rate falls from step to step, not only from epoch to epoch.
             rate = warmed_cosine(settings.learning_rate, step / total, settings.warmup)
             return train_step(network, optimizer, state, batch, rate, settings)

@@ -29,6 +29,7 @@ from emrnas_jax.data.pipeline import (
     training_mask_key,
 )
 from emrnas_jax.data.strips import augment, augmentation_key
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
@@ -64,6 +65,7 @@ def search_programs(
     sampling: Sampling,
     seed: int,
     mesh: Mesh | None = None,
+    target_kind: TargetKind = TargetKind.COMBINED,
 ) -> SearchPrograms:
     """Return the programs of a search, which folds may share.
 
@@ -73,6 +75,7 @@ def search_programs(
         sampling: pattern from which masks are drawn.
         seed: the run's seed, which decides the masks.
         mesh: devices that share each batch; as many as divide it unless given.
+        target_kind: kind of target, as in `make_batch`.
 
     Raises:
         InputError: a step of alphas cannot have that many paths.
@@ -81,7 +84,8 @@ def search_programs(
     mesh = mesh_for(settings.batch) if mesh is None else mesh
 
     def program(searching: bool) -> Program:
-        steps = partial(_steps, network, settings, sampling, seed, searching)
+        given = (network, settings, sampling, target_kind, seed, searching)
+        steps = partial(_steps, *given)
 
         def run(
             state: SearchState,
@@ -97,7 +101,7 @@ def search_programs(
         # Donated: the new state takes the memory of the old one.
         return jit(run, donate_argnums=0)
 
-    validate = make_validate(network, settings, sampling, seed, mesh)
+    validate = make_validate(network, settings, sampling, seed, mesh, target_kind)
     # Two programs and not one that is told the phase: the warm-up computes no gradient
     # of alphas, and a search without a warm-up never compiles it.
     return SearchPrograms(program(False), program(True), validate)
@@ -107,6 +111,7 @@ def _steps(
     network: SearchNetwork,
     settings: SearchSettings,
     sampling: Sampling,
+    target_kind: TargetKind,
     seed: int,
     searching: bool,
     state: SearchState,
@@ -130,7 +135,7 @@ def _steps(
         strip_key = augmentation_key(seed, purpose, epoch)
         side = sampling.phase_encode
         images = augment(images, ids, strip_key, settings.augmentation, side)
-        return make_batch(images, ids, mask_key_of(epoch), sampling)
+        return make_batch(images, ids, mask_key_of(epoch), sampling, target_kind)
 
     def body(_: Int[Array, ""], state: SearchState) -> SearchState:
         step = state.step

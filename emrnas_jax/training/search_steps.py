@@ -19,7 +19,7 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.stacked_weights import put_active, take_active
 from emrnas_jax.nas.gates import GATES, Gates
 from emrnas_jax.nas.space import OPERATIONS
-from emrnas_jax.training.loss import LOSSES, loss_of_active
+from emrnas_jax.training.loss import LOSSES, loss_against_target, loss_of_active
 from emrnas_jax.training.optimizers import descend
 from emrnas_jax.training.search_state import SearchState
 
@@ -78,7 +78,7 @@ def architecture_step(
         image: Any = network.apply(
             {"params": state.weights}, batch.zero_filled, batch.measurement, per_cell
         )
-        return LOSSES[loss](image, batch.target), gates.choices
+        return loss_against_target(image, batch, LOSSES[loss]), gates.choices
 
     (value, choices), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.alphas)
     value, gradient = mean_over_devices((value, gradient))

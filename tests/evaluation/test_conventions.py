@@ -8,6 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from emrnas_jax.data.dataset import DataSettings, open_dataset
 from emrnas_jax.data.pipeline import Batch, fixed_mask_key, make_batch
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.batches import MeasuredFrames
 from emrnas_jax.evaluation.conventions import CONVENTIONS, in_words, score
@@ -60,9 +61,9 @@ def magnitudes(phantoms):
     )
 
 
-def evaluated(phantoms, convention, batch=4):
+def evaluated(phantoms, convention, batch=4, crop=0):
     frames = MeasuredFrames(phantoms, INDICES, SAMPLING, KEY)
-    settings = EvaluationSettings(batch, 2, convention)
+    settings = EvaluationSettings(batch, 2, convention, crop)
     return evaluate("test", network, VARIABLES, frames, settings)
 
 
@@ -123,6 +124,27 @@ def test_calgary_scores_are_of_slices_with_the_range_of_both(phantoms, magnitude
     np.testing.assert_array_equal(scores.slice, phantoms.slices[INDICES])
     expected = [calgary_scores(t, f) for t, f in zip(target, found, strict=True)]
     assert_scores(scores, expected)
+
+
+def test_scores_of_a_crop_are_those_of_the_images_cut_to_it(phantoms, magnitudes):
+    found, target = (images[:, 4:11, 4:11] for images in magnitudes)
+    scores, shown, _ = evaluated(phantoms, "fastmri", crop=7)
+    subjects = np.array(phantoms.subjects)[INDICES]
+    times = phantoms.frames[INDICES]
+    members = [
+        (subjects == s) & (times == t)
+        for s, t in zip(scores.subject, scores.frame, strict=True)
+    ]
+    # The largest value is that of the crop too.
+    assert any(target[m].max() < magnitudes[1][m].max() for m in members)
+    assert_scores(scores, [fastmri_scores(target[m], found[m]) for m in members])
+    # A panel of the report shows the whole frame.
+    assert shown.target.shape[1:] == (16, 16)
+
+
+def test_a_crop_larger_than_the_images_is_all_of_them(phantoms):
+    whole, crop = (evaluated(phantoms, "calgary", crop=n)[0] for n in (0, 17))
+    np.testing.assert_array_equal(whole.psnr_db, crop.psnr_db)
 
 
 def test_the_batch_changes_no_volume(phantoms):
@@ -186,3 +208,13 @@ def test_an_unknown_convention_is_refused_with_those_that_are_known():
     assert in_words("paper") == (
         "paper: magnitude clipped to [0, 1], per frame, data range 1"
     )
+    assert in_words("paper", 320, TargetKind.RSS) == (
+        "paper: magnitude clipped to [0, 1], per frame, data range 1, of the middle "
+        "320 x 320 pixels, target the root of the sum of squares of the coils"
+    )
+
+
+@pytest.mark.parametrize("crop", [-1, 6])
+def test_a_crop_smaller_than_the_window_of_ssim_is_refused(crop):
+    with pytest.raises(InputError, match=rf"evaluation\.crop: found {crop}; .* 7 pix"):
+        EvaluationSettings(crop=crop)

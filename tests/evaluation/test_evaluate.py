@@ -89,6 +89,36 @@ def test_scores_are_those_of_scikit_image_per_frame(result, by_hand):
         np.testing.assert_allclose(scores.nmse[i], nmse, rtol=1e-3)
 
 
+def test_several_coils_are_scored_against_the_root_of_their_sum_of_squares(tmp_path):
+    """Against a black image, which leaves the target alone in the error."""
+    settings = DataSettings(
+        path="phantom",
+        images="complex",
+        cache=str(tmp_path),
+        height=16,
+        width=16,
+        simulated_coils=3,
+        target="rss",
+        phantom={"subjects": 2, "slices": 1, "frames": 5, "size": 16},
+    )
+    coils = open_dataset(settings)
+    stored = coils.images(INDICES)
+    # Some are louder than their maps say, so the combined image is another.
+    stored[:, :, :, 0] *= np.array([1, 2, 3], np.float32)[:, None]
+    coils.images = lambda indices: stored[np.searchsorted(INDICES, indices)]
+    target = np.sqrt((stored[:, :, :, 0].astype(float) ** 2).sum((-1, -2)))
+    frames = MeasuredFrames(coils, INDICES, SAMPLING, KEY)
+
+    @jax.jit
+    def black(_, batch):
+        return jnp.zeros_like(batch.zero_filled)
+
+    calgary = EvaluationSettings(4, 1, "calgary")
+    found = evaluate("test", black, {}, frames, calgary).scores
+    expected = 10 * np.log10(target.max((1, 2)) ** 2 / (target**2).mean((1, 2)))
+    np.testing.assert_allclose(found.psnr_db, expected, rtol=1e-4)
+
+
 def test_scores_name_their_frames(result, phantoms):
     scores, _, seconds = result
     assert scores.subject == tuple(phantoms.subjects[i] for i in INDICES)

@@ -8,6 +8,7 @@ import pytest
 
 from emrnas_jax.data import image_set
 from emrnas_jax.data.coil_images import joined
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.evaluation.volumes import (
     scores_of_volumes,
     volume_of_frames,
@@ -36,9 +37,9 @@ def test_volumes_are_ordered_by_subject_and_time():
         assert np.flatnonzero(own == number).tolist() == members(volume)
 
 
-@pytest.mark.parametrize("kind", ["uint8", "float32", "complex", "coils"])
-@pytest.mark.parametrize("chunk", [3, 256])
-def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
+@pytest.mark.parametrize("kind", ["uint8", "float32", "complex", "coils", "rss"])
+@pytest.mark.parametrize(("chunk", "crop"), [(3, 0), (256, 0), (256, 2), (256, 5)])
+def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, crop, monkeypatch):
     monkeypatch.setattr(image_set, "CHUNK", chunk)
     random = np.random.default_rng(0)
     images = random.random((len(SUBJECTS), 4, 5), np.float32)
@@ -50,6 +51,14 @@ def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
     if kind == "complex":
         images = np.stack([images, 1 - images], -1)
         magnitudes = np.abs(images[..., 0] + 1j * images[..., 1])
+    target_kind = TargetKind.COMBINED
+    if kind == "rss":
+        # Maps that explain nothing: the target does not depend on them.
+        parts = random.normal(size=(2, len(SUBJECTS), 3, 4, 5)).astype(np.float32)
+        parts[:, members(("b", 1))] = 0
+        coils = (parts[0] + 1j * parts[1]).astype(np.complex64)
+        images = np.stack([joined(own, 0 * own) for own in coils])
+        magnitudes, target_kind = np.linalg.norm(coils, axis=1), TargetKind.RSS
     if kind == "coils":
         # Two coils, whose maps combine them to the images; the second sees less.
         maps = np.array([0.8, 0.6j], np.complex64)[:, None, None] * np.ones((4, 5))
@@ -61,10 +70,15 @@ def test_a_frame_has_the_largest_value_of_its_volume(kind, chunk, monkeypatch):
         frames=np.concatenate([np.zeros(100, int), TIMES]),
         images=lambda indices: images[indices - 100],
         of_each_shape=lambda indices: {(4, 5): np.arange(len(indices))},
+        target_kind=target_kind,
     )
     indices = np.arange(len(SUBJECTS)) + 100
     # Without its types, which ask for a data set on disk.
-    peaks = inspect.unwrap(volume_peaks)(data, indices)
+    peaks = inspect.unwrap(volume_peaks)(data, indices, crop)
+    if crop == 2:
+        magnitudes = magnitudes[:, 1:3, 1:3]
+    if crop == 5:  # more than there are rows
+        assert magnitudes.shape[1:] == (4, 5)
     for volume in VOLUMES:
         own = members(volume)
         expected = magnitudes[own].max() or 1  # 1 where all is black

@@ -161,7 +161,9 @@ def test_a_variant_that_does_not_exist_is_refused_with_those_that_do():
         ("data.images", "complex", "consistency=single"),
         ("networks.emrnas.consistency", "double", "two_step"),
         ("folds.count", 1, r"folds\.count"),
+        ("data.target", "rss", r"data\.target: rss is of several coils"),
         ("evaluation.batch", 0, r"evaluation\.batch"),
+        ("evaluation.crop", 5, r"evaluation\.crop: found 5"),
         ("report.zoom", "left", r"report\.zoom: found 'left'"),
         ("loop.steps_per_dispatch", 0, r"loop\.steps_per_dispatch"),
         ("loop.checkpoint_seconds", -1.0, r"loop\.checkpoint_seconds"),
@@ -190,6 +192,11 @@ def test_learned_coil_maps_are_refused_for_complex_images(tmp_path):
     config.networks.varnet.learned_maps = True
     with pytest.raises(InputError, match=r"varnet\.learned_maps=True.*complex"):
         Experiment(config, tmp_path / "run")
+    config.data.simulated_coils = 4
+    with pytest.raises(InputError, match=r"varnet\.learned_maps=True.*target=rss"):
+        Experiment(config, tmp_path / "run")
+    config.data.target = "rss"
+    Experiment(config, tmp_path / "run")
 
 
 def keys_and_values(config, place=""):

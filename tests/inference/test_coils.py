@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data.readers.coil_maps import check_maps
+from emrnas_jax.data.readers.mask_files import StoredMask
 from emrnas_jax.data.readers.scan import Reading
+from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.inference.batches import batch_of
@@ -17,6 +19,7 @@ from emrnas_jax.inference.plan import Settings
 from emrnas_jax.inference.scan_files import made_from
 from emrnas_jax.inference.scans import read_scan
 from emrnas_jax.mri.coils import birdcage_maps
+from tests.fixtures.networks import write_model
 
 SHAPE, COILS = (48, 40), 5
 # Every third column, and ten in the middle; the zero frequency first.
@@ -211,6 +214,62 @@ def test_a_network_of_one_coil_is_warned_of(kspace, make_model, tmp_path, write)
     path = write.hdf5(tmp_path, "scan.h5", kspace=kspace * COLUMNS, mask=COLUMNS)
     scan = read_scan(path, Reading("magnitude", "rows", "plain"))
     assert any("5 coils, and the network" in text for text in warnings_for(model, scan))
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Networks of the same weights, trained for both kinds of target."""
+    folder = tmp_path_factory.mktemp("twins")
+    return {
+        kind: write_model(
+            folder / kind / "emrnas", "complex", "gradient", coils=COILS, target=kind
+        )
+        for kind in TargetKind
+    }
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_network_of_magnitudes_of_coils_returns_magnitudes(twins, kspace, flips):
+    """The phase that it was not taught is dropped, and before the mean over flips."""
+    found, image = (
+        reconstruct_kspace(
+            load_model(twins[kind], test_time_flips=flips),
+            kspace,
+            COLUMNS[None],
+            coils=True,
+        )
+        for kind in (TargetKind.RSS, TargetKind.COMBINED)
+    )
+    assert found.dtype == np.float32
+    assert image.dtype == np.complex64
+    if flips:
+        # Parts that differ in phase cancel in a mean of complex images alone.
+        assert (found > np.abs(image) - 1e-5).all()
+        assert (found > np.abs(image) + 1e-3).any()
+    else:
+        np.testing.assert_allclose(found, np.abs(image), atol=1e-6)
+
+
+def test_complete_coils_are_scored_against_their_root_of_the_sum_of_squares(
+    twins, tmp_path, write, capfd
+):
+    shape = (32, 104)
+    kspace = measured(disc(shape), np.asarray(birdcage_maps(COILS, shape)))
+    columns = (np.arange(104) % 3 == 0) | (np.abs(np.fft.fftfreq(104) * 104) < 5.5)
+    path = write.hdf5(tmp_path, "scan.h5", kspace=kspace)
+    given = StoredMask(np.fft.fftshift(columns), "mask", "mask.npy")
+    reading = Reading("complex", "columns", "plain", masks=given)
+    settings = Settings(path, tmp_path / "out", reading, batch=1)
+    summary = reconstruct_files(load_model(twins[TargetKind.RSS]), settings)
+    assert (summary.failed, summary.frames) == (0, 1)
+    assert "scored against the root of the sum of squares" in capfd.readouterr().out
+    found = read(tmp_path / "out" / "scan.h5")
+    assert found["reconstruction"].dtype == np.float32
+    rss = np.sqrt((np.abs(np.fft.ifft2(kspace[0], norm="ortho")) ** 2).sum(0))
+    for name, image in (("", "reconstruction"), ("zero_filled_", "zero_filled")):
+        error = (np.clip(found[image][0] / rss.max(), 0, 1) - rss / rss.max()) ** 2
+        psnr = -10 * np.log10(error.mean())
+        assert found[f"{name}psnr_db"][0] == pytest.approx(psnr, abs=0.01)
 
 
 def test_single_slices_of_coils_are_not_computed_as_batches_of_copies():

@@ -1,5 +1,7 @@
 """The networks: the published size, fixed equals searched, gradients of alphas."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -192,7 +194,8 @@ def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
 
     def loss_of(params, weights):
         inputs = small_batch.zero_filled, small_batch.measurement
-        image = network.apply({"params": params}, *inputs, Gates(choices, weights))
+        gates = Gates(choices, weights)
+        image: Any = network.apply({"params": params}, *inputs, gates)
         return squared_error(image, small_batch.target)
 
     gradients, of_gates = jax.grad(loss_of, argnums=(0, 1))(params, jnp.ones((2, 1)))

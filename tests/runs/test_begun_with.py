@@ -64,6 +64,13 @@ def test_settings_that_move_no_weight_may_change(run, free):
     assert refuse_other_config(run, config) == OLD["networks"]
 
 
+def test_an_older_run_on_coils_keeps_the_image_that_their_maps_combine(run):
+    write_config(run.config, OLD | {"data": {"coils": 8}})
+    refuse_other_config(run, NOW | {"data": {"coils": 8, "target": "combined"}})
+    with pytest.raises(InputError, match=r"data\.target was 'combined', now 'rss'"):
+        refuse_other_config(run, NOW | {"data": {"coils": 8, "target": "rss"}})
+
+
 def test_networks_may_come_and_go(run):
     config = changed("networks", unet={"width": 8})
     assert refuse_other_config(run, config) == OLD["networks"]

@@ -42,7 +42,10 @@ NETWORK = FOLD.network("emrnas")
         (NETWORK.checkpoint(1200), "fold_3/emrnas/checkpoints/1200"),
         (NETWORK.scores("paper"), "fold_3/emrnas/scores.csv"),
         (NETWORK.scores("fastmri"), "fold_3/emrnas/scores_fastmri.csv"),
+        (NETWORK.scores("paper", 320), "fold_3/emrnas/scores_crop_320.csv"),
+        (NETWORK.scores("fastmri", 320), "fold_3/emrnas/scores_fastmri_crop_320.csv"),
         (NETWORK.examples("paper"), "fold_3/emrnas/examples.npz"),
+        (NETWORK.examples("paper", 8), "fold_3/emrnas/examples_crop_8.npz"),
         (NETWORK.examples("calgary"), "fold_3/emrnas/examples_calgary.npz"),
     ],
 )
@@ -53,8 +56,9 @@ def test_every_file_has_the_name_that_it_always_had(path, name):
 def test_no_two_files_of_a_network_have_one_name():
     own = [NETWORK.record, NETWORK.plan, NETWORK.fit, NETWORK.cost, NETWORK.metrics]
     own += [NETWORK.tensorboard, NETWORK.checkpoints]
-    own += [NETWORK.scores(c) for c in ("paper", "fastmri", "calgary")]
-    own += [NETWORK.examples(c) for c in ("paper", "fastmri", "calgary")]
+    ways = [(c, crop) for c in ("paper", "fastmri", "calgary") for crop in (0, 8, 32)]
+    own += [NETWORK.scores(*way) for way in ways]
+    own += [NETWORK.examples(*way) for way in ways]
     assert len(set(own)) == len(own)
 
 

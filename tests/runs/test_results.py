@@ -191,3 +191,5 @@ def test_the_convention_is_named_in_a_sentence(metrics, sentence):
 
 def test_a_caption_begins_with_the_data_and_the_metrics():
     assert RESULTS.label == "Hearts, fastmri metrics"
+    cut = structs.replace(RESULTS, crop=320)
+    assert cut.label == "Hearts, fastmri metrics of the middle 320 x 320"

@@ -1,6 +1,7 @@
 """A training starts from a model's weights, or says why it cannot."""
 
 from dataclasses import asdict
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -134,8 +135,8 @@ def test_a_grown_network_starts_with_the_images_of_the_model(kind, tmp_path):
     mask = jnp.arange(16)[None, :, None] % 3 == 0
     measurement = undersample(image, mask)
     inputs = zero_filled(measurement), measurement
-    before = small.build().apply(state.variables, *inputs)
-    after = large.build().apply(grown.variables, *inputs)
+    before: Any = small.build().apply(state.variables, *inputs)
+    after: Any = large.build().apply(grown.variables, *inputs)
     np.testing.assert_allclose(after, before, atol=2e-6)
     assert np.abs(before - inputs[0]).max() > 1e-3
     with pytest.raises(InputError, match="has components 4 and not 2"):
