@@ -63,7 +63,7 @@ def _changes_in_words(own: Sizes, cuts: Sizes) -> str:
     pairs = np.concatenate([own, cuts], axis=1)[(own != cuts).any(1)]
     found, _, counts = most_frequent(pairs)
     return "; ".join(
-        f"{count} of {in_words(pair[:2])} pixels are cut to {in_words(pair[2:])}"
+        f"{count} images of {in_words(pair[:2])} pixels are cut to {in_words(pair[2:])}"
         for pair, count in zip(found, counts, strict=True)
     )
 
