@@ -165,8 +165,8 @@ def fastmri(path: str, masks: str, variant: str | None) -> ConfigDict:
     """
     config = settings()
     config.data.path = path
-    config.data.update(height=640, width=320, coils=8)
-    config.loop.steps_per_dispatch = 1  # a step of eight frames is 210 MB
+    config.data.update(height=0, width=0, coils=8)  # k-space as it was measured
+    config.loop.steps_per_dispatch = 1  # eight frames of 640 x 372 are 244 MB
     config.evaluation.convention = "fastmri"
     apply_variant(config, variant, {"small": reduce})
     take_coils(config)
