@@ -270,6 +270,7 @@ class Experiment:
             seed=self.seed,
             operations=operations,
             coils=self.image_set.coils,
+            other_shapes=self.image_set.shapes[1:],
         )
 
 

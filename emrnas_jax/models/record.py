@@ -25,12 +25,13 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         settings: arguments of its constructor.
         sampling: arguments of `SamplingSettings`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.
-        shape: height and width of the training images, pixels.
+        shape: height and width of the training images, pixels; the most frequent ones.
         seed: the run's seed.
         kind: key of `NETWORKS`; its name unless given.
         coils: number of coils of the training images; 0 for images of one coil.
         operations: those of its architecture, if it has one. Records of older versions
             name them alone; then they are those of Table 1, or of now.
+        other_shapes: the less frequent heights and widths.
     """
 
     name: str
@@ -42,6 +43,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
     kind: str = ""
     operations: tuple[Operation, ...] = ()
     coils: int = 0
+    other_shapes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -50,6 +52,12 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
             text, known = self.settings["architecture"], with_newer(TABLE_1)
             used = architecture_named(text, known).used
             structs.force_setattr(self, "operations", used)
+
+    @property
+    def shapes_in_words(self) -> str:
+        """The sizes of the training images, such as 640 x 368 or 640 x 372."""
+        shapes = (self.shape, *self.other_shapes)
+        return " or ".join(f"{height} x {width}" for height, width in shapes)
 
     def build(self) -> nn.Module:
         """Return the network, of the operations that the record has."""

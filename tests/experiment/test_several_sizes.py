@@ -1,5 +1,7 @@
 """A run on files of two sizes: from the search to a report and a reconstruction."""
 
+from typing import Any
+
 import h5py
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 def config_of(folder, cache):
-    config = load_config("configs/demo.py:tiny")
+    config: Any = load_config("configs/demo.py:tiny")
     config.data.path, config.data.cache = str(folder), str(cache)
     config.data.height = config.data.width = 0
     config.folds.count = 2
@@ -86,7 +88,8 @@ def test_the_plan_and_the_record_name_the_sizes(run, said):
     run_protocol(config, path)  # all is finished, and the data are still the same
     assert any("16 x 20 (12), 16 x 16 (12) pixels" in line for line in said)
     assert "finished before" in " ".join(said)
-    assert load_model(path).record.shape == (16, 20)
+    record = load_model(path).record
+    assert (record.shape, record.other_shapes) == ((16, 20), ((16, 16),))
 
 
 def test_strips_have_to_fit_into_every_size(run, tmp_path, folder):
@@ -105,4 +108,4 @@ def test_both_sizes_are_reconstructed_without_a_warning(number, run, folder, tmp
     summary = reconstruct_files(model, Settings(path, tmp_path, reading, 2))
     assert (summary.failed, summary.frames) == (0, FRAMES)
     with h5py.File(tmp_path / path.name) as file:
-        assert np.shape(file["reconstruction"]) == (FRAMES, *SIZES[number % 2])
+        assert np.asarray(file["reconstruction"]).shape == (FRAMES, *SIZES[number % 2])
