@@ -52,7 +52,7 @@ def cut_sizes(
         raise InputError(
             f"{name_of(i)}: {in_words(own[i])} pixels are less than all of the most "
             f"frequent sizes, {', '.join(map(in_words, kept))}; set data.sizes to at "
-            f"least {enough}, leave the subject out, or set data.height and data.width"
+            f"least {enough}, remove the file, or set data.height and data.width"
         )
     if (own != cuts).any():
         LOG.warning("data.sizes=%d: %s", most, _changes_in_words(own, cuts))
