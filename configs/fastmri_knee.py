@@ -5,7 +5,9 @@
 
 FOLDER holds files of `multicoil_train` or `multicoil_val`. A mask measures a quarter or
 an eighth of the columns, 8 % or 4 % of them in the centre, so one network learns both.
-Images are cut to 640 x 320 pixels, and files that are smaller are refused: remove them.
+Images keep their sizes, so k-space is what was measured. Of more than four sizes the
+four most frequent are kept, and other images are cut to them; a line says which. Where
+a file is smaller than all four, a larger --config.data.sizes helps.
 As in the challenge, the target is the root of the sum of squares of the coils, of the
 eight virtual ones here, and scores are of volumes and of the middle 320 x 320 pixels.
 Nothing of this has been measured: the data could not be had. The reader is tested on

@@ -52,7 +52,7 @@ def cut_sizes(
         raise InputError(
             f"{name_of(i)}: {in_words(own[i])} pixels are less than all of the most "
             f"frequent sizes, {', '.join(map(in_words, kept))}; set data.sizes to at "
-            f"least {enough}, leave the subject out, or set data.height and data.width"
+            f"least {enough}, remove the file, or set data.height and data.width"
         )
     if (own != cuts).any():
         LOG.warning("data.sizes=%d: %s", most, _changes_in_words(own, cuts))
@@ -63,7 +63,7 @@ def _changes_in_words(own: Sizes, cuts: Sizes) -> str:
     pairs = np.concatenate([own, cuts], axis=1)[(own != cuts).any(1)]
     found, _, counts = most_frequent(pairs)
     return "; ".join(
-        f"{count} of {in_words(pair[:2])} pixels are cut to {in_words(pair[2:])}"
+        f"{count} images of {in_words(pair[:2])} pixels are cut to {in_words(pair[2:])}"
         for pair, count in zip(found, counts, strict=True)
     )
 

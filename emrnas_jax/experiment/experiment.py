@@ -273,6 +273,7 @@ class Experiment:
             operations=operations,
             coils=self.image_set.coils,
             target=self.image_set.target_kind,
+            other_shapes=self.image_set.shapes[1:],
         )
 
 

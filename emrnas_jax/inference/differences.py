@@ -7,6 +7,7 @@ from jaxtyping import Bool, Complex64
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.consistency import mirror
 
 # Beyond these factors a scan differs from the training enough to say so.
@@ -31,15 +32,7 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
     record = model.record
     # Not from `Sampling`, which would need its file of masks.
     sampling = SamplingSettings(**record.sampling)
-    found = []
-    ratios = [a / b for a, b in zip(scan.shape, record.shape, strict=True)]
-    # A quarter more or less: networks are not scale-invariant.
-    if max(*ratios, *(1 / ratio for ratio in ratios)) > SIZE_FACTOR:
-        found.append(
-            f"frames of {scan.shape[0]} x {scan.shape[1]}, and the network was trained "
-            f"on {record.shape[0]} x {record.shape[1]}; nothing is scaled, so "
-            "structures have another size in pixels"
-        )
+    found = _size_difference(record, scan.shape)
     # By name alone: a file that was renamed is not noticed.
     if model.subjects.intersection(scan.subjects):
         # A model folder is one network, without folds.
@@ -85,6 +78,22 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
                 "which have none; a network trained on complex images suits them"
             )
     return found
+
+
+def _size_difference(record: NetworkRecord, shape: tuple[int, int]) -> list[str]:
+    """Return a warning where a size is unlike all sizes of the training, if it is."""
+    ratios = [
+        [a / b for a, b in zip(shape, trained, strict=True)]
+        for trained in (record.shape, *record.other_shapes)
+    ]
+    # A quarter more or less: networks are not scale-invariant.
+    if any(max(*own, *(1 / r for r in own)) <= SIZE_FACTOR for own in ratios):
+        return []
+    return [
+        f"frames of {shape[0]} x {shape[1]}, and the network was trained on "
+        f"{record.shapes_in_words}; nothing is scaled, so structures have another size "
+        "in pixels"
+    ]
 
 
 def phase_fraction(

@@ -28,7 +28,7 @@ tags: [mri, image-reconstruction, jax]
 | --- | --- |
 | network | {{ title }} (`{{ record.kind }}`), {{ "{:,}".format(parameters) }} parameters |
 | settings | {{ settings }} |
-| images | {{ record.images }}, {{ record.shape[0] }} x {{ record.shape[1] }} pixels, intensities in [0, 1]{{ of_rss }} |
+| images | {{ record.images }}, {{ record.shapes_in_words }} pixels, intensities in [0, 1]{{ of_rss }} |
 | masks | {{ masks }} |
 | trained on | {{ trained_on }} |
 | training | {{ training }} |

@@ -79,7 +79,7 @@ class TrainedNetwork:
         text = [f"{record.kind} {record.settings.get('architecture', '')}".strip()]
         count = parameter_count(self.variables.get("params", {}))
         text.append(f"{count:,} parameter{'s' * (count != 1)}")
-        text.append(f"{record.images} images of {record.shape[0]} x {record.shape[1]}")
+        text.append(f"{record.images} images of {record.shapes_in_words}")
         if self.folder is not None:
             text.append(f"step {self.step}{' (unfinished)' * bool(self.unfinished)}")
             text.append(str(self.folder))

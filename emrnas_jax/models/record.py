@@ -26,13 +26,14 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         settings: arguments of its constructor.
         sampling: arguments of `SamplingSettings`, the masks it was trained for.
         images: "magnitude" or "complex", the targets it was trained for.
-        shape: height and width of the training images, pixels.
+        shape: height and width of the training images, pixels; the most frequent ones.
         seed: the run's seed.
         kind: key of `NETWORKS`; its name unless given.
         coils: number of coils of the training images; 0 for images of one coil.
         target: kind of target of several coils that it was trained for.
         operations: those of its architecture, if it has one. Records of older versions
             name them alone; then they are those of Table 1, or of now.
+        other_shapes: the less frequent heights and widths.
     """
 
     name: str
@@ -45,6 +46,7 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
     operations: tuple[Operation, ...] = ()
     coils: int = 0
     target: TargetKind = TargetKind.COMBINED
+    other_shapes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -59,6 +61,12 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         """The images that it returns: "complex", or "magnitude" without a phase."""
         # Of an image that was compared as a magnitude, the phase was never learned.
         return "magnitude" if self.target is TargetKind.RSS else self.images
+
+    @property
+    def shapes_in_words(self) -> str:
+        """The sizes of the training images, such as 640 x 368 or 640 x 372."""
+        shapes = (self.shape, *self.other_shapes)
+        return " or ".join(f"{height} x {width}" for height, width in shapes)
 
     def build(self) -> nn.Module:
         """Return the network, of the operations that the record has."""

@@ -151,7 +151,7 @@ def _training(
             network,
             settings=settings,
         ),
-        at_once=train.at_once,
+        at_once=partial(validation.at_once_beside, train),
     )
 
 

@@ -17,7 +17,8 @@ from emrnas_jax.data.pipeline import (
     make_batch,
     training_mask_key,
 )
-from emrnas_jax.data.split import SameSize, Split
+from emrnas_jax.data.same_size import SameSize
+from emrnas_jax.data.split import Split
 from emrnas_jax.errors import InputError
 from emrnas_jax.mri.fourier import fft2, to_complex
 from emrnas_jax.mri.sampling import Sampling

@@ -95,8 +95,8 @@ def test_rare_sizes_are_cut_to_the_largest_frequent_one_that_fits(
     np.testing.assert_array_equal(images[8], levels[4][0, 1:13, 3:13])
     np.testing.assert_array_equal(images[10], levels[5][0, :, 1:11])
     assert caplog.messages == [
-        "data.sizes=2: 2 of 14 x 16 pixels are cut to 12 x 10; "
-        "2 of 9 x 12 pixels are cut to 9 x 10"
+        "data.sizes=2: 2 images of 14 x 16 pixels are cut to 12 x 10; "
+        "2 images of 9 x 12 pixels are cut to 9 x 10"
     ]
 
 

@@ -152,7 +152,7 @@ def beside(train, validation, begin, most=CALL, last=EPOCHS * STEPS):
     found = []
     first = begin
     while first < last:
-        count = train.at_once(first, min(most, last - first))
+        count = validation.at_once_beside(train, first, min(most, last - first))
         frames = validation.frames_beside(train, begin, first, count)
         found += [served(frames, jnp.array(first + i)) for i in range(count)]
         first += count
@@ -172,6 +172,20 @@ def test_frames_beside_others_have_their_size_and_come_in_turn(image_set):
         assert_identical((images, ids, epoch), expected)
         done[shape] += 1
     assert_identical(beside(train, validation, begin=STEPS, most=1), found)
+
+
+@pytest.mark.parametrize("mib", [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
+def test_frames_beside_others_may_be_streamed(image_set, mib):
+    # Of one size and of two: a call has as few steps as either can give.
+    one, two = np.flatnonzero(image_set.shape_numbers == 0), ALL
+    for indices in ((one, two), (two, one), (two, two)):
+        resident = [split_of(image_set, indices=own) for own in indices]
+        streamed = [
+            split_of(image_set, own_mib, own)
+            for own_mib, own in zip(mib, indices, strict=True)
+        ]
+        expected = beside(*resident, begin=0, last=12)
+        assert_identical(beside(*streamed, begin=0, last=12), expected)
 
 
 def test_frames_beside_others_of_a_size_that_they_lack_have_their_first(image_set):

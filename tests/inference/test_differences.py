@@ -47,6 +47,17 @@ def test_each_difference_from_the_training_is_said(model, random):
         assert wanted in warning
 
 
+def test_every_size_of_the_training_is_like_it(model, random):
+    shapes = ((40, 16), (24, 16))
+    record = msgspec.structs.replace(model.record, other_shapes=shapes)
+    several = dataclasses.replace(model, record=record)
+    scan = scan_of(random.random((24, 16)), lines(7, 24))
+    assert not warnings_for(several, scan)
+    wide = scan_of(random.random((16, 24)), lines(5))
+    [warning] = warnings_for(several, wide)
+    assert "trained on 16 x 16 or 40 x 16 or 24 x 16;" in warning
+
+
 def test_a_network_of_several_rates_takes_each_of_them(model, random):
     sampling = model.record.sampling | {"other_rates": "0.5"}
     record = msgspec.structs.replace(model.record, sampling=sampling)
