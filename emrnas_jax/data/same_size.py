@@ -42,6 +42,7 @@ class SameSize:
         batch: int,
         order_key: RandomKey,
         steps_per_call: int,
+        read_ahead: int,
         is_resident: bool,
         mesh: Mesh,
     ) -> None:
@@ -53,6 +54,7 @@ class SameSize:
             batch: frames per step.
             order_key: decides the order within each epoch.
             steps_per_call: the most steps that one call of `frames` asks for.
+            read_ahead: number of steps that are read before they are asked for.
             is_resident: whether the frames are kept on the devices.
             mesh: devices that share each batch.
         """
@@ -60,7 +62,8 @@ class SameSize:
         self._batch, self._mesh = batch, mesh
         self._image_set, self._indices = image_set, indices
         self._ids = image_set.frame_ids[indices]
-        self._order_key, self._steps_per_call = order_key, steps_per_call
+        self._order_key = order_key
+        self._steps_per_call, self._read_ahead = steps_per_call, read_ahead
         # Of the epoch that is used, and of the next, that is read already.
         self._order = lru_cache(maxsize=2)(self._draw_order)
         self._reader: Iterator[np.ndarray] | None = None
@@ -111,9 +114,9 @@ class SameSize:
     def _read_from(self, step: int) -> Iterator[np.ndarray]:
         """Yield the images of each step from `step` on, read ahead by threads.
 
-        They read on over the end of an epoch, and are two calls ahead at most.
+        They read on over the end of an epoch, and are `read_ahead` steps ahead at most.
         """
-        ahead = 2 * self._steps_per_call
+        ahead = self._read_ahead
         batches = grain.MapDataset.range(step, MOST_STEPS).map(self._read_step)
         options = grain.ReadOptions(min(ahead, READERS), prefetch_buffer_size=ahead)
         return iter(batches.to_iter_dataset(options))

@@ -79,6 +79,8 @@ class Split:
         )
         self._is_resident = nbytes <= device_mib * 2**20
         self._order_key = order_key
+        # Two calls of one size; of several, as many steps in all.
+        read_ahead = max(1, 2 * steps_per_call // len(served))
         self.of_size = {
             shape: SameSize(
                 image_set,
@@ -86,6 +88,7 @@ class Split:
                 batch,
                 self._order_key_of(shape, len(served)),
                 steps_per_call if len(served) == 1 else 1,  # as `at_once` says
+                read_ahead,
                 self._is_resident,
                 self.mesh,
             )
