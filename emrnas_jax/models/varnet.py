@@ -25,8 +25,12 @@ from emrnas_jax.mri.measurement import (
     Kspace,
     Mask,
     Measurement,
-    adjoint,
-    forward,
+    combined,
+    cut_axes,
+    hybrid,
+    seen,
+    transform,
+    transform_back,
 )
 
 
@@ -98,18 +102,21 @@ class Component(nn.Module):
     @nn.compact
     def __call__(self, kspace: Kspace, measured: Measurement) -> Kspace:
         """Return better k-space of all coils, whose samples need not be `measured`."""
-        whole = _whole(measured)
-        image = to_channels(adjoint(kspace, whole))
+        image = _image(kspace, measured)
         change = NormUNet(self.pools, self.settings, name="unet")(image)
         # That of the first component has nothing to do: it begins with the samples.
         step = self.param("step", nn.initializers.ones, ())
         error = _where_measured(kspace - measured.kspace, measured.mask)
-        return kspace - step * error - forward(to_complex(change), whole)
+        changes = seen(to_complex(change), measured.coil_maps)
+        return kspace - step * error - transform(changes, cut_axes(measured.mask))
 
 
-def _whole(measured: Measurement) -> Measurement:
-    """Return a measurement of every sample, for k-space that a component has filled."""
-    return measured._replace(mask=jnp.ones((1, 1, 1), bool))
+def _image(
+    kspace: Kspace, measured: Measurement
+) -> Float[Array, "batch height width 2"]:
+    """Return the image that coil maps combine of k-space that has every sample."""
+    images = transform_back(kspace, cut_axes(measured.mask))
+    return to_channels(combined(images, measured.coil_maps))
 
 
 def _where_measured(kspace: Kspace, mask: Mask) -> Kspace:
@@ -154,19 +161,23 @@ class VarNet(nn.Module):
             kspace = kspace[:, None] if maps is None else kspace
             learned = CoilMapNetwork(*self.learned_maps, name="maps")
             measured = Measurement(kspace, mask, learned(kspace, mask))
-        kspace = _where_measured(measured.kspace, measured.mask)
+        # Where lines are measured, one axis needs no transforms in between.
+        samples = _where_measured(measured.kspace, measured.mask)
+        measured = measured._replace(kspace=hybrid(samples, measured.mask))
+        kspace = measured.kspace
         for n in range(1, self.components + 1):
             if n > 1:
-                keep_image(self, f"image_{n - 1}", self._image(kspace, measured))
+                keep_image(self, f"image_{n - 1}", self._result(kspace, measured))
             component = Component(self.pools, self.settings, name=f"component_{n}")
             kspace = component(kspace, measured)
-        return self._image(kspace, measured)
+        return self._result(kspace, measured)
 
-    def _image(
+    def _result(
         self, kspace: Kspace, measured: Measurement
     ) -> Float[Array, "batch height width 2"]:
         """Return the image of k-space, in the form of the network's result."""
         if self.learned_maps is None:
-            return to_channels(adjoint(kspace, _whole(measured)))
-        magnitude = root_sum_of_squares(ifft2(kspace))
+            return _image(kspace, measured)
+        images = transform_back(kspace, cut_axes(measured.mask))
+        magnitude = root_sum_of_squares(images)
         return jnp.stack([magnitude, jnp.zeros_like(magnitude)], axis=-1)
