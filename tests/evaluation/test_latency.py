@@ -84,6 +84,7 @@ def test_no_two_architectures_of_the_check_are_alike():
     assert len(random_architectures(tiny, 40)) <= len(OPERATIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coils", [0, 2])
 def test_programs_of_cells_and_networks_run(monkeypatch, coils):
     monkeypatch.setattr(latency, "OPERATIONS", OPERATIONS[:2])

@@ -113,7 +113,8 @@ def model_of(record, folder, variables):
     return str(folder)
 
 
-@pytest.mark.parametrize("kind", ["dccnn", "cddntdc", "half_resolution"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cddntdc", "half_resolution"])
 def test_a_grown_network_starts_with_the_images_of_the_model(kind, tmp_path):
     """Components that change nothing, then data consistency with what agrees."""
     consistency = "real" if kind == "half_resolution" else "single"
