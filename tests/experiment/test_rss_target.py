@@ -31,6 +31,7 @@ def config(tmp_path_factory):
     config: Any = load_config("configs/demo.py:multicoil_tiny")
     config.data.cache = str(tmp_path_factory.mktemp("cache"))
     config.data.target = "rss"
+    config.folds.count = 2
     emrnas = config.networks.emrnas
     paper.use(config, NETWORKS)
     config.networks.emrnas.update(emrnas)

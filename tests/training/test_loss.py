@@ -33,6 +33,7 @@ from emrnas_jax.training.search_programs import search_programs
 from emrnas_jax.training.search_steps import architecture_step, weight_step
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
+pytestmark = pytest.mark.slow
 SAMPLING = Sampling("equispaced", 0.5, 0.2, "columns")
 CHOICES = jnp.array([5, 2], jnp.int32)
 NETWORK = SearchNetwork(1, 2, 4, "gradient")
