@@ -185,24 +185,22 @@ def draw_candidates(
         fits: whether an architecture is wanted; those that are not are drawn again, at
             most `ROUNDS` times as many in all. None wants every one.
     """
-    drawn = _drawn(network, count, seed)
-    if fits is not None:
-        # The first draws of more are the same, so few that fit cost few draws more.
-        for rounds in range(1, ROUNDS + 1):
-            every = _drawn(network, rounds * count, seed)
-            drawn = [own for own in every if fits(own)][:count]
-            if len(drawn) == count:
-                break
+    drawn: list[Architecture] = []
+    for turn in range(ROUNDS):
+        every = _drawn(network, range(turn * count, (turn + 1) * count), seed)
+        drawn += [own for own in every if fits is None or fits(own)]
+        if len(drawn) >= count:
+            break
     # A dict keeps the first of equal architectures, in the order of the draw.
-    return list(dict.fromkeys(drawn))
+    return list(dict.fromkeys(drawn[:count]))
 
 
-def _drawn(network: SearchNetwork, count: int, seed: int) -> list[Architecture]:
+def _drawn(network: SearchNetwork, numbers: range, seed: int) -> list[Architecture]:
     # The key has no fold: folds vote on candidates that all of them drew.
     key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
     undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
     # A key for each number, so that fewer candidates are the first of more.
-    keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.arange(count))
+    keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.array(numbers))
     drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
     cells = np.asarray(drawn)[:, groups].tolist()
     size = network.cells_per_block
