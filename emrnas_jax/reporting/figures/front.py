@@ -74,7 +74,9 @@ def draw_front(front: Front) -> Figure:
         label="Chosen",
     )
     if front.budget_ms:
-        axes.axvline(front.budget_ms, color=series_colour(1), linestyle=":")
+        axes.axvline(
+            front.budget_ms, color=series_colour(1), linestyle=":", label="Budget"
+        )
     axes.set_xlabel("milliseconds per frame, predicted")
     axes.set_ylabel("dB beside the average candidate")
     axes.legend(loc="lower right")
