@@ -27,8 +27,9 @@ CHECKED = 12  # random architectures that are run as a whole
 def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     """Return the time of every operation of a search; None if it needs no times.
 
-    A table that is not given is measured once, in about a minute or two at the size of
-    the paper, and kept in the folder of the run.
+    It is the one that the settings name, or it is measured, in a minute or two at the
+    size of the paper. The run keeps it: continued on another device, it goes on with
+    the times that it was begun with.
 
     Raises:
         InputError: the table is of another device or network, the budget is below the
@@ -40,9 +41,14 @@ def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     images = experiment.image_set
     wanted = measured_here(search.network, images.shape, 1, images.coils)
     own = experiment.run.latency(search.own_name)
-    path = Path(settings.latency).expanduser() if settings.latency else own
-    if settings.latency or own.exists():
-        table = read_table(path, wanted)
+    if own.exists():
+        table = read_table(own, wanted, any_device=True)
+        if table.measured.device != wanted.device:
+            found = table.measured.device
+            LOG.warning("%s: the times are those of %s, not of this device", own, found)
+    elif settings.latency:
+        table = read_table(Path(settings.latency).expanduser(), wanted)
+        write_table(own, table)
     else:
         if jax.process_count() > 1:
             raise InputError(

@@ -8,8 +8,7 @@ Such masks are drawn one point after another, which no accelerator is good at. A
 them is therefore drawn once on the host, and compiled steps choose from it.
 
 Source: the masks of the Calgary-Campinas challenge (Souza et al., NeuroImage 2018). The
-distance grows such that the density falls as theirs does at 17 % of the points, from
-0.18 beside the centre to 0.12 at the ends of the axes.
+distance grows such that the density falls towards high frequencies as theirs does.
 """
 
 import functools

@@ -42,7 +42,8 @@ def pareto_front(
     Returns:
         the front, fastest first: time rises and loss falls from point to point.
     """
-    ticks = np.rint(times / RESOLUTION_MS).astype(np.int64)
+    # Rounded up, so that no time is longer than it seems; but not for rounding errors.
+    ticks = np.ceil(times / RESOLUTION_MS - 1e-6).astype(np.int64)
     loss, tick = np.zeros(1), np.zeros(1, np.int64)
     chosen: Int[np.ndarray, "point cell"] = np.zeros((1, 0), np.int64)
     for own_losses, own_ticks in zip(losses, ticks, strict=True):

@@ -4,7 +4,6 @@ import pytest
 
 from emrnas_jax.evaluation import latency
 from emrnas_jax.evaluation.latency import (
-    REPEATED,
     checked_with,
     measure_table,
     measured_here,
@@ -95,6 +94,4 @@ def test_programs_of_cells_and_networks_run(monkeypatch, coils):
     assert list(table.operations_ms) == ["O1", "O2"]
     assert table.check is not None
     assert min(table.check.measured_ms) > 0
-    assert REPEATED > 1
-    assert isinstance(table.check.architectures[0], str)
     assert Architecture.parse(table.check.architectures[0]).cells

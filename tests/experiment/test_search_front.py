@@ -78,6 +78,25 @@ def test_a_run_takes_the_best_of_the_front_within_its_budget(folder, table):
     assert all(max(cell) - min(cell) <= 1 for cell in counts)
 
 
+def test_a_run_goes_on_with_its_own_times_on_another_device(folder, table, tmp_path):
+    config, run = settings(folder), RunFolder(tmp_path / "run")
+    experiment = Experiment(config, run.path)
+    [search] = experiment.searches
+    run.path.mkdir()
+    other = replace(table, measured=replace(table.measured, device="another"))
+    write_table(run.latency(), other)
+    assert table_of(experiment, search) == other
+    # Given, a table of another device is refused, and nothing is kept.
+    run.latency().unlink()
+    write_table(tmp_path / "given.json", other)
+    config.search.latency = str(tmp_path / "given.json")
+    experiment = Experiment(config, run.path)
+    [search] = experiment.searches
+    with pytest.raises(InputError, match=r"given\.json: measured with device"):
+        table_of(experiment, search)
+    assert not run.latency().exists()
+
+
 def test_a_table_of_another_size_is_refused(folder, table, tmp_path):
     config = settings(folder)
     other = replace(table, measured=replace(table.measured, size=(32, 32)))
