@@ -18,6 +18,9 @@ networks and few epochs:
                      trained for half an hour with one recipe
     half_hour        the half-resolution cascade alone, trained in the same way
     recipe           the recipe's parts: a short cascade trained without each of them
+    wide             a search of the wide space for the best network for every time
+    gate_variance, gate_ranking, gate_random
+                     trials of that search at reduced size
     NAME             one network: unet, dccnn, rdn, cddntdc, dccnn_matched, ..., tv,
                      ablation_a to ablation_g, emrnas_real, dccnn_real, ...
 
@@ -33,7 +36,7 @@ network's training step (docs/results.md).
 
 from ml_collections import ConfigDict
 
-from emrnas_jax.experiment import paper
+from emrnas_jax.experiment import paper, search_trials
 from emrnas_jax.experiment.networks import complete_network
 
 
@@ -110,4 +113,7 @@ VARIANTS = {
     "same_minutes": same_minutes,
     "half_hour": half_hour,
     "recipe": recipe,
+    "gate_variance": search_trials.gate_variance,
+    "gate_ranking": search_trials.gate_ranking,
+    "gate_random": search_trials.gate_random,
 }

@@ -446,7 +446,7 @@ def figure(code, _, request):
 def latency(code, folder, _):
     settings = networks.complete_settings("emrnas", {"architecture": "cardiac"})
     table = LatencyTable(
-        measured=measured_here(settings, (256, 256), 1, 0),
+        measured=measured_here("emrnas", settings, (256, 256), 1, 0),
         jax="",
         rest_ms=10.0,
         operations_ms={own.name: 5.0 for own in space.OPERATIONS},

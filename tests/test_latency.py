@@ -23,7 +23,7 @@ def test_a_table_of_a_config_is_of_its_network_and_frames(settings, tmp_path):
         for key, value in network.items()
         if key not in ("kind", "architecture", "search", "retrain")
     }
-    wanted = measured_here(own, (16, 16), 2, 0)
+    wanted = measured_here("emrnas", own, (16, 16), 2, 0)
     write_table(tmp_path / "table.json", table)
     assert read_table(tmp_path / "table.json", wanted) == table
     words = latency.in_words(table)

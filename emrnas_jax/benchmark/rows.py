@@ -26,7 +26,9 @@ from emrnas_jax.evaluation.roofline import (
 from emrnas_jax.machine.timing import median_ms, rest
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.operations import weight_shapes
 from emrnas_jax.models.stacked_weights import padding
+from emrnas_jax.nas.space import OPERATIONS
 
 Row = dict[str, Any]
 
@@ -98,7 +100,9 @@ def search_row(case: Case, repeats: int, with_torch: bool) -> Row:
         step_ms = path_ms
     # Stacked weights are padded to the longest operation. Nothing reads the padding, so
     # it counts as no parameter.
-    unused = len(case.architecture.cells) * padding(LayerSettings(case.width))
+    layers = LayerSettings(case.width)
+    shapes = [weight_shapes(own, layers) for own in OPERATIONS]
+    unused = len(case.architecture.cells) * padding(shapes)
     weights = search_state(case).weights
     return (
         figures("search-step", case, program, step_ms)

@@ -1,8 +1,8 @@
 """Measure a latency table, and check it with whole architectures.
 
-An operation's time is the difference of two programs, one with `REPEATED` + 1 of it in
-a row and one with one, divided by `REPEATED`: what is there once cancels. The rest is
-what the networks of one operation each take beyond their cells. All programs take
+An operation's time is the difference of two programs, one with several of it in a row
+and one with one, divided by the number more: what is there once cancels. The rest is
+what networks of one operation each take beyond their cells. All programs take
 turns, so that a busy moment of the machine is unfair to none.
 """
 
@@ -21,27 +21,31 @@ from emrnas_jax.machine.timing import median_ms
 from emrnas_jax.models.emrnas import FixedBlock
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import blank_inputs, build_network
+from emrnas_jax.models.search_networks import operations_of, search_network
 from emrnas_jax.mri.coils import birdcage_maps
 from emrnas_jax.mri.measurement import Measurement, zero_filled
 from emrnas_jax.mri.sampling import Sampling, draw_mask
-from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.nas.gates import draw_choices
 from emrnas_jax.nas.latency_table import Check, LatencyTable, Measured
-from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.space import Architecture, Operation, absent_in
 from emrnas_jax.randomness import key_for
 
-REPEATED = 8  # of one operation, beyond the first
 REPEATS = 20  # timings whose median is taken
-KIND = "emrnas"
 
 Run = Callable[[], Any]
 
 
 def measured_here(
-    settings: Mapping[str, Any], size: tuple[int, int], batch: int, coils: int
+    kind: str,
+    settings: Mapping[str, Any],
+    size: tuple[int, int],
+    batch: int,
+    coils: int,
 ) -> Measured:
     """Return what a table that is measured on this machine holds for.
 
     Args:
+        kind: kind of network, as in `models.networks.NETWORKS`.
         settings: arguments of the network's constructor; the architecture is left out.
         size: height and width of the frames, pixels.
         batch: frames that are reconstructed at once.
@@ -49,7 +53,12 @@ def measured_here(
     """
     own = {key: value for key, value in settings.items() if key != "architecture"}
     return Measured(
-        device=device_name(), settings=own, size=size, batch=batch, coils=coils
+        device=device_name(),
+        kind=kind,
+        settings=own,
+        size=size,
+        batch=batch,
+        coils=coils,
     )
 
 
@@ -65,31 +74,38 @@ def measure_table(
         checked: number of random architectures, no two alike, that are run as a whole
             and compared with the table; 0 for none.
     """
-    settings, batch = measured.settings, measured.batch
-    names = [operation.name for operation in OPERATIONS]
-    rows: list[Run] = []
-    for operation in OPERATIONS:
-        for count in (1, REPEATED + 1):
-            rows.append(_row_of_cells((operation,) * count, measured))
-    uniform = [_everywhere(number, settings) for number in range(len(OPERATIONS))]
-    drawn = random_architectures(settings, checked)
     inputs = _inputs(measured, sampling)
-    networks = [_network(own, measured, inputs) for own in (*uniform, *drawn)]
-    times = np.array(median_ms([*rows, *networks], repeats, resting=False)) / batch
-    of_rows, of_networks = times[: len(rows)], times[len(rows) :]
-    cells = len(uniform[0].cells)
-    own = (of_rows[1::2] - of_rows[::2]) / REPEATED
-    # The median over all operations: each network's rest has noise of its own.
-    rest = float(np.median(of_networks[: len(OPERATIONS)] - cells * own))
+    operations = operations_of(measured.kind)
+    timed = [own for own in operations if own.is_present]
+    # A component of the wide space holds nothing but its operation.
+    is_wide = measured.kind == "wide"
+    more, components = (4, 1) if is_wide else (8, measured.settings["components"])
+    counts = (1, 1 + more)
+    if is_wide:
+        rows = [_uniform(own, n, measured, inputs) for own in timed for n in counts]
+    else:
+        rows = [_row_of_cells((own,) * n, measured) for own in timed for n in counts]
+    uniform = [_uniform(own, components, measured, inputs) for own in timed]
+    drawn = random_architectures(measured, checked)
+    networks = [*uniform, *(_network(own, measured, inputs) for own in drawn)]
+    times = np.array(median_ms([*rows, *networks], repeats, resting=False))
+    of_rows, of_networks = np.split(times / measured.batch, [len(rows)])
+    own = (of_rows[1::2] - of_rows[::2]) / more
+    cells = components * measured.settings.get("cells_per_block", 1)
+    beyond = of_networks[: len(timed)] - cells * own
+    names = [operation.name for operation in timed]
+    # What is left out takes no time.
+    absent = {own.name: 0.0 for own in operations}
     table = LatencyTable(
         measured=measured,
         jax=jax.__version__,
-        rest_ms=rest,
-        operations_ms=dict(zip(names, own.tolist(), strict=True)),
+        # The median over all operations: each network's rest has noise of its own.
+        rest_ms=float(np.median(beyond)),
+        operations_ms=absent | dict(zip(names, own.tolist(), strict=True)),
     )
     if not drawn:
         return table
-    check = checked_with(table, drawn, of_networks[len(OPERATIONS) :].tolist())
+    check = checked_with(table, drawn, of_networks[len(timed) :].tolist())
     return LatencyTable(**{**_fields(table), "check": check})
 
 
@@ -111,29 +127,26 @@ def checked_with(
     )
 
 
-def random_architectures(settings: Mapping[str, Any], count: int) -> list[Architecture]:
+def random_architectures(measured: Measured, count: int) -> list[Architecture]:
     """Draw different architectures, the same ones for every table.
 
     Args:
-        settings: arguments of the network's constructor.
+        measured: what the table is of.
         count: number of architectures.
     """
-    components, size = settings["components"], settings["cells_per_block"]
-    undecided = jnp.zeros((components * size, len(OPERATIONS)))
+    network = search_network(measured.kind, measured.settings)
+    operations = operations_of(measured.kind)
+    cells = network.components * network.cells_per_block
+    undecided = jnp.zeros((cells, len(operations)))
     found: dict[Architecture, None] = {}
     for number in range(4 * count):
         if len(found) == count:
             break
         key = jax.random.fold_in(key_for(0, "latency"), number)
-        cells = uniform_choices(key, undecided).tolist()
-        found[Architecture.from_cells(cells, size)] = None
+        drawn = draw_choices(key, undecided, absent_in(operations)).tolist()
+        own = Architecture.from_cells(drawn, network.cells_per_block, operations)
+        found[own] = None
     return list(found)
-
-
-def _everywhere(number: int, settings: Mapping[str, Any]) -> Architecture:
-    """Return the architecture with one operation in every cell."""
-    size = settings["cells_per_block"]
-    return Architecture.from_cells([number] * settings["components"] * size, size)
 
 
 def _fields(table: LatencyTable) -> dict[str, Any]:
@@ -151,11 +164,26 @@ def _row_of_cells(operations: tuple, measured: Measured) -> Run:
     return _run(lambda v, x: block.apply(v, x, False), variables, maps)
 
 
+def _uniform(
+    operation: Operation, components: int, measured: Measured, inputs: tuple
+) -> Run:
+    """Return a run of a network with one operation in every cell."""
+    own = {**measured.settings, "components": components}
+    network = search_network(measured.kind, own)
+    number = network.operations.index(operation)
+    cells = [number] * components * network.cells_per_block
+    among = network.cells_per_block, network.operations
+    architecture = Architecture.from_cells(cells, *among)
+    return _network(architecture, measured, inputs)
+
+
 def _network(architecture: Architecture, measured: Measured, inputs: tuple) -> Run:
     """Return a run of a whole architecture."""
-    settings = {**measured.settings, "architecture": architecture}
-    # Cells that share a choice take the same time as others.
-    network = build_network(KIND, settings | {"shared": "none"})
+    given = {"architecture": architecture, "components": len(architecture.blocks)}
+    if "shared" in measured.settings:
+        # Cells that share a choice take the same time as others.
+        given["shared"] = "none"
+    network = build_network(measured.kind, {**measured.settings, **given})
     variables = _drawn(lambda: network.init(jax.random.key(0), *blank_inputs()))
     return _run(network.apply, variables, *inputs)
 

@@ -31,6 +31,7 @@ from emrnas_jax.experiment.feasibility import (
 )
 from emrnas_jax.experiment.networks import (
     FOLD,
+    FRONT,
     RANDOM,
     SEARCHED,
     RunNetwork,
@@ -43,6 +44,7 @@ from emrnas_jax.experiment.sections import read_sections, with_every_path
 from emrnas_jax.machine import processes
 from emrnas_jax.models.networks import require_kind_of_images
 from emrnas_jax.models.record import NetworkRecord
+from emrnas_jax.models.search_networks import operations_of
 from emrnas_jax.nas.operation_tables import changes, in_words, with_newer
 from emrnas_jax.nas.space import (
     OPERATIONS,
@@ -60,6 +62,7 @@ from emrnas_jax.runs.begun_with import (
 )
 from emrnas_jax.runs.folder import NetworkFolder, RunFolder, SearchFolder
 from emrnas_jax.runs.folds import read_folds, write_folds
+from emrnas_jax.runs.front import architecture_at, read_front
 from emrnas_jax.runs.network_files import read_plan
 from emrnas_jax.runs.operations import operations_of_run, write_operations
 
@@ -71,7 +74,8 @@ class Experiment:
 
     Attributes:
         run: folder of the run.
-        operations: candidate operations that the run was begun with.
+        operations: candidate operations of the paper's space that the run was begun
+            with.
         sections: settings of the config's sections.
         sampling: pattern from which masks are drawn.
         networks: networks of the run by name, those of earlier commands included.
@@ -123,7 +127,12 @@ class Experiment:
         self, networks: dict[str, Any], settings: dict[str, Any]
     ) -> dict[str, RunNetwork]:
         training, search = settings["retrain"], settings["search"]
-        return read_networks(networks, training, search, self.operations)
+        return read_networks(networks, training, search, self.operations_of)
+
+    def operations_of(self, kind: str) -> tuple[Operation, ...]:
+        """Return the candidates that the run has for a kind of network."""
+        now = operations_of(kind)
+        return self.operations if now is OPERATIONS else now
 
     def _is_tested(self, name: str) -> bool:
         folds = range(1, self.sections.folds.number + 1)
@@ -228,12 +237,17 @@ class Experiment:
         """
         network = self.networks[name]
         if network.source == RANDOM:
-            return random_architecture(network, self.seed, self.operations)
+            among = self.operations_of(network.kind)
+            return random_architecture(network, self.seed, among)
         if network.source not in SEARCHED:
-            known = with_newer(self.operations)  # a given one may be newer than the run
+            # A given one may be newer than the run.
+            begun_with = self.operations_of(network.kind)
+            known = with_newer(begun_with, operations_of(network.kind))
             return architecture_named(network.settings["architecture"], known)
         search = next(s for s in self.searches if name in s.networks)
-        if network.source == FOLD:
+        if network.source == FRONT:
+            path = self.run.front(search.own_name)
+        elif network.source == FOLD:
             path = self.run.fold(fold).search(search.own_name).architecture
         else:
             path = self.run.architecture(search.own_name)
@@ -242,6 +256,10 @@ class Experiment:
                 f"{path} is missing: nothing was searched yet; run --stage=search and "
                 f"--stage=ensemble, or set --config.networks.{name}.architecture"
             )
+        if network.source == FRONT:
+            place = network.settings["architecture"]
+            text = architecture_at(read_front(path), place)
+            return Architecture.parse(text, self.operations_of(network.kind))
         return read_architecture(path)[0]
 
     def settings(self, name: str) -> dict[str, Any]:

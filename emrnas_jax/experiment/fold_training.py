@@ -22,7 +22,6 @@ from emrnas_jax.experiment.search_front import table_of
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.machine.progress import duration, said_at_first_call, say_without_bars
-from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.runs.architecture import read_architecture
@@ -74,7 +73,7 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
 
 
 def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPrograms:
-    network, settings = SearchNetwork(**search.network), search.settings
+    network, settings = search.build(), search.settings
     kind = experiment.image_set.target_kind
     programs = search_programs(
         network, settings, experiment.sampling, experiment.seed, mesh, kind
@@ -126,7 +125,7 @@ def _search_fold(
     architecture, _ = search_fold(
         name,
         experiment.run.fold(k).search(search.own_name).path,
-        SearchNetwork(**search.network),
+        search.build(),
         programs,
         settings,
         train,

@@ -6,7 +6,7 @@ the same share one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,24 +19,32 @@ from emrnas_jax.models.networks import (
     complete_settings,
     takes_architecture,
 )
-from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.models.search_networks import (
+    SearchNetwork,
+    operations_of,
+    search_network,
+)
+from emrnas_jax.nas.gates import draw_choices
 from emrnas_jax.nas.operation_tables import with_newer
 from emrnas_jax.nas.space import (
-    OPERATIONS,
     Architecture,
     Operation,
+    absent_in,
     architecture_named,
-    cell_groups,
 )
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.folder import FIRST, search_folder_name
+from emrnas_jax.runs.front import PLACE
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
 FOLD = "fold"  # each fold's own search: Table 3, E
+FRONT = "front"  # a place of a search's front, as `runs.front.PLACE` has it
 RANDOM = "random"  # drawn from the seed and the network's name: Table 3, D
-SEARCHED = (ENSEMBLE, FOLD)
+SEARCHED = (ENSEMBLE, FOLD, FRONT)
+
+Candidates = Callable[[str], tuple[Operation, ...]]
 
 
 @dataclass(frozen=True)
@@ -59,10 +67,12 @@ class RunNetwork:
 
     @property
     def source(self) -> str:
-        """Origin of the architecture: ensemble, fold, random or given; "" without."""
+        """Origin: ensemble, fold, front, random or given; "" without architecture."""
         given = self.settings.get("architecture")
         if given is None:
             return ""
+        if PLACE.fullmatch(given):
+            return FRONT
         return given if given in (*SEARCHED, RANDOM) else "given"
 
 
@@ -71,16 +81,22 @@ class RunSearch:
     """One search, which every fold makes.
 
     Attributes:
-        network: arguments of the `SearchNetwork`.
+        kind: kind of the networks, whose search network it is.
+        network: arguments of the search network.
         settings: settings of the search.
         networks: names of the networks that take their architecture from it.
         is_first: True for the first search of the run, whose files have no suffix.
     """
 
+    kind: str
     network: dict[str, Any]
     settings: SearchSettings
     networks: tuple[str, ...]
     is_first: bool
+
+    def build(self) -> SearchNetwork:
+        """Return the network that is searched."""
+        return search_network(self.kind, self.network)
 
     @property
     def name(self) -> str:
@@ -102,7 +118,7 @@ def read_networks(
     networks: dict[str, Any],
     training: dict,
     search: dict,
-    operations: tuple[Operation, ...] = OPERATIONS,
+    operations: Candidates = operations_of,
 ) -> dict[str, RunNetwork]:
     """Check the config's section `networks`.
 
@@ -111,7 +127,8 @@ def read_networks(
             the run for one network.
         training: the config's section `retrain`.
         search: the config's section `search`.
-        operations: candidates that the run was begun with; those of now unless given.
+        operations: candidates of a kind of network that the run was begun with; those
+            of now unless given.
 
     Raises:
         InputError: a name, kind, setting or architecture cannot be used.
@@ -127,7 +144,7 @@ def _read(
     given: Any,
     training: dict,
     search: dict,
-    operations: tuple[Operation, ...],
+    operations: Candidates,
 ) -> RunNetwork:
     # A fold keeps its searches and the baseline in folders of these names.
     if not re.fullmatch(r"[A-Za-z]\w*", name) or re.match("search|zero_filled", name):
@@ -144,15 +161,37 @@ def _read(
         build_network(kind, own, name)
         return RunNetwork(name, kind, own, trained)
     searched = _changed(f"{name}.search", SearchSettings, search, own)
-    require_paths(searched, len(operations))
+    own_operations = operations(kind)
+    require_paths(searched, len(own_operations))
     network = RunNetwork(name, kind, own, trained)
     if network.source == "given":
         # Built once now, so that a wrong architecture is found before a training.
-        text, known = own["architecture"], with_newer(operations)
+        known = with_newer(own_operations, operations_of(kind))
+        text = own["architecture"]
         named = {"architecture": architecture_named(text, known)}
         build_network(kind, own | named, name)
+    if network.source == FRONT:
+        _require_place(name, own["architecture"], searched)
+    if kind == "wide" and network.source in SEARCHED and searched.method == "proxyless":
+        raise InputError(
+            f"networks.{name}.search.method: found proxyless, and the operations of "
+            "the wide space have no gates; choose front or random"
+        )
     # Only a source that is searched needs settings of a search.
     return replace(network, search=searched) if network.source in SEARCHED else network
+
+
+def _require_place(name: str, place: str, search: SearchSettings) -> None:
+    match = PLACE.fullmatch(place)
+    if search.method != "front":
+        raise InputError(
+            f"networks.{name}.architecture: found {place!r}, and search.method="
+            f"{search.method} makes no front; choose front, or another architecture"
+        )
+    if match and int(match[2]) > int(match[3]):
+        raise InputError(
+            f"networks.{name}.architecture: found {place!r}; count from 1 to {match[3]}"
+        )
 
 
 def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,12 +240,14 @@ def searches_of(networks: dict[str, RunNetwork]) -> list[RunSearch]:
         # The architecture is left out: it is what the search finds.
         own = {k: v for k, v in network.settings.items() if k != "architecture"}
         for i, other in enumerate(found):
-            if (other.network, other.settings) == (own, network.search):
+            alike = (other.kind, other.network, other.settings)
+            if alike == (network.kind, own, network.search):
                 found[i] = replace(other, networks=(*other.networks, name))
                 break
         else:
             # In the networks' order: the first network names a search and its files.
-            found.append(RunSearch(own, network.search, (name,), not found))
+            first = not found
+            found.append(RunSearch(network.kind, own, network.search, (name,), first))
     return found
 
 
@@ -220,15 +261,14 @@ def random_architecture(
         seed: the run's seed.
         operations: candidates of every cell; another number of them draws others.
     """
-    cells = network.settings["cells_per_block"]
+    own = {k: v for k, v in network.settings.items() if k != "architecture"}
+    searched = search_network(network.kind, own)
     # Cells that share a choice draw it once.
-    groups = cell_groups(
-        network.settings["components"], cells, network.settings["shared"]
-    )
+    groups = searched.cell_groups
     # The name is in the key, so that random networks of a run differ.
     key = key_for(seed, "architecture", network.name)
     undecided = jnp.zeros((max(groups) + 1, len(operations)))
-    drawn = uniform_choices(key, undecided).tolist()
+    drawn = draw_choices(key, undecided, absent_in(operations)).tolist()
     return Architecture.from_cells(
-        [drawn[group] for group in groups], cells, operations
+        [drawn[group] for group in groups], searched.cells_per_block, operations
     )

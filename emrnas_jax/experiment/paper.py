@@ -51,6 +51,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "rdn": {"components": 3, "width": 16},
     "cddntdc": {"components": 3, "width": 8},
     "half_resolution": {"components": 5, "width": 16, "memory": 8},
+    "wide": {"components": 6, "width": 16, "memory": 8},
     "modl": {"components": 5, "width": 16},
     "varnet": {"components": 4, "width": 4, "map_width": 4},
 }

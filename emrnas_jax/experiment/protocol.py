@@ -24,6 +24,7 @@ from emrnas_jax.experiment.scoring import scorer
 from emrnas_jax.experiment.search_front import front_of
 from emrnas_jax.machine.progress import duration
 from emrnas_jax.models.catalogue import ZERO_FILLED
+from emrnas_jax.models.search_networks import operations_of
 from emrnas_jax.reporting.page import write_report
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.lock import locked
@@ -65,7 +66,7 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
     paths = []
     for search in experiment.searches:
         folders = [folder.path for folder in experiment.search_folders(search)]
-        cells = search.network["cells_per_block"]
+        cells = search.build().cells_per_block
         if search.settings.method == "front":
             architecture, p = front_of(experiment, search, folders)
         else:
@@ -174,7 +175,9 @@ def run_protocol(
     if stage not in ("evaluate", "report"):
         for search in experiment.searches:
             folders = experiment.search_folders(search)
-            refuse_other_operations(folders, experiment.run, experiment.operations)
+            begun_with = experiment.operations_of(search.kind)
+            now = operations_of(search.kind)
+            refuse_other_operations(folders, experiment.run, begun_with, now)
     # Locked after the config is checked: a mistake in it creates no folder.
     with locked(experiment.run), recorded(experiment.run, command) as recording:
         # The other stages may run where the data are not.

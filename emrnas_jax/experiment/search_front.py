@@ -12,7 +12,6 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.latency import measure_table, measured_here
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import RunSearch
-from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.nas.latency_table import LatencyTable, read_table, write_table
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.runs.front import write_front
@@ -39,7 +38,8 @@ def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     if not settings.needs_times:
         return None
     images = experiment.image_set
-    wanted = measured_here(search.network, images.shape, 1, images.coils)
+    own = search.kind, search.network
+    wanted = measured_here(*own, images.shape, 1, images.coils)
     own = experiment.run.latency(search.own_name)
     if own.exists():
         table = read_table(own, wanted, any_device=True)
@@ -78,11 +78,9 @@ def front_of(
     Raises:
         InputError: a search did not end, or the table cannot be used.
     """
-    table, network = table_of(experiment, search), SearchNetwork(**search.network)
+    table, network = table_of(experiment, search), search.build()
     assert table is not None  # the method needs times
-    operations = experiment.operations
-    groups, size = network.cell_groups, network.cells_per_block
-    front = front_of_folds(folders, operations, groups, size, search.settings, table)
+    front = front_of_folds(folders, network, search.settings, table)
     write_front(experiment.run.front(search.own_name), front)
-    architecture = Architecture.parse(front.chosen, operations)
+    architecture = Architecture.parse(front.chosen, network.operations)
     return architecture, certain(architecture)

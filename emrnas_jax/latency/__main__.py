@@ -93,7 +93,7 @@ def measured_table(
     data = sections.data
     size = (data.height // data.downsample, data.width // data.downsample)
     coils = data.coils or data.simulated_coils
-    measured = measured_here(network.settings, size, batch, coils)
+    measured = measured_here(network.kind, network.settings, size, batch, coils)
     return measure_table(measured, sections.sampling.load(), repeats, checked)
 
 

@@ -55,6 +55,7 @@ KINDS = {
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
     "modl": NamedNetwork("modl", "MoDL"),
     "varnet": NamedNetwork("varnet", "Variational network"),
+    "wide": NamedNetwork("wide", "Wide space", search={"method": "front"}),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 

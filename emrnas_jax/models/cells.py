@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from emrnas_jax.kernels.convolution import per_channel
 from emrnas_jax.machine.devices import mean_over_devices
-from emrnas_jax.models.layers import LayerSettings, batch_norm, uniform_kernel
+from emrnas_jax.models.layers import LayerSettings, Parameters, batch_norm
 from emrnas_jax.models.operations import (
     Map,
     make_operation,
@@ -29,20 +29,6 @@ from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Operation
 
 
-class _Parameters(nn.Module):
-    """Kernel and bias of one convolution of an operation."""
-
-    shapes: dict[str, tuple[int, ...]]
-
-    @nn.compact
-    def __call__(self) -> dict[str, Array]:
-        return {
-            "kernel": self.param("kernel", uniform_kernel, self.shapes["kernel"]),
-            # The paper's framework would draw it from the kernel's range by default.
-            "bias": self.param("bias", nn.initializers.zeros, self.shapes["bias"]),
-        }
-
-
 class FixedCell(nn.Module):
     """One operation: `conv_1` .. `conv_4`, and `norm_1` .. `norm_3` with batch norm."""
 
@@ -53,7 +39,7 @@ class FixedCell(nn.Module):
     def __call__(self, x: Map, train: bool) -> Map:
         """Return `operation(x)`; `train` chooses the statistics of batch norm."""
         weights = [
-            _Parameters(shapes, name=f"conv_{j + 1}")()
+            Parameters(shapes, name=f"conv_{j + 1}")()
             for j, shapes in enumerate(weight_shapes(self.operation, self.settings))
         ]
         if not self.settings.batch_norm:
@@ -90,7 +76,8 @@ class MixedCell(nn.Module):
             x: the cell's input.
             gates: choices and weights of this cell's paths, both `[path]`.
         """
-        stacked = self.param(STACKED, initial_stack, self.stored, self.settings)
+        shapes = [weight_shapes(own, self.settings) for own in OPERATIONS]
+        stacked = self.param(STACKED, initial_stack, self.stored, shapes)
         if self.is_initializing():  # the parameters exist; compiling more is waste
             return x
         run = mixed_operation
@@ -136,7 +123,7 @@ def mixed_operation(
 @cache
 def _forward_branch(operation: Operation, settings: LayerSettings) -> Callable:
     def run(vector: Array, x: Map) -> tuple[Map, tuple[Map, Map, Map]]:
-        weights = unpack(operation, vector, settings)
+        weights = unpack(weight_shapes(operation, settings), vector)
         return plain_operation(operation, weights, x, settings)
 
     return run
@@ -145,7 +132,7 @@ def _forward_branch(operation: Operation, settings: LayerSettings) -> Callable:
 @cache
 def _backward_branch(operation: Operation, settings: LayerSettings) -> Callable:
     def run(vector: Array, x: Map, inner: tuple, dy: Map) -> tuple[Array, Map]:
-        weights = unpack(operation, vector, settings)
+        weights = unpack(weight_shapes(operation, settings), vector)
         gradients, dx = operation_gradient(operation, weights, x, inner, dy, settings)
         # All branches must return one shape, so shorter gradients end in zeros.
         return pack(gradients, vector.shape[0]), dx
@@ -194,7 +181,7 @@ def mixed_operation_with_batch_norm(
         # Without it, `switch` would keep the intermediates of all eight operations.
         @jax.checkpoint
         def run(vector: Array, x: Map) -> Map:
-            weights = unpack(operation, vector, settings)
+            weights = unpack(weight_shapes(operation, settings), vector)
             return plain_operation(
                 operation,
                 weights,

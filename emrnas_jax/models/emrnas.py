@@ -9,13 +9,14 @@ from functools import partial
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.cascade import Cascade, Component
 from emrnas_jax.models.cells import FixedCell, MixedCell
 from emrnas_jax.models.layers import LayerSettings
-from emrnas_jax.models.operations import Map
+from emrnas_jax.models.operations import Map, weight_shapes
 from emrnas_jax.models.stacked_weights import STACKED, unpack
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
@@ -122,9 +123,21 @@ class SearchNetwork(nn.Module):
         return LayerSettings(self.width, self.precision, self.batch_norm, self.residual)
 
     @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The candidates of every cell."""
+        return OPERATIONS
+
+    @property
     def cell_groups(self) -> list[int]:
         """The group of cells that each cell chooses with: its place in alphas."""
         return cell_groups(self.components, self.cells_per_block, self.shared)
+
+    def running(
+        self,
+        choices: Int[Array, "component cell"],
+    ) -> Bool[Array, " component"]:
+        """Return which components run on a path: all of them."""
+        return jnp.ones(choices.shape[:1], bool)
 
     @nn.compact
     def __call__(
@@ -193,7 +206,7 @@ def emrnas(
     """
     parsed = architecture_named(architecture)
     for operation in parsed.used:
-        if not operation.dilations:
+        if len(operation.dilations) != 4:
             raise InputError(
                 f"architecture {parsed}: a file of an older version names "
                 f"{operation.name} without its dilations; add {operation.name} to "
@@ -244,7 +257,7 @@ def active_weights(search_params: dict, architecture: Architecture) -> dict:
         block = {}
         for c, operation in enumerate(chosen):
             vector = operations[n, c, OPERATIONS.index(operation)]
-            weights = unpack(operation, vector, settings)
+            weights = unpack(weight_shapes(operation, settings), vector)
             block[f"cell_{c + 1}"] = {
                 f"conv_{j + 1}": own for j, own in enumerate(weights)
             }

@@ -16,18 +16,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
-from emrnas_jax.kernels.convolution import Map
+from emrnas_jax.models.bodies import SLOPE, body_shapes, with_body
 from emrnas_jax.models.layers import (
     Convolution,
     LayerSettings,
+    Parameters,
     keep_image,
     learned_weight,
 )
+from emrnas_jax.models.squares import SQUARE, double, halve
 from emrnas_jax.mri.line_consistency import channels_of, prepared_consistency
 from emrnas_jax.mri.measurement import Measurement
-
-SLOPE = 0.2  # of LeakyReLU
-SQUARE = 4  # pixels that become the channels of one
+from emrnas_jax.nas.space import Operation
 
 
 def half_resolution(
@@ -51,22 +51,29 @@ def half_resolution(
     Raises:
         InputError: there are fewer channels than are handed on.
     """
+    body = Operation("plain", (1,) * layers, ())
+    settings = LayerSettings(width, precision)
+    require_memory("half_resolution", memory, width)
+    return HalfResolution((body,) * components, memory, settings, consistency)
+
+
+def require_memory(kind: str, memory: int, width: int) -> None:
+    """Raise InputError if more channels are handed on than there are."""
     if memory > width:
         raise InputError(
-            f"half_resolution: found memory={memory} of width={width} channels; use at "
-            "most the width"
+            f"{kind}: found memory={memory} of width={width} channels; use at most the "
+            "width"
         )
-    settings = LayerSettings(width, precision)
-    return HalfResolution(components, layers, memory, settings, consistency)
 
 
 class Component(nn.Module):
     """The convolutions of one component."""
 
     channels: int
-    layers: int
+    body: Operation
     settings: LayerSettings
     consistency: str
+    is_along_rows: bool
 
     @nn.compact
     def __call__(
@@ -85,21 +92,28 @@ class Component(nn.Module):
             precision = self.settings.precision
             return Convolution(features, slope=slope, precision=precision, name=name)
 
-        width = self.settings.width
-        features = convolution(width, SLOPE, "first")(*maps)
-        change = features
-        for j in range(1, self.layers + 1):
-            change = convolution(width, SLOPE, f"conv_{j}")(change)
-        features = features + change
+        features = convolution(self.settings.width, SLOPE, "first")(*maps)
+        weights = [
+            Parameters(shapes, name=f"conv_{j}")()
+            for j, shapes in enumerate(body_shapes(self.body, self.settings), 1)
+        ]
+        own = self.body, weights, features, self.settings, self.is_along_rows
+        features = with_body(*own)
         change = convolution(SQUARE * self.channels, 1.0, "last")(features)
         return change, features, learned_weight(self, self.consistency)
 
 
 class HalfResolution(nn.Module):
-    """The network of `half_resolution`."""
+    """Components in sequence, each with its own body and weights.
 
-    components: int
-    layers: int
+    Attributes:
+        bodies: the body of each component; one that is absent leaves its component out.
+        memory: channels that a component hands to the next one.
+        settings: layers of the network.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+    """
+
+    bodies: tuple[Operation, ...]
     memory: int
     settings: LayerSettings
     consistency: str
@@ -124,18 +138,21 @@ class HalfResolution(nn.Module):
         # A real image gains the samples that mirror measured ones; others gain nothing.
         image = agree(zero_filled[..., :channels])
         correction, features = jnp.zeros_like(image), None
-        for n in range(1, self.components + 1):
+        is_along_rows = measurement.mask.shape[2] == 1
+        present = [n for n, body in enumerate(self.bodies, 1) if body.is_present]
+        for n in present:
             # Deep supervision and shorter prefixes use the images in between.
-            if n > 1:
-                keep_image(self, f"image_{n - 1}", _both(image))
+            if n != present[0]:
+                keep_image(self, f"image_{n - 1}", both_channels(image))
             maps = [halve(x).astype(self.settings.maps) for x in (image, correction)]
             if features is not None:
                 maps.append(features[..., : self.memory])
             component = Component(
                 channels,
-                self.layers,
+                self.bodies[n - 1],
                 self.settings,
                 self.consistency,
+                is_along_rows,
                 name=f"component_{n}",
             )
             # Maps apart, not joined: the kernels read each where it lies.
@@ -143,33 +160,13 @@ class HalfResolution(nn.Module):
             change = double(change.astype(image.dtype))[:, :height, :width]
             agreed = agree(image + change, *weight)
             image, correction = agreed, agreed - (image + change)
-        return _both(image)
+        return both_channels(image)
 
 
-def _both(
+def both_channels(
     image: Float[Array, "batch height width channel"],
 ) -> Float[Array, "batch height width 2"]:
     """Return the image with an imaginary channel, zero if it has none."""
     if image.shape[-1] == 2:
         return image
     return jnp.concatenate([image, jnp.zeros_like(image)], axis=-1)
-
-
-def halve(x: Map) -> Float[Array, "batch _ _ _"]:
-    """Return each square of 2 x 2 pixels as the channels of one pixel.
-
-    Odd sides get a row or column of zeros.
-    """
-    x = jnp.pad(x, [(0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)])
-    batch, height, width, channels = x.shape
-    squares = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    rows = squares.transpose(0, 1, 3, 2, 4, 5)
-    return rows.reshape(batch, height // 2, width // 2, SQUARE * channels)
-
-
-def double(x: Map) -> Float[Array, "batch _ _ _"]:
-    """Return the channels of each pixel as a square of 2 x 2 pixels."""
-    batch, height, width, channels = x.shape
-    squares = x.reshape(batch, height, width, 2, 2, channels // SQUARE)
-    rows = squares.transpose(0, 1, 3, 2, 4, 5)
-    return rows.reshape(batch, 2 * height, 2 * width, channels // SQUARE)

@@ -56,6 +56,21 @@ def uniform_kernel(
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
 
 
+class Parameters(nn.Module):
+    """Kernel and bias of one convolution, for functions that take them as arrays."""
+
+    shapes: dict[str, tuple[int, ...]]
+
+    @nn.compact
+    def __call__(self) -> dict[str, Array]:
+        """Return them."""
+        return {
+            "kernel": self.param("kernel", uniform_kernel, self.shapes["kernel"]),
+            # The paper's framework would draw it from the kernel's range by default.
+            "bias": self.param("bias", nn.initializers.zeros, self.shapes["bias"]),
+        }
+
+
 class Convolution(nn.Module):
     """A 3x3 convolution and LeakyReLU; `nn.Conv` with a faster gradient.
 

@@ -23,6 +23,7 @@ from emrnas_jax.models.sense import sense
 from emrnas_jax.models.total_variation import tv
 from emrnas_jax.models.unet import unet
 from emrnas_jax.models.varnet import varnet
+from emrnas_jax.models.wide import wide
 from emrnas_jax.mri.consistency import CONSISTENCY, require_suitable
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.space import SHARING
@@ -38,6 +39,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "rdn_matched": partial(rdn, layers=7),
     "cddntdc_matched": partial(cddntdc, layers=11),
     "half_resolution": half_resolution,
+    "wide": wide,
     "modl": modl,
     "varnet": varnet,
     "tv": tv,

@@ -11,9 +11,15 @@ from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
 from emrnas_jax.models.networks import build_network
+from emrnas_jax.models.search_networks import operations_of
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.operation_tables import completed_operations, with_newer
-from emrnas_jax.nas.space import TABLE_1, Operation, architecture_named
+from emrnas_jax.nas.space import (
+    OPERATIONS,
+    TABLE_1,
+    Operation,
+    architecture_named,
+)
 
 WAY_OUT = "give the folder of a run, or of one of its networks (RUN/fold_1/emrnas)"
 
@@ -52,7 +58,8 @@ class NetworkRecord(Struct, frozen=True, forbid_unknown_fields=True):
         if not self.kind:
             structs.force_setattr(self, "kind", self.name)
         if not self.operations and "architecture" in self.settings:
-            text, known = self.settings["architecture"], with_newer(TABLE_1)
+            now, text = operations_of(self.kind), self.settings["architecture"]
+            known = with_newer(TABLE_1 if now is OPERATIONS else now, now)
             used = architecture_named(text, known).used
             structs.force_setattr(self, "operations", used)
 

@@ -15,41 +15,36 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
-from emrnas_jax.models.layers import LayerSettings
-from emrnas_jax.models.operations import Weights, weight_shapes
-from emrnas_jax.nas.space import OPERATIONS, Operation
+from emrnas_jax.models.operations import Weights
+
+# The shapes of an operation's weights, a dict per convolution.
+Shapes = Sequence[dict[str, tuple[int, ...]]]
 
 # The name of stacked weights in the tree of a search network; checkpoints have it.
 STACKED = "operations"
 
 
-def vector_length(settings: LayerSettings) -> int:
+def vector_length(candidates: Sequence[Shapes]) -> int:
     """Return how many values the longest operation has."""
-    return max(_value_count(operation, settings) for operation in OPERATIONS)
+    return max(map(_value_count, candidates))
 
 
-def padding(settings: LayerSettings) -> int:
+def padding(candidates: Sequence[Shapes]) -> int:
     """Return how many of a cell's stacked values fill the shorter vectors up."""
-    used = sum(_value_count(operation, settings) for operation in OPERATIONS)
-    return len(OPERATIONS) * vector_length(settings) - used
+    used = sum(map(_value_count, candidates))
+    return len(candidates) * vector_length(candidates) - used
 
 
-def _value_count(operation: Operation, settings: LayerSettings) -> int:
-    return sum(
-        math.prod(shape)
-        for own in weight_shapes(operation, settings)
-        for shape in own.values()
-    )
+def _value_count(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for own in shapes for shape in own.values())
 
 
-def unpack(
-    operation: Operation, vector: Float[Array, " value"], settings: LayerSettings
-) -> list[dict[str, Array]]:
-    """Return the weights that a vector holds, a dict per convolution."""
+def unpack(shapes: Shapes, vector: Float[Array, " value"]) -> list[dict[str, Array]]:
+    """Return the weights of these shapes that a vector holds."""
     weights, start = [], 0
-    for shapes in weight_shapes(operation, settings):
+    for of_convolution in shapes:
         own = {}
-        for name, shape in shapes.items():
+        for name, shape in of_convolution.items():
             size = math.prod(shape)
             own[name] = vector[start : start + size].reshape(shape)
             start += size
@@ -59,7 +54,7 @@ def unpack(
 
 def pack(weights: Weights, length: int) -> Float[Array, " value"]:
     """Return weights as a vector of `length` values; inverse of `unpack`."""
-    # The order of `weight_shapes`: a gradient's dicts may come in another one.
+    # The order of the shapes: a gradient's dicts may come in another one.
     order = ("kernel", "bias", "norm_scale", "norm_bias")
     values = [own[name].reshape(-1) for own in weights for name in order if name in own]
     vector = jnp.concatenate(values)
@@ -67,22 +62,22 @@ def pack(weights: Weights, length: int) -> Float[Array, " value"]:
 
 
 def initial_stack(
-    key: Key[Array, ""], stored: int, settings: LayerSettings
+    key: Key[Array, ""], stored: int, candidates: Sequence[Shapes]
 ) -> Float[Array, "op value"]:
     """Draw stacked weights: kernels with variance 1 / (3 · fan in), biases zero.
 
     Args:
         key: source of the draw.
         stored: number of operations whose weights are stored.
-        settings: layers of the network.
+        candidates: the shapes of the weights of every candidate.
     """
-    length = vector_length(settings)
+    length = vector_length(candidates)
     # Padding has scale 0 and starts at 0. Without gradients, decay keeps it there.
-    scale = np.zeros((len(OPERATIONS), length), np.float32)
+    scale = np.zeros((len(candidates), length), np.float32)
     constant = np.zeros_like(scale)
-    for i, operation in enumerate(OPERATIONS):
+    for i, own in enumerate(candidates):
         start = 0
-        for shapes in weight_shapes(operation, settings):
+        for shapes in own:
             for name, shape in shapes.items():
                 end = start + math.prod(shape)
                 if name == "kernel":

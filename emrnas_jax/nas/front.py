@@ -2,7 +2,8 @@
 
 Where quality and time are sums over cells, the front needs no evolution: adding cell
 after cell and dropping what another partial architecture beats in both finds every
-architecture that no other one beats, and no others.
+architecture that no other one beats, and no others. The same holds for each number of
+components where some may be left out.
 """
 
 from collections.abc import Sequence
@@ -31,32 +32,88 @@ class Point(NamedTuple):
 
 
 def pareto_front(
-    losses: Float[np.ndarray, "cell op"], times: Float[np.ndarray, "cell op"]
+    losses: Float[np.ndarray, "cell op"],
+    times: Float[np.ndarray, "cell op"],
+    by_count: Float[np.ndarray, " count"] | None = None,
+    absent: int | None = None,
 ) -> list[Point]:
     """Return every architecture that no other one beats in both loss and time.
 
     Args:
         losses: what each operation of each cell adds to the loss.
         times: what it adds to the time, milliseconds.
+        by_count: what the number of present components adds to the loss; nothing
+            unless given.
+        absent: position of the operation that leaves a component out; None without. An
+            architecture has at least one component.
 
     Returns:
         the front, fastest first: time rises and loss falls from point to point.
     """
     # Rounded up, so that no time is longer than it seems; but not for rounding errors.
     ticks = np.ceil(times / RESOLUTION_MS - 1e-6).astype(np.int64)
-    loss, tick = np.zeros(1), np.zeros(1, np.int64)
-    chosen: Int[np.ndarray, "point cell"] = np.zeros((1, 0), np.int64)
+    operations = np.arange(losses.shape[1])
+    # Partial architectures are compared with those of as many components: another
+    # number may turn out to be worth more.
+    is_more = operations != (-1 if absent is None else absent)
+    parts = _Parts(np.zeros(1), np.zeros(1, np.int64), np.zeros((1, 0), np.int64))
+    partial = {0: parts}
     for own_losses, own_ticks in zip(losses, ticks, strict=True):
-        loss = (loss[:, None] + own_losses).ravel()
-        tick = (tick[:, None] + own_ticks).ravel()
-        kept = _unbeaten(loss, tick)
-        before, operation = np.divmod(kept, len(own_losses))
-        chosen = np.concatenate([chosen[before], operation[:, None]], axis=1)
-        loss, tick = loss[kept], tick[kept]
-    return [
-        Point(tuple(choices), float(own_loss), float(own_tick * RESOLUTION_MS))
-        for choices, own_loss, own_tick in zip(chosen.tolist(), loss, tick, strict=True)
+        longer: dict[int, list[_Parts]] = {}
+        for count, before in partial.items():
+            for more in (False, True):
+                chosen = operations[is_more == more]
+                if len(chosen):
+                    own = own_losses[chosen], own_ticks[chosen], chosen
+                    longer.setdefault(count + more, []).append(before.with_cell(*own))
+        partial = {n: _Parts.joined(found).unbeaten() for n, found in longer.items()}
+    counted = [
+        _Parts(own.loss + (0 if by_count is None else by_count[n]), *own[1:])
+        for n, own in partial.items()
+        if n or absent is None
     ]
+    front = _Parts.joined(counted).unbeaten()
+    return [
+        Point(tuple(choices), float(loss), float(tick * RESOLUTION_MS))
+        for loss, tick, choices in zip(
+            front.loss, front.tick, front.chosen.tolist(), strict=True
+        )
+    ]
+
+
+class _Parts(NamedTuple):
+    """Architectures of the first cells."""
+
+    loss: Float[np.ndarray, " point"]
+    tick: Int[np.ndarray, " point"]
+    chosen: Int[np.ndarray, "point cell"]
+
+    def with_cell(
+        self,
+        losses: Float[np.ndarray, " op"],
+        ticks: Int[np.ndarray, " op"],
+        operations: Int[np.ndarray, " op"],
+    ) -> "_Parts":
+        """Return each with each of some operations as the next cell."""
+        before, operation = np.divmod(
+            np.arange(len(self.loss) * len(operations)), len(operations)
+        )
+        column = operations[operation][:, None]
+        return _Parts(
+            (self.loss[:, None] + losses).ravel(),
+            (self.tick[:, None] + ticks).ravel(),
+            np.concatenate([self.chosen[before], column], axis=1),
+        )
+
+    @staticmethod
+    def joined(parts: Sequence["_Parts"]) -> "_Parts":
+        """Return all of several."""
+        return _Parts(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def unbeaten(self) -> "_Parts":
+        """Return those that none beats, by time."""
+        kept = _unbeaten(self.loss, self.tick)
+        return _Parts(self.loss[kept], self.tick[kept], self.chosen[kept])
 
 
 def _unbeaten(

@@ -79,6 +79,43 @@ def fair_choices(
     return orders[:, place]
 
 
+def draw_choices(
+    key: PRNGKeyArray | Key[Array, ""],
+    alphas: Float[Array, "cell op"],
+    absent: int | None = None,
+    fair_at: tuple[PRNGKeyArray | Key[Array, ""], Int[Array, ""]] | None = None,
+) -> Int[Array, " cell"]:
+    """Draw the operation of each cell without regard to alphas.
+
+    Where an operation leaves its component out, the number of components that are
+    present is drawn first, from one to all, and then which they are: uniformly drawn
+    operations would make nearly all networks equally long.
+
+    Args:
+        key: source of the draw.
+        alphas: architecture parameters, for their shape alone.
+        absent: position of the operation that leaves its component out; None without.
+        fair_at: key and step of `fair_choices`, to draw the operations by it; uniformly
+            unless given.
+    """
+
+    def draw(key: PRNGKeyArray | Key[Array, ""], alphas: Array) -> Array:
+        return (
+            fair_choices(*fair_at, alphas) if fair_at else uniform_choices(key, alphas)
+        )
+
+    if absent is None:
+        return draw(key, alphas)
+    operation_key, count_key, order_key = jax.random.split(key, 3)
+    drawn = draw(operation_key, alphas[:, 1:])
+    # All operations but this one.
+    drawn = jnp.where(drawn < absent, drawn, drawn + 1)
+    cells = alphas.shape[0]
+    count = jax.random.randint(count_key, (), 1, cells + 1)
+    is_present = jax.random.permutation(order_key, cells) < count
+    return jnp.where(is_present, drawn, absent)
+
+
 GATE_RULES: dict[str, Callable] = {
     "sample": sample_choices,
     "argmax": argmax_choices,

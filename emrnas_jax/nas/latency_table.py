@@ -24,6 +24,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     Attributes:
         device: the device's name, and its number of cores.
+        kind: kind of network, as in `models.networks.NETWORKS`.
         settings: arguments of the network's constructor, without the architecture.
         size: height and width of the frames, pixels.
         batch: frames that are reconstructed at once.
@@ -35,6 +36,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     size: tuple[int, int]
     batch: int
     coils: int
+    kind: str = "emrnas"  # tables of older versions are of no other
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -91,8 +93,11 @@ class LatencyTable(Struct, frozen=True, kw_only=True):
     def fastest_ms(self) -> float:
         """The time of the fastest architecture, ms per frame."""
         cells = self.measured.settings["components"]
-        cells *= self.measured.settings["cells_per_block"]
-        return self.rest_ms + cells * min(self.operations_ms.values())
+        cells *= self.measured.settings.get("cells_per_block", 1)
+        fastest = min(self.operations_ms.values())
+        if fastest == 0:  # the others are left out, and one has to be there
+            return self.rest_ms + min(ms for ms in self.operations_ms.values() if ms)
+        return self.rest_ms + cells * fastest
 
 
 def write_table(path: Path, table: LatencyTable) -> None:
@@ -128,7 +133,7 @@ def read_table(
 
 
 def _flat(measured: Measured) -> dict[str, Any]:
-    own = {"device": measured.device, **measured.settings}
+    own = {"device": measured.device, "kind": measured.kind, **measured.settings}
     return own | {
         "size": tuple(measured.size),
         "batch": measured.batch,

@@ -34,10 +34,12 @@ def unnamed_operations(count: int) -> tuple[Operation, ...]:
     return (*known, *(Operation(f"O{number}", (), ()) for number in more))
 
 
-def with_newer(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+def with_newer(
+    operations: tuple[Operation, ...], now: tuple[Operation, ...]
+) -> tuple[Operation, ...]:
     """Return a run's operations, followed by those of now that have other names."""
     names = {operation.name for operation in operations}
-    return (*operations, *(own for own in OPERATIONS if own.name not in names))
+    return (*operations, *(own for own in now if own.name not in names))
 
 
 def in_words(operations: Sequence[Operation]) -> str:

@@ -2,7 +2,9 @@
 
 The predictor is additive: a mean, and for each cell what each of its operations adds to
 it. Each of these values averages over all judged architectures that have the operation
-there, so it is far more certain than the loss of any one of them.
+there, so it is far more certain than the loss of any one of them. Where components may
+be left out, the number of those that are present adds to the loss, too: the first ones
+gain far more than the last.
 """
 
 from typing import NamedTuple
@@ -19,12 +21,17 @@ class Quality(NamedTuple):
     Attributes:
         mean: mean loss of the judged architectures.
         effects: what each operation of each cell adds to it.
+        by_count: what the number of present components adds to it, from none to all;
+            zero where none can be left out.
+        absent: position of the operation that leaves a component out; None without.
         error: root mean square error of architectures that were left out of the fit in
             turn, in the unit of the loss.
     """
 
     mean: float
     effects: Float[np.ndarray, "cell op"]
+    by_count: Float[np.ndarray, " count"]
+    absent: int | None
     error: float
 
     def predict(
@@ -32,13 +39,15 @@ class Quality(NamedTuple):
     ) -> Float[np.ndarray, " architecture"]:
         """Return the predicted loss of architectures."""
         cells = np.arange(self.effects.shape[0])
-        return self.mean + self.effects[cells, choices].sum(1)
+        counts = _present(choices, self.absent)
+        return self.mean + self.effects[cells, choices].sum(1) + self.by_count[counts]
 
 
 def fit_quality(
     choices: Int[np.ndarray, "architecture cell"],
     losses: Float[np.ndarray, " architecture"],
     operations: int,
+    absent: int | None = None,
 ) -> Quality:
     """Fit the predictor by ridge regression.
 
@@ -49,9 +58,12 @@ def fit_quality(
         choices: the operation of each cell of the judged architectures, from 0.
         losses: the loss of each, such as the logarithm of the squared error.
         operations: number of candidate operations of a cell.
+        absent: position of the operation that leaves a component out; None without.
     """
     count, cells = choices.shape
     present = np.eye(operations)[choices].reshape(count, cells * operations)
+    if absent is not None:
+        present = np.hstack([present, np.eye(cells + 1)[_present(choices, absent)]])
     average = present.mean(0)
     mean = float(losses.mean())
     u, s, vt = np.linalg.svd(present - average, full_matrices=False)
@@ -68,4 +80,15 @@ def fit_quality(
     assert best is not None
     error, effects = best
     constant = mean - float(average @ effects)
-    return Quality(constant, effects.reshape(cells, operations), error)
+    of_counts = np.zeros(cells + 1)
+    if absent is not None:
+        effects, of_counts = np.split(effects, [cells * operations])
+    table = effects.reshape(cells, operations)
+    return Quality(constant, table, of_counts, absent, error)
+
+
+def _present(
+    choices: Int[np.ndarray, "architecture cell"], absent: int | None
+) -> Int[np.ndarray, " architecture"]:
+    """Return how many components of each architecture are present."""
+    return (choices != (-1 if absent is None else absent)).sum(1)

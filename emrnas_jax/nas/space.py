@@ -18,18 +18,30 @@ CELLS_PER_BLOCK = 3
 
 @dataclass(frozen=True)
 class Operation:
-    """One candidate: four 3x3 convolutions, their dilations and dense connections.
+    """One candidate: 3x3 convolutions and how they are connected.
+
+    Those of the paper are four convolutions of the cell's width; only those of
+    `nas.wide_space` use the attributes that have defaults.
 
     Attributes:
         name: its name in architectures, without white space.
         dilations: dilation of each convolution; empty where a file of an older version
             holds the name alone.
         connections: dense connections of Table 1, out of 1, 2, 3.
+        expansion: channels of the inner maps in units of the network's width.
+        level: 1 for maps of half the network's resolution, -1 for twice as much.
+        reach: pixels along the phase encoding that a first convolution of single
+            channels reads, an odd number; 0 for none.
+        is_present: False leaves the whole component out.
     """
 
     name: str
     dilations: tuple[int, ...]
     connections: tuple[int, ...]
+    expansion: float = 1.0
+    level: int = 0
+    reach: int = 0
+    is_present: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -37,7 +49,7 @@ class Operation:
         Raises:
             InputError: the dilations or connections are of another form.
         """
-        known = len(self.dilations) == 4 or not self.dilations
+        known = len(self.dilations) in (0, 4) or not self.connections
         if not known or min(self.dilations, default=1) < 1:
             raise InputError(
                 f"operation {self.name}: expected four dilations of at least 1, found "
@@ -64,6 +76,11 @@ TABLE_1 = (
 # The candidates of a search: add your own here. Leave TABLE_1 as it is, because runs of
 # older versions, which do not name their operations, are read by it.
 OPERATIONS: tuple[Operation, ...] = (*TABLE_1,)
+
+
+def absent_in(operations: Sequence[Operation]) -> int | None:
+    """Return the position of the operation that leaves a component out, if any does."""
+    return next((i for i, own in enumerate(operations) if not own.is_present), None)
 
 
 def sources(operation: Operation, convolution: int) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
 """`front.json`: the best architectures for every time, and those they follow from."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 from msgspec import Struct
 
 from emrnas_jax.machine.json_files import read_json, write_json
@@ -44,6 +46,35 @@ class Front(Struct, frozen=True, kw_only=True):
     points: tuple[FrontPoint, ...]
     judged: tuple[FrontPoint, ...]
     error_db: float
+
+
+# A network may have another architecture of a front than the one within the budget:
+# front_2_of_5, the second of five times; judged_2_of_5, the best candidate within that
+# time; candidate_2_of_5, one of five candidates, from the fastest to the slowest.
+PLACE = re.compile(r"(front|judged|candidate)_([1-9]\d*)_of_([1-9]\d*)")
+
+
+def architecture_at(front: Front, place: str) -> str:
+    """Return the architecture of a place of the front, as text.
+
+    The times of `front` and `judged` lie evenly between those that a tenth of the
+    candidates are below and above, so that both have something to choose from.
+
+    Args:
+        front: what a search found.
+        place: text that `PLACE` matches.
+    """
+    match = PLACE.fullmatch(place)
+    assert match  # checked with the config
+    which, number, count = match[1], int(match[2]), int(match[3])
+    by_time = sorted(front.judged, key=lambda own: own.ms)
+    if which == "candidate":
+        return by_time[(2 * number - 1) * len(by_time) // (2 * count)].architecture
+    low, high = np.quantile([own.ms for own in by_time], [0.1, 0.9])
+    limit = low + (high - low) * (number - 1) / max(1, count - 1)
+    every = front.points if which == "front" else front.judged
+    within = [own for own in every if own.ms <= limit]
+    return max(within, key=lambda own: own.gain_db).architecture
 
 
 def write_front(path: Path, front: Front) -> None:

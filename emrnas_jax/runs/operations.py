@@ -57,7 +57,10 @@ def operations_of_run(run: RunFolder) -> tuple[Operation, ...]:
 
 
 def refuse_other_operations(
-    folders: Sequence[SearchFolder], run: RunFolder, begun_with: tuple[Operation, ...]
+    folders: Sequence[SearchFolder],
+    run: RunFolder,
+    begun_with: tuple[Operation, ...],
+    now: tuple[Operation, ...],
 ) -> None:
     """Check, before anything is done, that the searches of a run can end as one.
 
@@ -65,6 +68,7 @@ def refuse_other_operations(
         folders: the searches of all folds, finished or not.
         run: the run's folder.
         begun_with: the operations that the run was begun with.
+        now: those that the package has.
 
     Raises:
         InputError: a search is left to do and would be among other operations, or the
@@ -78,11 +82,11 @@ def refuse_other_operations(
     }
     if len(among) < len(folders):
         for path, operations in {**among, run.path: begun_with}.items():
-            if operations != OPERATIONS:
+            if operations != now:
                 did = "begun with" if path == run.path else "searched among"
                 raise InputError(
                     f"{path} was {did} {in_words(operations)}, and there are "
-                    f"{len(OPERATIONS)} now: {changes(operations, OPERATIONS)}; "
+                    f"{len(now)} now: {changes(operations, now)}; "
                     f"{WAY_OUT}"
                 )
     refuse_mixed_operations(among)

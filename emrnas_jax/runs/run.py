@@ -17,7 +17,8 @@ from jaxtyping import Float
 from emrnas_jax.data.folds import Fold
 from emrnas_jax.errors import InputError
 from emrnas_jax.nas.operation_tables import with_newer
-from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.begun_with import read_config
 from emrnas_jax.runs.folder import FoldFolder, RunFolder, SearchFolder
@@ -190,10 +191,12 @@ def _given_architecture(results: Results, run: RunFolder) -> Searched | None:
     if not results.architecture:
         return None
     # Names alone stand in results.json; what they mean depends on the run.
-    begun_with = operations_of_run(run)
-    known = with_newer(begun_with)
+    begun_with, text = operations_of_run(run), results.architecture
+    known = with_newer(begun_with, OPERATIONS)
+    if any(body.name in text for body in WIDE):  # no other space has such names
+        begun_with = known = WIDE
     try:
-        given = Architecture.parse(results.architecture, known)
+        given = Architecture.parse(text, known)
     except InputError as error:
         raise InputError(f"{run.results}: {error}") from error
     # The run could not choose from newer ones, but may have been given one.

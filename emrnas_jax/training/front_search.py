@@ -13,23 +13,22 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.front import best_within, evenly_over_time, pareto_front
 from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.nas.quality import fit_quality
-from emrnas_jax.nas.space import Architecture, Operation
+from emrnas_jax.nas.space import Architecture, Operation, absent_in
 from emrnas_jax.runs.front import Front, FrontPoint
 from emrnas_jax.training.random_search import common_losses
 from emrnas_jax.training.settings import SearchSettings
 
-POINTS = 8  # of the front that are kept
+POINTS = 64  # of the front that are kept
 DB = 10 / math.log(10)  # of a natural logarithm of the squared error
 
 
 def front_of_folds(
     folders: Sequence[Path],
-    operations: tuple[Operation, ...],
-    cell_groups: Sequence[int],
-    cells_per_block: int,
+    network: SearchNetwork,
     settings: SearchSettings,
     table: LatencyTable,
 ) -> Front:
@@ -37,9 +36,7 @@ def front_of_folds(
 
     Args:
         folders: folders of the folds' searches, which must have ended.
-        operations: candidates of every cell.
-        cell_groups: group of cells that each cell chooses with.
-        cells_per_block: cells of each block of the network.
+        network: the network that is searched.
         settings: settings of the searches.
         table: time of every operation.
 
@@ -47,15 +44,18 @@ def front_of_folds(
         InputError: the folds have no candidate in common, or none is fast enough.
     """
     require_budget(settings, table)
+    operations = network.operations
     losses = common_losses(folders, settings.loss)
     candidates = [Architecture.parse(text, operations) for text in losses]
-    groups = np.asarray(cell_groups)
+    groups = np.asarray(network.cell_groups)
     # A group's choice is that of its first cell.
-    firsts = np.array([groups.tolist().index(g) for g in sorted(set(cell_groups))])
+    firsts = np.array([groups.tolist().index(g) for g in sorted(set(groups.tolist()))])
     choices = np.array([own.cells for own in candidates])[:, firsts]
     measured = np.array(list(losses.values()))
-    quality = fit_quality(choices, measured, len(operations))
-    front = pareto_front(quality.effects, _times_of_groups(groups, operations, table))
+    absent = absent_in(operations)
+    quality = fit_quality(choices, measured, len(operations), absent)
+    times = _times_of_groups(groups, operations, table)
+    front = pareto_front(quality.effects, times, quality.by_count, absent)
     chosen = best_within(front, (settings.budget_ms or np.inf) - table.rest_ms)
     # The budget was checked with the fastest architecture, which the front has; only
     # the rounding of its time can be too much.
@@ -63,7 +63,7 @@ def front_of_folds(
 
     def architecture(own: Sequence[int]) -> Architecture:
         cells = np.asarray(own)[groups].tolist()
-        return Architecture.from_cells(cells, cells_per_block, operations)
+        return Architecture.from_cells(cells, network.cells_per_block, operations)
 
     average = float(measured.mean())
     shown = sorted({*evenly_over_time(front, POINTS), chosen}, key=lambda own: own.ms)

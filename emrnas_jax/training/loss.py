@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.data.targets import as_compared
 from emrnas_jax.machine.devices import mean_over_devices
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.models.stacked_weights import take_active
 from emrnas_jax.nas.gates import fixed_gates
 

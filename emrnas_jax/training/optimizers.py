@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from emrnas_jax.models.stacked_weights import is_stacked, put_vectors, take_vectors
 
@@ -138,15 +138,53 @@ def search_weight_optimizer(
     """Adam for the weights of a search network, moments and counts per operation.
 
     `init` takes all weights; `update` takes gradients and weights of the active path
-    (`models.stacked_weights.take_active`) and its `choices`, `[component, cell]`.
+    (`models.stacked_weights.take_active`), its `choices`, `[component, cell]`, and
+    which components are `running`.
     """
     adam = adam_with_l2(decay, momentum)
     return optax.partition(
-        {"operations": of_active_operations(adam), "always active": adam},
+        {
+            "operations": of_active_operations(adam),
+            "always active": of_running_components(adam),
+        },
         lambda params: jax.tree.map_with_path(
             lambda path, _: "operations" if is_stacked(path) else "always active",
             params,
         ),
+    )
+
+
+def of_running_components(
+    transform: optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """Run `transform` for the ends of components that run on the path.
+
+    The ends of a component that is left out, and their moments, stay bit-identical. The
+    first axis of every weight is that of the components.
+    """
+
+    def update(
+        gradients: PyTree,
+        state: PyTree,
+        params: PyTree = None,
+        *,
+        running: Bool[Array, " component"],
+        **_: Any,
+    ) -> tuple[PyTree, PyTree]:
+        direction, moved = transform.update(gradients, state, params)
+
+        def where_running(new: Array, old: Array) -> Array:
+            if new.ndim == 0:  # a count, which all components share
+                return new
+            return jnp.where(running.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        resting = jax.tree.map(jnp.zeros_like, direction)
+        direction = jax.tree.map(where_running, direction, resting)
+        return direction, jax.tree.map(where_running, moved, state)
+
+    return optax.GradientTransformationExtraArgs(
+        transform.init,
+        update,  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -34,11 +34,11 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.machine.progress import counted, say_without_bars
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import uniform_choices
+from emrnas_jax.nas.gates import draw_choices
 from emrnas_jax.nas.latency_table import LatencyTable
-from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.folder import SearchFolder
@@ -198,13 +198,14 @@ def draw_candidates(
 def _drawn(network: SearchNetwork, numbers: range, seed: int) -> list[Architecture]:
     # The key has no fold: folds vote on candidates that all of them drew.
     key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
-    undecided = jnp.zeros((len(set(groups.tolist())), len(OPERATIONS)))
+    undecided = jnp.zeros((len(set(groups.tolist())), len(network.operations)))
     # A key for each number, so that fewer candidates are the first of more.
     keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.array(numbers))
-    drawn = jax.vmap(lambda k: uniform_choices(k, undecided))(keys)
+    absent = absent_in(network.operations)
+    drawn = jax.vmap(lambda k: draw_choices(k, undecided, absent))(keys)
     cells = np.asarray(drawn)[:, groups].tolist()
-    size = network.cells_per_block
-    return [Architecture.from_cells(own, size) for own in cells]
+    among = network.cells_per_block, network.operations
+    return [Architecture.from_cells(own, *among) for own in cells]
 
 
 def common_losses(folders: Sequence[Path], loss: str) -> dict[str, float]:

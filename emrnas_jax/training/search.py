@@ -10,9 +10,9 @@ from jaxtyping import Float, PyTree
 from emrnas_jax.data.pipeline import RandomKey
 from emrnas_jax.data.split import Split
 from emrnas_jax.machine.devices import replicate
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.latency_table import LatencyTable
-from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
@@ -90,7 +90,7 @@ def search_fold(
     if settings.moves_alphas:
         p = probabilities(network, state)
         architecture = Architecture.from_cells(
-            p.argmax(-1).tolist(), network.cells_per_block
+            p.argmax(-1).tolist(), network.cells_per_block, network.operations
         )
     else:
         # The steps of alphas that were left out pay for the candidates.
@@ -102,9 +102,8 @@ def search_fold(
         architecture = best_candidate(name, folder, candidates, judge, termination)
         if settings.method == "front":
             assert table is not None  # the settings need times
-            groups = network.cell_groups, network.cells_per_block
-            front = front_of_folds([folder], OPERATIONS, *groups, settings, table)
-            architecture = Architecture.parse(front.chosen)
+            front = front_of_folds([folder], network, settings, table)
+            architecture = Architecture.parse(front.chosen, network.operations)
         p = certain(architecture)
     # Written last: a fold that has this file is finished.
     write_architecture(SearchFolder(folder).architecture, architecture, p)

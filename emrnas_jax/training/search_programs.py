@@ -31,10 +31,10 @@ from emrnas_jax.data.pipeline import (
 from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.data.targets import TargetKind
 from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import GATE_RULES, fair_choices, uniform_choices
-from emrnas_jax.nas.space import OPERATIONS
+from emrnas_jax.nas.gates import GATE_RULES, draw_choices
+from emrnas_jax.nas.space import absent_in
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import cosine
 from emrnas_jax.training.random_search import Validate, make_validate
@@ -80,7 +80,7 @@ def search_programs(
     Raises:
         InputError: a step of alphas cannot have that many paths.
     """
-    require_paths(settings, len(OPERATIONS))
+    require_paths(settings, len(network.operations))
     mesh = mesh_for(settings.batch) if mesh is None else mesh
 
     def program(searching: bool) -> Program:
@@ -142,7 +142,8 @@ def _steps(
         # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
         batch = batch_of(train, step, "training", partial(training_mask_key, seed))
-        choices = _choices(settings, searching, key, path_key, state)
+        absent = absent_in(network.operations)
+        choices = _choices(settings, searching, key, path_key, state, absent)
         rate = _weight_rate(settings, searching, step, steps_per_epoch)
         # Cells of a group share their choice.
         own = batch, choices[groups], rate, settings.loss
@@ -174,6 +175,7 @@ def _choices(
     key: RandomKey,
     path_key: RandomKey,
     state: SearchState,
+    absent: int | None,
 ) -> Int[Array, " group"]:
     """Draw the operation of each group of cells for a step of the weights.
 
@@ -183,12 +185,13 @@ def _choices(
         key: key of the paths of all steps.
         path_key: key of the paths of this step.
         state: state before the step.
+        absent: position of the operation that leaves its component out; None without.
     """
     if settings.method == "front":
-        return fair_choices(key, state.step, state.alphas)
+        return draw_choices(path_key, state.alphas, absent, (key, state.step))
     if searching and settings.moves_alphas:
         return GATE_RULES[settings.gate_rule](path_key, state.alphas)
-    return uniform_choices(path_key, state.alphas)
+    return draw_choices(path_key, state.alphas, absent)
 
 
 def _weight_rate(

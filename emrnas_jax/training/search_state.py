@@ -11,10 +11,9 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import RandomKey
-from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.networks import blank_inputs
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.gates import entropy, fixed_gates
-from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.optimizers import adam_with_l2, cosine, search_weight_optimizer
 from emrnas_jax.training.settings import SearchSettings
 
@@ -52,7 +51,7 @@ def initial_state(
 ) -> SearchState:
     """Return fresh weights, alphas of zero (p uniform) and their optimizers' states."""
     groups = network.cell_groups
-    alphas = jnp.zeros((len(set(groups)), len(OPERATIONS)))
+    alphas = jnp.zeros((len(set(groups)), len(network.operations)))
     weights = _initial_weights(network, key)
     weight_tx, alpha_tx = optimizers(settings)
     return SearchState(
@@ -64,7 +63,7 @@ def initial_state(
         step=jnp.zeros((), jnp.int32),
         train_loss=jnp.zeros(()),
         validation_loss=jnp.zeros(()),
-        path_counts=jnp.zeros((len(groups), len(OPERATIONS)), jnp.int32),
+        path_counts=jnp.zeros((len(groups), len(network.operations)), jnp.int32),
     )
 
 

@@ -15,10 +15,9 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from emrnas_jax.data.pipeline import Batch, RandomKey
 from emrnas_jax.machine.devices import mean_over_devices
-from emrnas_jax.models.emrnas import SearchNetwork
+from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.models.stacked_weights import put_active, take_active
 from emrnas_jax.nas.gates import GATES, Gates
-from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.training.loss import LOSSES, loss_against_target, loss_of_active
 from emrnas_jax.training.optimizers import descend
 from emrnas_jax.training.search_state import SearchState
@@ -44,7 +43,11 @@ def weight_step(
 
     value, gradients = mean_over_devices(jax.value_and_grad(loss_of)(active))
     direction, weight_optimizer = optimizer.update(
-        gradients, state.weight_optimizer, active, choices=path
+        gradients,
+        state.weight_optimizer,
+        active,
+        choices=path,
+        running=network.running(path),
     )
     moved = descend(active, direction, rate)
     return state._replace(
@@ -53,7 +56,7 @@ def weight_step(
         step=state.step + 1,
         train_loss=state.train_loss + value,
         path_counts=state.path_counts
-        + jax.nn.one_hot(choices, len(OPERATIONS), dtype=jnp.int32),
+        + jax.nn.one_hot(choices, len(network.operations), dtype=jnp.int32),
     )
 
 

@@ -28,7 +28,9 @@ def networks_with(batch):
 
 
 def search_with(batch, **changes):
-    return RunSearch({}, SearchSettings(batch=batch, **changes), ("emrnas",), True)
+    return RunSearch(
+        "emrnas", {}, SearchSettings(batch=batch, **changes), ("emrnas",), True
+    )
 
 
 def four_frames_each(subjects):

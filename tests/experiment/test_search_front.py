@@ -42,7 +42,7 @@ def table(folder):
     """Times that are given: the rest takes 2 ms, operation n takes n ms."""
     [search] = Experiment(settings(folder), folder / "none").searches
     table = LatencyTable(
-        measured=measured_here(search.network, (16, 16), 1, 0),
+        measured=measured_here(search.kind, search.network, (16, 16), 1, 0),
         jax="0.0",
         rest_ms=2.0,
         operations_ms={own.name: i + 1.0 for i, own in enumerate(OPERATIONS)},

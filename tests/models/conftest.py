@@ -7,6 +7,7 @@ import pytest
 
 from emrnas_jax.data.pipeline import make_batch
 from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.models.operations import weight_shapes
 from emrnas_jax.models.stacked_weights import STACKED, unpack
 from emrnas_jax.mri.consistency import CONSISTENCY
 from emrnas_jax.mri.sampling import Sampling
@@ -60,7 +61,8 @@ def search_network(params, batch, mix, cells_per_block, consistency="two_step"):
             change = jnp.zeros_like(h)
             for j, o in enumerate(OPERATIONS):
                 weights = unpack(
-                    o, cell["cell"][STACKED][j], LayerSettings(h.shape[-1])
+                    weight_shapes(o, LayerSettings(h.shape[-1])),
+                    cell["cell"][STACKED][j],
                 )
                 change += mix[n * cells_per_block + c, j] * operation(o, weights, h)
             h = h + BETA * change

@@ -8,10 +8,9 @@ import pytest
 from emrnas_jax.models.cells import (
     FixedCell,
     MixedCell,
-    uniform_kernel,
 )
-from emrnas_jax.models.layers import LayerSettings
-from emrnas_jax.models.operations import make_operation, plain_operation
+from emrnas_jax.models.layers import LayerSettings, uniform_kernel
+from emrnas_jax.models.operations import make_operation, plain_operation, weight_shapes
 from emrnas_jax.models.stacked_weights import STACKED, pack, unpack, vector_length
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS
@@ -69,7 +68,8 @@ def expected(weights, reference_operation):
 
 
 def stacked_of(weights, with_norm):
-    length = vector_length(settings_of(with_norm))
+    settings = settings_of(with_norm)
+    length = vector_length([weight_shapes(own, settings) for own in OPERATIONS])
     return jnp.stack([pack(own, length) for own in weights])
 
 
@@ -117,7 +117,7 @@ def test_a_fixed_operation_has_the_default_gradient(i, weights, expected):
 def check_choice(i, found, expected, batch_norm, tolerance):
     """Row i has the operation's gradient; the others, and the padding, exactly none."""
     y, dstacked, dx = found
-    own = unpack(OPERATIONS[i], dstacked[i], settings_of(batch_norm))
+    own = unpack(weight_shapes(OPERATIONS[i], settings_of(batch_norm)), dstacked[i])
     assert_same((y, own, dx), expected, tolerance)
     used = sum(leaf.size for leaf in jax.tree.leaves(own))
     assert not np.any(dstacked[i, used:])

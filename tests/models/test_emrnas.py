@@ -16,6 +16,7 @@ from emrnas_jax.models.emrnas import (
 )
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import parameter_count
+from emrnas_jax.models.operations import weight_shapes
 from emrnas_jax.models.stacked_weights import STACKED, unpack
 from emrnas_jax.nas.gates import GATES, Gates, fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, Architecture, sources
@@ -202,9 +203,8 @@ def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
     for cell, chosen in enumerate(choices[:, 0].tolist()):
         last, last_gradient = (
             unpack(
-                OPERATIONS[chosen],
+                weight_shapes(OPERATIONS[chosen], network.settings),
                 tree["components"]["block"]["cells"]["cell"][STACKED][0, cell, chosen],
-                network.settings,
             )[3]
             for tree in (params, gradients)
         )

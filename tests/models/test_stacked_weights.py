@@ -24,15 +24,19 @@ from emrnas_jax.nas.space import OPERATIONS
 WIDTH = 4
 
 
+def every(settings):
+    return [weight_shapes(operation, settings) for operation in OPERATIONS]
+
+
 @pytest.mark.parametrize("with_norm", [False, True])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
 def test_pack_and_unpack_are_inverse(operation, with_norm, operation_weights):
     weights = operation_weights(operation, WIDTH, 0, with_norm)
     settings = LayerSettings(WIDTH, batch_norm=with_norm)
-    length = vector_length(settings)
+    length = vector_length(every(settings))
     vector = pack(weights, length)
     assert vector.shape == (length,)
-    found = unpack(operation, vector, settings)
+    found = unpack(weight_shapes(operation, settings), vector)
     assert jax.tree.structure(found) == jax.tree.structure(weights)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(weights), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -40,9 +44,10 @@ def test_pack_and_unpack_are_inverse(operation, with_norm, operation_weights):
 
 
 def test_a_vector_is_as_long_as_the_dense_operation():
-    length = vector_length(LayerSettings(16))
+    length = vector_length(every(LayerSettings(16)))
     assert length == 10 * 16 * 16 * 9 + 4 * 16
-    assert vector_length(LayerSettings(16, batch_norm=True)) == length + 3 * 2 * 16
+    with_norm = every(LayerSettings(16, batch_norm=True))
+    assert vector_length(with_norm) == length + 3 * 2 * 16
 
 
 def test_padding_is_what_no_operation_uses():
@@ -55,15 +60,15 @@ def test_padding_is_what_no_operation_uses():
         )
         for o in OPERATIONS
     ]
-    assert padding(settings) == 8 * max(used) - sum(used) > 0
+    assert padding(every(settings)) == 8 * max(used) - sum(used) > 0
 
 
 @pytest.mark.parametrize("with_norm", [False, True])
 def test_stacked_weights_start_as_the_papers_framework_would(with_norm):
     settings = LayerSettings(16, batch_norm=with_norm)
-    stacked = initial_stack(jax.random.key(0), 8, settings)
+    stacked = initial_stack(jax.random.key(0), 8, every(settings))
     for vector, operation in zip(stacked, OPERATIONS, strict=True):
-        weights = unpack(operation, vector, settings)
+        weights = unpack(weight_shapes(operation, settings), vector)
         assert jax.tree.map(jnp.shape, weights) == weight_shapes(operation, settings)
         for own in weights:
             fan_in = 9 * own["kernel"].shape[2]

@@ -33,6 +33,27 @@ def test_the_front_is_that_of_trying_every_architecture(sums):
         assert point.ms == pytest.approx(times[cells, list(point.choices)].sum())
 
 
+def test_the_front_counts_the_components_that_are_present(sums):
+    """Against every architecture, where their number adds to the loss."""
+    losses, times = sums
+    absent, by_count = 1, np.array([9.0, 4.0, 2.0, 1.5, 1.2, 1.1])
+    times[:, absent] = 0
+    cells = np.arange(5)
+    every = np.array([c for c in product(range(4), repeat=5) if set(c) != {absent}])
+    loss = losses[cells, every].sum(1) + by_count[(every != absent).sum(1)]
+    ms = times[cells, every].sum(1)
+    front = pareto_front(losses, times, by_count, absent)
+    for point in front:
+        assert not np.any((ms <= point.ms + 1e-6) & (loss < point.loss - 1e-9))
+        place = np.flatnonzero((every == point.choices).all(1))
+        assert point.loss == pytest.approx(loss[place[0]])
+    best = min(loss[ms <= 6.0])
+    assert best_within(front, 6.0).loss == pytest.approx(best)
+    # Without what the number adds, others are the best.
+    plain = pareto_front(losses, times, absent=absent)
+    assert {p.choices for p in plain} != {p.choices for p in front}
+
+
 def test_time_rises_and_loss_falls_along_the_front(sums):
     front = pareto_front(*sums)
     assert np.all(np.diff([point.ms for point in front]) > 0)

@@ -12,6 +12,7 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.nas.gates import (
     GATES,
     argmax_choices,
+    draw_choices,
     ensemble,
     entropy,
     fair_choices,
@@ -167,6 +168,25 @@ def test_fair_draws_run_every_operation_once_in_as_many_steps():
     assert all(sorted(order) == list(range(8)) for order in orders)
     # Cells and turns have orders of their own.
     assert len({order.tobytes() for order in orders}) > 15
+
+
+@pytest.mark.parametrize("is_fair", [False, True])
+def test_networks_are_as_often_short_as_long_where_components_may_be_left_out(is_fair):
+    alphas, absent = jnp.zeros((5, 4)), 2
+    keys = jax.random.split(jax.random.key(2), 3000)
+
+    def draw(key, step):
+        fair_at = (jax.random.key(7), step) if is_fair else None
+        return draw_choices(key, alphas, absent, fair_at)
+
+    drawn = np.asarray(jax.jit(jax.vmap(draw))(keys, jnp.arange(3000)))
+    counts = np.bincount((drawn != absent).sum(1), minlength=6)
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:]).pvalue > 1e-3
+    for cell in drawn.T:
+        others = np.bincount(cell[cell != absent], minlength=4)[[0, 1, 3]]
+        assert stats.chisquare(others).pvalue > 1e-3
+    assert len({round(np.mean(cell == absent), 1) for cell in drawn.T}) == 1
 
 
 def test_two_paths_are_drawn_one_after_another_without_putting_back():

@@ -38,6 +38,22 @@ def test_noise_is_averaged_over_all_that_have_an_operation(effects):
     assert quality.error == pytest.approx(0.5, rel=0.15)
 
 
+def test_the_number_of_present_components_is_learned(effects):
+    random = np.random.default_rng(5)
+    by_count = np.array([4.0, 2.0, 1.0, 0.5, 0.3])
+
+    def exact(choices):
+        own = effects[np.arange(CELLS), choices].sum(1)
+        return own + by_count[(choices != 0).sum(1)]
+
+    choices, new = random.integers(0, OPERATIONS, (2, 400, CELLS))
+    losses = exact(choices) + random.normal(0, 0.05, 400)
+    quality = fit_quality(choices, losses, OPERATIONS, absent=0)
+    assert np.std(quality.predict(new) - exact(new)) < 0.05
+    additive = fit_quality(choices, losses, OPERATIONS)
+    assert additive.error > 3 * quality.error
+
+
 def test_of_noise_alone_nothing_is_predicted():
     random = np.random.default_rng(2)
     choices = random.integers(0, OPERATIONS, (80, CELLS))

@@ -49,6 +49,10 @@ def candidates(monkeypatch):
     return become
 
 
+def now():
+    return space.OPERATIONS
+
+
 def operation(**changed):
     return {"name": "O1", "dilations": [1, 2, 4, 1], "connections": [1]} | changed
 
@@ -186,8 +190,8 @@ def test_a_run_of_an_older_version_counts_its_operations_in_a_log(candidates, tm
 
 def test_newer_operations_stand_behind_those_of_the_run(candidates):
     candidates(NINTH, CHANGED, *TABLE_1[:3])
-    assert with_newer(TABLE_1) == (*TABLE_1, NINTH)
-    assert with_newer(OPERATIONS) == (*OPERATIONS, NINTH)
+    assert with_newer(TABLE_1, now()) == (*TABLE_1, NINTH)
+    assert with_newer(OPERATIONS, space.OPERATIONS) == (*OPERATIONS, NINTH)
 
 
 @pytest.fixture
@@ -201,25 +205,35 @@ def searches(tmp_path):
 def test_a_search_is_not_continued_among_other_operations(
     candidates, searches, tmp_path
 ):
-    refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
+    refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1, now())
     candidates(*TABLE_1, NINTH)
     with pytest.raises(InputError) as raised:
-        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
+        refuse_other_operations(
+            searches, RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+        )
     assert str(raised.value) == (
         f"{searches[0].path} was searched among 8 operations O1..O8, and there are 9 "
         "now: O9 is new; use a new --workdir"
     )
     # A checkpoint of a search in progress belongs to the run's operations too.
     with pytest.raises(InputError, match=r"was begun with 8 .* 9 now: O9 is new; use"):
-        refuse_other_operations(searches[1:], RunFolder(tmp_path), TABLE_1)
+        refuse_other_operations(
+            searches[1:], RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+        )
     # Where everything is searched nothing has to continue.
-    refuse_other_operations(searches[:1], RunFolder(tmp_path), TABLE_1)
+    refuse_other_operations(
+        searches[:1], RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+    )
     candidates(*TABLE_1[:4], CHANGED, *TABLE_1[5:])
     with pytest.raises(InputError, match=r"8 now: O5 has dilations 1-1-1-1.*not.*2-4"):
-        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
+        refuse_other_operations(
+            searches, RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+        )
     candidates(*TABLE_1[::-1])
     with pytest.raises(InputError, match=r"8 now: they are in another order"):
-        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
+        refuse_other_operations(
+            searches, RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+        )
 
 
 def test_folds_searched_among_different_operations_are_refused(
@@ -230,7 +244,9 @@ def test_folds_searched_among_different_operations_are_refused(
     nine = Architecture.parse("[O9]")
     write_architecture(searches[1].architecture, nine, np.eye(9)[8:])
     with pytest.raises(InputError, match=r"fold_2/search among 9: O9 is new; use a"):
-        refuse_other_operations(searches, RunFolder(tmp_path), TABLE_1)
+        refuse_other_operations(
+            searches, RunFolder(tmp_path), TABLE_1, space.OPERATIONS
+        )
 
 
 def test_differences_are_told_in_words():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.nas.latency_table import LatencyTable, Measured
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.runs import metrics_log
@@ -27,6 +28,7 @@ TABLE = LatencyTable(
     rest_ms=REST,
     operations_ms=TIMES,
 )
+NETWORK = SearchNetwork(components=2, cells_per_block=2)
 SETTINGS = SearchSettings(method="front", loss="log_mse")
 
 
@@ -60,7 +62,9 @@ def folders(effects, tmp_path):
 
 
 def front(folders, settings=SETTINGS, groups=(0, 1, 2, 3)):
-    return front_of_folds(folders, OPERATIONS, groups, 2, settings, TABLE)
+    network = NETWORK.clone(shared="none" if len(set(groups)) == CELLS else "block")
+    assert network.cell_groups == list(groups)
+    return front_of_folds(folders, network, settings, TABLE)
 
 
 def exact_db(text, effects):

@@ -12,6 +12,7 @@ from emrnas_jax.training.optimizers import (
     cosine,
     descend,
     of_active_operations,
+    of_running_components,
     search_weight_optimizer,
 )
 
@@ -83,7 +84,8 @@ def step():
     def run(weights, state, gradients, choices):
         active = take_active(weights, choices)
         taken = take_active(gradients, choices)
-        direction, state = optimizer.update(taken, state, active, choices=choices)
+        both = {"choices": choices, "running": jnp.ones(2, bool)}
+        direction, state = optimizer.update(taken, state, active, **both)
         moved = descend(active, direction, RATE)
         return put_active(weights, moved, choices), state
 
@@ -135,3 +137,24 @@ def test_an_idle_operation_keeps_moments_and_count_to_the_bit():
     for before, moved in zip(*leaves, strict=True):
         np.testing.assert_array_equal(moved[~is_active], before[~is_active])
         assert np.all(moved[is_active] != before[is_active])
+
+
+def test_the_ends_of_a_component_that_is_left_out_rest_to_the_bit():
+    random = np.random.default_rng(3)
+    transform = of_running_components(adam_with_l2(0.1, 0.9))
+    ends = {"kernel": jnp.asarray(random.standard_normal((3, 4, 5)), jnp.float32)}
+    first = jnp.ones(3, bool)
+    _, state = transform.update(ends, transform.init(ends), ends, running=first)
+    running = jnp.array([True, False, True])
+    direction, after = transform.update(ends, state, ends, running=running)
+    whole = transform.update(ends, state, ends, running=first)
+    assert not np.any(direction["kernel"][1])
+    for name in ("mu", "nu"):
+        before, moved, expected = (
+            np.asarray(optax.tree.get(tree, name)["kernel"])
+            for tree in (state, after, whole[1])
+        )
+        np.testing.assert_array_equal(moved[1], before[1])
+        assert np.any(moved[::2] != before[::2])
+        np.testing.assert_array_equal(moved[::2], expected[::2])
+    np.testing.assert_array_equal(direction["kernel"][::2], whole[0]["kernel"][::2])

@@ -110,7 +110,10 @@ def test_a_step_of_weights_moves_the_active_operations_and_no_other(
     np.testing.assert_array_equal(moved[~IS_ACTIVE], before[~IS_ACTIVE])
     for (c, k), choice in np.ndenumerate(np.asarray(CHOICES).reshape(2, 2)):
         pair = [
-            unpack(OPERATIONS[choice], jnp.asarray(stacked[c, k, choice]), LAYERS)
+            unpack(
+                weight_shapes(OPERATIONS[choice], LAYERS),
+                jnp.asarray(stacked[c, k, choice]),
+            )
             for stacked in (before, moved)
         ]
         for a, b in zip(*map(jax.tree.leaves, pair), strict=True):

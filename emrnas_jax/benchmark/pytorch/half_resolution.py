@@ -14,7 +14,9 @@ from jaxtyping import PyTree
 from torch import Tensor, nn
 
 from emrnas_jax.benchmark.pytorch.network import torch_layout
-from emrnas_jax.models.half_resolution import SLOPE, SQUARE, HalfResolution
+from emrnas_jax.models.bodies import SLOPE
+from emrnas_jax.models.half_resolution import HalfResolution
+from emrnas_jax.models.squares import SQUARE
 
 
 class Component(nn.Module):
@@ -47,10 +49,11 @@ class Network(nn.Module):
         super().__init__()
         self.memory = ours.memory
         inputs = [
-            2 * SQUARE + (ours.memory if n else 0) for n in range(ours.components)
+            2 * SQUARE + (ours.memory if n else 0) for n in range(len(ours.bodies))
         ]
         self.components = nn.ModuleList(
-            Component(own, ours.layers, ours.settings.width) for own in inputs
+            Component(own, len(body.dilations), ours.settings.width)
+            for own, body in zip(inputs, ours.bodies, strict=True)
         )
 
     def forward(self, zero_filled: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,77 @@
+"""Variants of a config that try whether a search of the wide space pays.
+
+Three questions in turn, each worth asking only if the one before was answered with yes:
+do architectures differ more than trainings of one (`gate_variance`)? Does the search
+network order them as training from scratch does (`gate_ranking`)? Is the search better
+than the best of the random candidates that it learns from (`gate_random`)? All run at a
+quarter of the size; `scripts/search_gates.py` reads their runs.
+"""
+
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# (a ConfigDict declares its values as anything JSON can hold)
+
+from collections.abc import Mapping
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from emrnas_jax.experiment import paper
+from emrnas_jax.experiment.networks import complete_network
+from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.wide_space import WIDE
+
+COMPONENTS = 8
+TIMES = 3  # at which search and candidates are compared
+RANKED = 32  # architectures whose order is compared
+VARIED = 8  # architectures that are trained from several seeds
+
+
+def gate_variance(config: ConfigDict) -> None:
+    """Train eight random architectures; run it with several seeds."""
+    drawn = np.random.default_rng(0).integers(0, len(WIDE), (VARIED, COMPONENTS))
+    texts = (str(Architecture.from_cells(row, 1, WIDE)) for row in drawn)
+    _try(config, {f"random_{n}": text for n, text in enumerate(texts, 1)})
+
+
+def gate_ranking(config: ConfigDict) -> None:
+    """Train 32 of the candidates that the search has judged."""
+    numbers = range(1, RANKED + 1)
+    _try(config, {f"wide_{n}": f"candidate_{n}_of_{RANKED}" for n in numbers})
+
+
+def gate_random(config: ConfigDict) -> None:
+    """Train what the search and its candidates have for some times; run it by seed."""
+    _try(
+        config,
+        {
+            f"{which}_{n}": f"{which}_{n}_of_{TIMES}"
+            for n in range(1, TIMES + 1)
+            for which in ("judged", "front")
+        },
+    )
+
+
+def _try(config: ConfigDict, architectures: Mapping[str, str]) -> None:
+    """Make a run of these architectures at reduced size, trained with the recipe."""
+    own = {"kind": "wide", "components": COMPONENTS, "width": 16, "memory": 8}
+    config.networks = ConfigDict(
+        {
+            name: complete_network(name, own | {"architecture": text})
+            for name, text in architectures.items()
+        }
+    )
+    paper.use_recipe(config)
+    paper.reduce(config)
+    for network in config.networks.values():
+        network.components = COMPONENTS  # more than in other runs of reduced size
+    config.data.frames_per_subject = 30
+    config.folds.test = ",".join(f"p{number}" for number in range(25, 31))
+    config.search.update(
+        method="front",
+        loss="log_mse",
+        warmup_epochs=0,
+        search_epochs=20,
+        learning_rate=3e-3,
+        flips=True,
+    )
+    config.retrain.update(steps=500, strip=0, average=0.99)

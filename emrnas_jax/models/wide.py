@@ -1,0 +1,277 @@
+"""Networks of the wide space: half-resolution cascades whose components differ.
+
+Every component has a body of its own, an operation of `nas.wide_space`, or is left out.
+The search network holds the bodies of all candidates, stacked along a first axis, and
+the ends of each component, which all its bodies share. It scans over the components,
+so that each operation is compiled once.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from emrnas_jax.errors import InputError
+from emrnas_jax.kernels.convolution import Map
+from emrnas_jax.models.bodies import SLOPE, body_shapes, with_body
+from emrnas_jax.models.half_resolution import (
+    HalfResolution,
+    both_channels,
+    require_memory,
+)
+from emrnas_jax.models.layers import Convolution, LayerSettings, learned_weight
+from emrnas_jax.models.squares import SQUARE, double, halve
+from emrnas_jax.models.stacked_weights import STACKED, initial_stack, unpack
+from emrnas_jax.mri.line_consistency import (
+    Prepared,
+    channels_of,
+    prepared_consistency,
+)
+from emrnas_jax.mri.measurement import Measurement
+from emrnas_jax.nas.gates import Gates
+from emrnas_jax.nas.space import Architecture, Operation, architecture_named
+from emrnas_jax.nas.wide_space import WIDE
+
+
+def wide(
+    architecture: str | Architecture,
+    components: int = 15,
+    width: int = 32,
+    memory: int = 24,
+    consistency: str = "real",
+    precision: str = "float32",
+) -> HalfResolution:
+    """Return the network of an architecture of the wide space.
+
+    Args:
+        architecture: text such as `[pair|skip|low]`, or architecture.
+        components: components, those that are left out included.
+        width: channels of the feature maps.
+        memory: channels that a component hands to the next one, at most `width`.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        precision: a name in `kernels.precision.PRECISIONS`.
+
+    Raises:
+        InputError: the text is no architecture, has other than `components` blocks of
+            one cell, leaves all components out, or fewer channels than are handed on.
+    """
+    parsed = architecture_named(architecture, WIDE)
+    found = (len(parsed.blocks), len(parsed.blocks[0]))
+    if found != (components, 1):
+        raise InputError(
+            f"architecture {parsed} has {found[0]} blocks of {found[1]} cells; the "
+            f"settings ask for {components} of 1"
+        )
+    bodies = tuple(body for block in parsed.chosen for body in block)
+    if not any(body.is_present for body in bodies):
+        raise InputError(f"architecture {parsed}: every component is left out")
+    require_memory("wide", memory, width)
+    settings = LayerSettings(width, precision)
+    return HalfResolution(bodies, memory, settings, consistency)
+
+
+class _State(NamedTuple):
+    """What a component hands to the next one.
+
+    Attributes:
+        image: the image, with the channels of the consistency.
+        correction: what its data consistency has changed.
+        memory: some features, of half the resolution.
+    """
+
+    image: Float[Array, "batch height width channel"]
+    correction: Float[Array, "batch height width channel"]
+    memory: Float[Array, "batch _ _ kept"]
+
+
+class _SearchComponent(nn.Module):
+    """A component with all candidates for its body, in the form `nn.scan` asks for."""
+
+    operations: tuple[Operation, ...]
+    memory: int
+    settings: LayerSettings
+    consistency: str
+    stored: int
+    agree: Prepared
+    is_along_rows: bool
+
+    @nn.compact
+    def __call__(self, state: _State, gates: Gates) -> tuple[_State, None]:
+        settings, choice = self.settings, gates.choices[0, 0]
+        # The second axis is that of cells, of which a component has one.
+        stacked = self.param(
+            STACKED,
+            lambda *given: initial_stack(*given)[None],
+            self.stored,
+            [body_shapes(own, settings) for own in self.operations],
+        )
+        first = Convolution(settings.width, 1, SLOPE, settings.precision, name="first")
+        channels = SQUARE * channels_of(self.consistency)
+        last = Convolution(channels, precision=settings.precision, name="last")
+        halves = [halve(x).astype(settings.maps) for x in state[:2]]
+        features = first(*halves, state.memory)
+        if not self.is_initializing():  # compiling every body is waste
+            vector = stacked[0, 0 if self.stored == 1 else choice]
+            own = self.operations, vector, choice, features, settings
+            features = chosen_body(*own, self.is_along_rows)
+        change = double(last(features).astype(state.image.dtype))
+        height, width = state.image.shape[1:3]
+        proposed = state.image + change[:, :height, :width]
+        agreed = self.agree(proposed, *learned_weight(self, self.consistency))
+        new = _State(agreed, agreed - proposed, features[..., : self.memory])
+        runs = jnp.array([own.is_present for own in self.operations])[choice]
+        return jax.tree.map(partial(jnp.where, runs), new, state), None
+
+
+def chosen_body(
+    operations: tuple[Operation, ...],
+    vector: Float[Array, " value"],
+    choice: Int[Array, ""],
+    features: Map,
+    settings: LayerSettings,
+    is_along_rows: bool,
+) -> Map:
+    """Return features with what the chosen body adds to them; only that body runs.
+
+    Args:
+        operations: the candidates.
+        vector: weights of the chosen one.
+        choice: its position among the candidates.
+        features: features of the component.
+        settings: layers of the network.
+        is_along_rows: whether lines of k-space are its rows.
+    """
+
+    # The gradient runs the body again. `switch` would otherwise keep the inner maps of
+    # all candidates, because they differ in their shapes.
+    def branch(operation: Operation) -> partial:
+        run = partial(_run_body, operation, settings, is_along_rows)
+        return partial(jax.checkpoint(run))
+
+    def run(vector: Array, choice: Array, features: Map) -> Map:
+        return jax.lax.switch(choice, [*map(branch, operations)], vector, features)
+
+    return jax.checkpoint(run)(vector, choice, features)
+
+
+def _run_body(
+    operation: Operation,
+    settings: LayerSettings,
+    is_along_rows: bool,
+    vector: Array,
+    features: Map,
+) -> Map:
+    weights = unpack(body_shapes(operation, settings), vector)
+    return with_body(operation, weights, features, settings, is_along_rows)
+
+
+class WideSearchNetwork(nn.Module):
+    """The over-complete network of the wide space: one path of it runs.
+
+    Its settings are those of `wide`, and their defaults stand there. With
+    `network.clone(stored=1)` it is the same network with the weights of one path alone,
+    as `models.stacked_weights.take_active` gives them.
+
+    Attributes:
+        components: components, those that a path leaves out included.
+        width: channels of the feature maps.
+        memory: channels that a component hands to the next one.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        precision: a name in `kernels.precision.PRECISIONS`.
+        stored: number of operations whose weights are stored.
+    """
+
+    components: int
+    width: int
+    memory: int
+    consistency: str
+    precision: str = "float32"
+    stored: int = len(WIDE)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The candidates of every component."""
+        return WIDE
+
+    @property
+    def cells_per_block(self) -> int:
+        """A component has one cell, its body."""
+        return 1
+
+    @property
+    def cell_groups(self) -> list[int]:
+        """The group of cells that each cell chooses with: each chooses for itself."""
+        return list(range(self.components))
+
+    def running(self, choices: Int[Array, "component 1"]) -> Bool[Array, " component"]:
+        """Return which components run on a path; their ends rest where they do not."""
+        return jnp.array([own.is_present for own in WIDE])[choices[:, 0]]
+
+    @nn.compact
+    def __call__(
+        self,
+        zero_filled: Float[Array, "batch height width 2"],
+        measurement: Measurement,
+        gates: Gates,
+    ) -> Float[Array, "batch height width 2"]:
+        """Reconstruct along the first path of `gates`, `[component, path]`."""
+        agree = prepared_consistency(self.consistency, measurement)
+        image = agree(zero_filled[..., : channels_of(self.consistency)])
+        settings = LayerSettings(self.width, self.precision)
+        batch, height, width = halve(image).shape[:3]
+        memory = jnp.zeros((batch, height, width, self.memory), settings.maps)
+        start = _State(image, jnp.zeros_like(image), memory)
+        scanned = nn.scan(
+            _SearchComponent,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            length=self.components,
+        )(
+            self.operations,
+            self.memory,
+            settings,
+            self.consistency,
+            self.stored,
+            agree,
+            measurement.mask.shape[2] == 1,
+            name="components",
+        )
+        # One cell for each component.
+        own = jax.tree.map(lambda gate: gate[:, None], gates)
+        return both_channels(scanned(start, own)[0].image)
+
+
+def active_wide_weights(search_params: dict, architecture: Architecture) -> dict:
+    """Copy the weights of an architecture out of a search network's parameters.
+
+    Args:
+        search_params: `params` of a `WideSearchNetwork`.
+        architecture: architecture of the fixed network.
+
+    Returns:
+        `params` of `wide(architecture)`.
+    """
+    stacked = search_params["components"]
+    width = stacked["first"]["bias"].shape[-1]
+    params, is_first = {}, True
+    for n, (body,) in enumerate(architecture.chosen):
+        if not body.is_present:
+            continue
+        own = {
+            name: jax.tree.map(lambda leaf, n=n: leaf[n], leaves)
+            for name, leaves in stacked.items()
+            if name != STACKED
+        }
+        if is_first:  # it has no memory to read
+            kernel = own["first"]["kernel"]
+            inputs = 2 * own["last"]["kernel"].shape[-1]
+            own["first"] = own["first"] | {"kernel": kernel[:, :, :inputs]}
+        shapes = body_shapes(body, LayerSettings(width))
+        vector = stacked[STACKED][n, 0, WIDE.index(body)]
+        for j, weights in enumerate(unpack(shapes, vector), 1):
+            own[f"conv_{j}"] = weights
+        params[f"component_{n + 1}"], is_first = own, False
+    return params
