@@ -122,6 +122,24 @@ def test_of_operations_that_are_alike_the_fastest_is_preferred(
     assert (p[:, 5] > 0.2).all()
 
 
+def test_the_memory_of_a_step_does_not_grow_with_the_architectures(batch):
+    network = SearchNetwork(components=1, cells_per_block=1, width=8)
+    state = jax.eval_shape(lambda: initial_state(network, SETTINGS, jax.random.key(0)))
+    _, optimizer = optimizers(SETTINGS)
+
+    def temporary_bytes(count):
+        def of(state, batch, key):
+            own = network, optimizer, state, batch, key, RATE, count
+            return reinforce_step(*own)
+
+        compiled = jit(of).lower(state, batch, jax.random.key(0)).compile()
+        memory = compiled.memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
+
+    assert temporary_bytes(8) < 1.05 * temporary_bytes(2)
+
+
 def test_adam_of_alphas_has_no_momentum_and_no_decay():
     _, optimizer = optimizers(SETTINGS)
     alphas = jnp.ones((1, 8))
