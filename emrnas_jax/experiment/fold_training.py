@@ -23,7 +23,7 @@ from emrnas_jax.machine import processes
 from emrnas_jax.machine.devices import mesh_for
 from emrnas_jax.machine.progress import duration, said_at_first_call, say_without_bars
 from emrnas_jax.models.record import NetworkRecord
-from emrnas_jax.nas.latency_table import LatencyTable
+from emrnas_jax.nas.latency_table import LatencyTable, times_by_group
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.fit_total_variation import fit_weight, is_fitted
 from emrnas_jax.training.loop import TerminationRequest
@@ -51,7 +51,7 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     _say_devices(search.folder_name, settings.batch, meshes[0])
     table = table_of(experiment, search)
     # One compilation for all folds that use the same devices.
-    programs_on = cache(partial(_programs, experiment, search))
+    programs_on = cache(partial(_programs, experiment, search, table))
     tasks = []
     for k, (fold, mesh) in enumerate(zip(experiment.folds, meshes, strict=True), 1):
         path = experiment.run.fold(k).search(search.own_name).architecture
@@ -72,11 +72,15 @@ def search_folds(experiment: Experiment, search: RunSearch) -> bool:
     return bool(tasks)
 
 
-def _programs(experiment: Experiment, search: RunSearch, mesh: Mesh) -> SearchPrograms:
+def _programs(
+    experiment: Experiment, search: RunSearch, table: LatencyTable | None, mesh: Mesh
+) -> SearchPrograms:
     network, settings = search.build(), search.settings
-    kind = experiment.image_set.target_kind
+    kind, times = experiment.image_set.target_kind, None
+    if table is not None:
+        times = times_by_group(table, network.cell_groups, network.operations)
     programs = search_programs(
-        network, settings, experiment.sampling, experiment.seed, mesh, kind
+        network, settings, experiment.sampling, experiment.seed, mesh, kind, times
     )
     name = search.folder_name
     return SearchPrograms(

@@ -107,6 +107,11 @@ SEARCH_VARIANTS = {
         ("two_paths", "Two paths", {"paths_per_cell": 2}),
         ("darts", "DARTS", {"paths_per_cell": len(OPERATIONS)}),
         ("argmax", "Argmax", {"gate_rule": "argmax"}),
+        (
+            "reinforce",
+            "REINFORCE",
+            {"method": "reinforce", "alpha_learning_rate": 0.02},
+        ),
         ("random_search", "Random search", {"method": "random"}),
     )
 } | {

@@ -7,14 +7,17 @@ a search knows the time of every architecture without running it.
 Source: Cai et al., ProxylessNAS, ICLR 2019, section 3.3.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
 from msgspec import Struct
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
-from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.space import Architecture, Operation
 
 WAY_OUT = "make it anew with python -m emrnas_jax.latency"
 
@@ -81,13 +84,20 @@ class LatencyTable(Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the table lacks one of its operations.
         """
-        names = [own.name for block in architecture.chosen for own in block]
-        for name in names:
-            if name not in self.operations_ms:
-                raise InputError(
-                    f"the latency table has no operation {name}; {WAY_OUT}"
-                )
-        return self.rest_ms + sum(self.operations_ms[name] for name in names)
+        cells = [own for block in architecture.chosen for own in block]
+        return self.rest_ms + sum(map(self.time_of_cell, cells))
+
+    def time_of_cell(self, operation: Operation) -> float:
+        """Return the time of one cell with an operation, ms per frame.
+
+        Raises:
+            InputError: the table lacks the operation.
+        """
+        if operation.name not in self.operations_ms:
+            raise InputError(
+                f"the latency table has no operation {operation.name}; {WAY_OUT}"
+            )
+        return self.operations_ms[operation.name]
 
     @property
     def fastest_ms(self) -> float:
@@ -98,6 +108,26 @@ class LatencyTable(Struct, frozen=True, kw_only=True):
         if fastest == 0:  # the others are left out, and one has to be there
             return self.rest_ms + min(ms for ms in self.operations_ms.values() if ms)
         return self.rest_ms + cells * fastest
+
+
+def times_by_group(
+    table: LatencyTable, cell_groups: Sequence[int], operations: Sequence[Operation]
+) -> Float[np.ndarray, "group op"]:
+    """Return times whose sum over groups is the time of an architecture, ms per frame.
+
+    The rest of the network, which all architectures share, is divided among the groups.
+
+    Args:
+        table: time of every operation.
+        cell_groups: group of cells that each cell chooses with, counted from 0.
+        operations: candidates of every cell.
+
+    Raises:
+        InputError: the table lacks one of the operations.
+    """
+    own = np.array([table.time_of_cell(operation) for operation in operations])
+    cells = np.bincount(np.asarray(cell_groups))
+    return cells[:, None] * own + table.rest_ms / len(cells)
 
 
 def write_table(path: Path, table: LatencyTable) -> None:

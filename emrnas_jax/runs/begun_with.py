@@ -51,6 +51,8 @@ EARLIER = {
     "sizes": 4,  # any number: the images of those had one size
     "simulated_coils": 0,
     "method": "proxyless",
+    "architectures_per_step": 2,
+    "time_weight": 0.0,
     "candidates": 0,
     "budget_ms": 0.0,
     "latency": "",

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.front import best_within, evenly_over_time, pareto_front
-from emrnas_jax.nas.latency_table import LatencyTable
+from emrnas_jax.nas.latency_table import LatencyTable, times_by_group
 from emrnas_jax.nas.quality import fit_quality
-from emrnas_jax.nas.space import Architecture, Operation, absent_in
+from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.runs.front import Front, FrontPoint
 from emrnas_jax.training.random_search import common_losses
 from emrnas_jax.training.settings import SearchSettings
@@ -54,9 +53,9 @@ def front_of_folds(
     measured = np.array(list(losses.values()))
     absent = absent_in(operations)
     quality = fit_quality(choices, measured, len(operations), absent)
-    times = _times_of_groups(groups, operations, table)
+    times = times_by_group(table, network.cell_groups, operations)
     front = pareto_front(quality.effects, times, quality.by_count, absent)
-    chosen = best_within(front, (settings.budget_ms or np.inf) - table.rest_ms)
+    chosen = best_within(front, settings.budget_ms or np.inf)
     # The budget was checked with the fastest architecture, which the front has; only
     # the rounding of its time can be too much.
     chosen = front[0] if chosen is None else chosen
@@ -99,13 +98,3 @@ def require_budget(settings: SearchSettings, table: LatencyTable) -> None:
             f"architecture takes {table.fastest_ms:.2f} ms on "
             f"{table.measured.device}; allow at least that, or make the network smaller"
         )
-
-
-def _times_of_groups(
-    groups: Int[np.ndarray, " cell"],
-    operations: tuple[Operation, ...],
-    table: LatencyTable,
-) -> Float[np.ndarray, "group op"]:
-    """Return the time of each operation in all cells of a group together."""
-    own = np.array([table.operations_ms[operation.name] for operation in operations])
-    return np.bincount(groups)[:, None] * own

@@ -103,8 +103,16 @@ def loss_of_active(
         choices: operation of each cell.
         loss: key of `LOSSES`.
     """
+    image = image_of_active(network, active, batch, choices)
+    return loss_against_target(image, batch, LOSSES[loss])
+
+
+def image_of_active(
+    network: SearchNetwork, active: PyTree, batch: Batch, choices: Int[Array, " cell"]
+) -> Float[Array, "batch height width 2"]:
+    """Return the image of one path; the arguments are those of `loss_of_active`."""
     # Stored once: `active` holds one operation per cell, and no idle ones.
     image: Any = network.clone(stored=1).apply(
         {"params": active}, batch.zero_filled, batch.measurement, fixed_gates(choices)
     )
-    return loss_against_target(image, batch, LOSSES[loss])
+    return image

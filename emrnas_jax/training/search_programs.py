@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
@@ -39,7 +41,11 @@ from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import cosine
 from emrnas_jax.training.random_search import Validate, make_validate
 from emrnas_jax.training.search_state import SearchState, optimizers
-from emrnas_jax.training.search_steps import architecture_step, weight_step
+from emrnas_jax.training.search_steps import (
+    architecture_step,
+    reinforce_step,
+    weight_step,
+)
 from emrnas_jax.training.settings import SearchSettings, require_paths
 
 Program = Callable[..., SearchState]
@@ -66,6 +72,7 @@ def search_programs(
     seed: int,
     mesh: Mesh | None = None,
     target_kind: TargetKind = TargetKind.COMBINED,
+    times: Float[np.ndarray, "group op"] | None = None,
 ) -> SearchPrograms:
     """Return the programs of a search, which folds may share.
 
@@ -76,6 +83,8 @@ def search_programs(
         seed: the run's seed, which decides the masks.
         mesh: devices that share each batch; as many as divide it unless given.
         target_kind: kind of target, as in `make_batch`.
+        times: times whose sum over groups of cells is that of an architecture, where
+            alphas follow times as well.
 
     Raises:
         InputError: a step of alphas cannot have that many paths.
@@ -84,7 +93,7 @@ def search_programs(
     mesh = mesh_for(settings.batch) if mesh is None else mesh
 
     def program(searching: bool) -> Program:
-        given = (network, settings, sampling, target_kind, seed, searching)
+        given = (network, settings, sampling, target_kind, seed, times, searching)
         steps = partial(_steps, *given)
 
         def run(
@@ -113,6 +122,7 @@ def _steps(
     sampling: Sampling,
     target_kind: TargetKind,
     seed: int,
+    times: Float[np.ndarray, "group op"] | None,
     searching: bool,
     state: SearchState,
     train: Resident | Chunk,
@@ -123,6 +133,7 @@ def _steps(
 ) -> SearchState:
     """Run `count` steps of one phase on this device's part of each batch."""
     weight_tx, alpha_tx = optimizers(settings)
+    move_alphas = _step_of_alphas(network, settings, alpha_tx, times)
     groups = jnp.array(network.cell_groups)
 
     def batch_of(
@@ -154,19 +165,39 @@ def _steps(
         # S_val has fewer frames than S_train, so its epochs follow their own count;
         # its frames keep one mask each, unlike those of S_train.
         batch = batch_of(validation, step, "validation", lambda _: fixed_mask_key(seed))
-        return architecture_step(
-            network,
-            alpha_tx,
-            state,
-            batch,
-            gate_key,
-            settings.alpha_learning_rate,
-            settings.paths_per_cell,
-            settings.gate_rule,
-            settings.loss,
-        )
+        return move_alphas(state, batch, gate_key)
 
     return jax.lax.fori_loop(0, count, body, state)
+
+
+def _step_of_alphas(
+    network: SearchNetwork,
+    settings: SearchSettings,
+    optimizer: optax.GradientTransformation,
+    times: Float[np.ndarray, "group op"] | None,
+) -> Callable[[SearchState, Batch, RandomKey], SearchState]:
+    """Return the step that moves alphas as the method does."""
+    rate, loss = settings.alpha_learning_rate, settings.loss
+    if settings.method == "reinforce":
+        return partial(
+            reinforce_step,
+            network,
+            optimizer,
+            rate=rate,
+            architectures=settings.architectures_per_step,
+            loss=loss,
+            times=None if times is None else jnp.asarray(times, jnp.float32),
+            time_weight=settings.time_weight,
+        )
+    return partial(
+        architecture_step,
+        network,
+        optimizer,
+        rate=rate,
+        paths_per_cell=settings.paths_per_cell,
+        gate_rule=settings.gate_rule,
+        loss=loss,
+    )
 
 
 def _choices(

@@ -78,13 +78,14 @@ def optimizers(
     settings: SearchSettings,
 ) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
     """Return the optimizers of the weights and of the alphas."""
+    decay, momentum = settings.alpha_weight_decay, settings.alpha_momentum
+    if settings.method == "reinforce":
+        # With momentum an operation would move by draws that it had no part in.
+        # Source: ProxylessNAS's program, whose β₁ is 0 as well.
+        decay, momentum = 0.0, 0.0
     return (
         search_weight_optimizer(settings.weight_decay, settings.momentum),
-        adam_with_l2(
-            settings.alpha_weight_decay,
-            settings.alpha_momentum,
-            settings.alpha_epsilon,
-        ),
+        adam_with_l2(decay, momentum, settings.alpha_epsilon),
     )
 
 

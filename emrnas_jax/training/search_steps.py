@@ -1,9 +1,10 @@
-"""The two compiled steps of the search: one moves weights, the other moves alphas.
+"""The compiled steps of the search: one moves weights, the others move alphas.
 
 A step is a pure function of its state and a batch. Weights and alphas are two trees
 with two optimizers and two states: a step of one leaves the other bit-identical.
 
-Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`.
+Source: EMR-NAS, Algorithm 1; gradients of the gates in `nas.gates`, those without
+gates in `nas.reinforce`.
 """
 
 from typing import Any
@@ -18,7 +19,17 @@ from emrnas_jax.machine.devices import mean_over_devices
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.models.stacked_weights import put_active, take_active
 from emrnas_jax.nas.gates import GATES, Gates
-from emrnas_jax.training.loss import LOSSES, loss_against_target, loss_of_active
+from emrnas_jax.nas.reinforce import (
+    draw_architectures,
+    leave_one_out_gradient,
+    log_relative_time,
+)
+from emrnas_jax.training.loss import (
+    LOSSES,
+    image_of_active,
+    loss_against_target,
+    loss_of_active,
+)
 from emrnas_jax.training.optimizers import descend
 from emrnas_jax.training.search_state import SearchState
 
@@ -114,3 +125,59 @@ def keep_other_probabilities(
     shift = jax.nn.logsumexp(before, -1) - jax.nn.logsumexp(moved, -1)
     rows = jnp.arange(old.shape[0])[:, None]
     return old.at[rows, pair].set(moved + shift[:, None])
+
+
+def reinforce_step(
+    network: SearchNetwork,
+    optimizer: optax.GradientTransformation,
+    state: SearchState,
+    batch: Batch,
+    key: RandomKey,
+    rate: float,
+    architectures: int,
+    loss: str = "mse",
+    times: Float[Array, "group op"] | None = None,
+    time_weight: float = 0.0,
+) -> SearchState:
+    """Move alphas by the losses of architectures on one batch; the weights stay.
+
+    Alphas follow the logarithm of each frame's squared error, of which differences
+    between architectures are small beside those between frames: so all architectures
+    see the same frames and masks.
+
+    Args:
+        network: the search network.
+        optimizer: optimizer of alphas.
+        state: state before the step.
+        batch: frames of S_val.
+        key: key of the draws.
+        rate: learning rate of alphas.
+        architectures: number of architectures that are drawn, at least two.
+        loss: key of `LOSSES`; the loss that the log shows, and not alphas'.
+        times: times whose sum over groups is that of an architecture; None without.
+        time_weight: what ln(time) counts beside ln(squared error).
+    """
+    groups = jnp.array(network.cell_groups)
+    drawn = draw_architectures(key, state.alphas, architectures)
+
+    def losses_of(choices: Int[Array, " group"]) -> tuple[Array, Array]:
+        cells = choices[groups]  # cells of a group share their choice
+        path = cells.reshape(network.components, network.cells_per_block)
+        active = take_active(state.weights, path)
+        image = image_of_active(network, active, batch, cells)
+        errors = loss_against_target(image, batch, LOSSES["log_mse"])
+        return errors, loss_against_target(image, batch, LOSSES[loss])
+
+    # One after another, so that the memory is that of one path.
+    errors, shown = mean_over_devices(jax.lax.map(losses_of, drawn))
+    if times is not None:
+        errors = errors + time_weight * log_relative_time(times, drawn)
+    gradient = leave_one_out_gradient(drawn, errors, state.alphas.shape[-1])
+    direction, alpha_optimizer = optimizer.update(
+        gradient, state.alpha_optimizer, state.alphas
+    )
+    return state._replace(
+        alphas=descend(state.alphas, direction, jnp.float32(rate)),
+        alpha_optimizer=alpha_optimizer,
+        validation_loss=state.validation_loss + shown.mean(),
+    )

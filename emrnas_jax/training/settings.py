@@ -13,10 +13,22 @@ from emrnas_jax.training.optimizers import OPTIMIZERS
 # How an architecture is found.
 METHODS = {
     "proxyless": "alphas move by the gradient of the validation loss: the paper's",
+    "reinforce": "alphas move by the validation losses of drawn architectures",
     "random": "the best of random candidates, judged with shared weights",
     "front": "the best for every time, predicted from random candidates",
 }
 FRONT_CANDIDATES = 256
+
+# Settings that some methods use alone.
+USED_BY = {
+    "paths_per_cell": ("proxyless",),
+    "gate_rule": ("proxyless",),
+    "architectures_per_step": ("reinforce",),
+    "time_weight": ("reinforce",),
+    "candidates": ("random", "front"),
+    "budget_ms": ("random", "front"),
+    "latency": ("reinforce", "random", "front"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,13 @@ class SearchSettings:
             are 1e-8 to 1e-6, but 1e-12 gave the same p: what holds p near uniform is
             the decay, which exceeds the mean gradient (1e-8) where |α| is above 0.01.
         gate_rule: "sample" draws paths from p, "argmax" is equation 2 to the letter.
-        method: key of `METHODS`.
+        method: key of `METHODS`. `reinforce` moves alphas by Adam with β₁ = 0, without
+            decay, and by the logarithm of the squared error, whatever the loss is.
+        architectures_per_step: architectures that `reinforce` draws in a step of alphas
+            and compares with each other, at least 2.
+        time_weight: what the logarithm of an architecture's time counts beside that of
+            the squared error in `reinforce`; 0 for nothing. At 0.1, half the time is
+            worth 0.3 dB.
         candidates: architectures that `random` and `front` judge; 0 for as many as the
             steps of alphas would have paid for, of `front` for `FRONT_CANDIDATES`.
         budget_ms: the longest time of a frame on this device, milliseconds, of what
@@ -67,6 +85,8 @@ class SearchSettings:
     paths_per_cell: int = 1  # equation 2
     gate_rule: str = "sample"  # argmax, equation 2's, freezes the search
     method: str = "proxyless"
+    architectures_per_step: int = 2  # the fewest that can be compared
+    time_weight: float = 0.0
     candidates: int = 0
     budget_ms: float = 0.0
     latency: str = ""
@@ -87,21 +107,12 @@ class SearchSettings:
             ("loss", LOSSES),
         ):
             require_known("search", self, key, known)
-        for name in ("paths_per_cell", "gate_rule"):
-            default = getattr(SearchSettings, name)
-            if not self.moves_alphas and getattr(self, name) != default:
-                raise InputError(
-                    f"search.{name}: found {getattr(self, name)}; leave it at "
-                    f"{default} with search.method={self.method}, which has no steps "
-                    "of alphas"
-                )
-        for name in ("candidates", "budget_ms", "latency"):
-            if self.moves_alphas and getattr(self, name):
-                raise InputError(
-                    f"search.{name}: found {getattr(self, name)!r}, and "
-                    f"search.method={self.method} judges no candidates; choose random "
-                    "or front"
-                )
+        self._refuse_what_is_not_used()
+        if self.architectures_per_step < 2:
+            raise InputError(
+                f"search.architectures_per_step: found {self.architectures_per_step}; "
+                "use at least 2, because they are compared with each other"
+            )
         # Either phase may be left out: a search without warm-up, or a warm-up alone.
         for name in ("warmup_epochs", "search_epochs"):
             if getattr(self, name) < 0:
@@ -110,9 +121,33 @@ class SearchSettings:
             raise InputError("search: needs at least one epoch and a batch of one")
         rates = ("learning_rate", "weight_decay")
         require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
-        require_rates("search", self, "alpha_epsilon", "budget_ms")
+        require_rates("search", self, "alpha_epsilon", "budget_ms", "time_weight")
         require_momenta("search", self, "momentum", "alpha_momentum")
         require_counts("search", self, "strip", "candidates")
+
+    def _refuse_what_is_not_used(self) -> None:
+        """Refuse settings that do nothing with this method.
+
+        Raises:
+            InputError: one of them is not at its default.
+        """
+        others = {
+            name: f", or choose {' or '.join(methods)}"
+            for name, methods in USED_BY.items()
+            if self.method not in methods
+        }
+        if self.method == "reinforce":
+            fixed = ", whose Adam has neither"
+            others |= {"alpha_momentum": fixed, "alpha_weight_decay": fixed}
+            if not self.time_weight:
+                others["latency"] = " and search.time_weight=0"
+        for name, way_out in others.items():
+            found, default = getattr(self, name), getattr(SearchSettings, name)
+            if found != default:
+                raise InputError(
+                    f"search.{name}: found {found!r}; leave it at {default!r} with "
+                    f"search.method={self.method}{way_out}"
+                )
 
     @property
     def augmentation(self) -> Augmentation:
@@ -122,12 +157,12 @@ class SearchSettings:
     @property
     def moves_alphas(self) -> bool:
         """Whether the search has architecture parameters that it moves."""
-        return self.method == "proxyless"
+        return self.method in ("proxyless", "reinforce")
 
     @property
     def needs_times(self) -> bool:
         """Whether the search has to know how long architectures take."""
-        return self.method == "front" or self.budget_ms > 0
+        return self.method == "front" or self.budget_ms > 0 or self.time_weight > 0
 
 
 @dataclass(frozen=True)

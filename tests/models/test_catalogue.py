@@ -28,6 +28,7 @@ def test_an_entry_is_a_network_that_there_is(name):
         "paths_per_cell",
         "gate_rule",
         "alpha_weight_decay",
+        "alpha_learning_rate",
         "method",
     }
 
@@ -76,6 +77,7 @@ def test_there_is_a_network_for_every_consistency():
         ("ablation_g_single", "G, one operation"),
         ("random_2", "Random 2"),
         ("no_decay", "One path, no decay"),
+        ("reinforce", "REINFORCE"),
         ("zero_filled", "Zero-filled"),
         ("mine", "mine"),
     ],

@@ -8,9 +8,10 @@ from emrnas_jax.nas.latency_table import (
     LatencyTable,
     Measured,
     read_table,
+    times_by_group,
     write_table,
 )
-from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.space import TABLE_1, Architecture
 
 MEASURED = Measured(
     device="a processor, 2 logical cores",
@@ -37,6 +38,23 @@ def test_the_time_of_an_architecture_is_the_sum_of_its_cells_and_the_rest():
     assert TABLE.fastest_ms == 10 + 4 * 2.5
     with pytest.raises(InputError, match="no operation O8; make it anew"):
         TABLE.predict_ms(Architecture.parse("[O1 O1|O3 O8]"))
+
+
+@pytest.mark.parametrize(
+    ("groups", "choices", "text"),
+    [
+        ((0, 1, 2, 3), (0, 1, 3, 2), "[O1 O2|O8 O3]"),
+        ((0, 1, 0, 1), (2, 3), "[O3 O8|O3 O8]"),
+    ],
+)
+def test_the_times_of_groups_add_up_to_that_of_the_architecture(groups, choices, text):
+    operations = [own for own in TABLE_1 if own.name in ("O1", "O2", "O3", "O8")]
+    table = replace(TABLE, operations_ms={**TABLE.operations_ms, "O8": 7.0})
+    times = times_by_group(table, groups, operations)
+    total = sum(own[choice] for own, choice in zip(times, choices, strict=True))
+    assert total == pytest.approx(table.predict_ms(Architecture.parse(text)))
+    with pytest.raises(InputError, match="no operation O8; make it anew"):
+        times_by_group(TABLE, groups, operations)
 
 
 def test_a_table_that_was_written_is_read_for_the_same_device_and_network(tmp_path):

@@ -1,5 +1,7 @@
 """Steps on 1, 2 and 4 devices: the same weights, paths and masks, and idle rest."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,13 +87,13 @@ def test_masks_do_not_depend_on_the_number_of_devices(phantoms, sampling):
     np.testing.assert_allclose(measured.kspace, expected.kspace, atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def searched(split_of, sampling):
+@pytest.fixture(scope="module", params=["proxyless", "reinforce"])
+def searched(request, split_of, sampling):
     """The state before and after four steps of the search, on 1 and 4 devices."""
-    states = []
+    states, settings = [], replace(SETTINGS, method=request.param)
     for mesh in (mesh_for(1), mesh_for(4)):
-        program = search_programs(NETWORK, SETTINGS, sampling, 3, mesh).search
-        state = search_state.initial_state(NETWORK, SETTINGS, jax.random.key(0))
+        program = search_programs(NETWORK, settings, sampling, 3, mesh).search
+        state = search_state.initial_state(NETWORK, settings, jax.random.key(0))
         fresh = jax.tree.map(np.array, state)  # a copy, which keeps nothing alive
         state = before = replicate(state, mesh)
         train, validation = (

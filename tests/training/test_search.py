@@ -48,13 +48,19 @@ def test_the_identity_has_every_setting_of_the_network_and_the_search():
     assert identity(NETWORK.clone(stored=1), SETTINGS) == known
 
 
-@pytest.fixture(scope="module")
-def programs(sampling):
-    return search_programs(NETWORK, SETTINGS, sampling, SEED)
+@pytest.fixture(scope="module", params=["proxyless", "reinforce"])
+def settings(request):
+    """Settings of each method that moves alphas."""
+    return replace(SETTINGS, method=request.param)
 
 
 @pytest.fixture(scope="module")
-def search(programs, split_of):
+def programs(settings, sampling):
+    return search_programs(NETWORK, settings, sampling, SEED)
+
+
+@pytest.fixture(scope="module")
+def search(programs, settings, split_of):
     """Search into a folder: 4 steps per epoch of training, 3 of validation."""
 
     def run(folder, fold=1, used=programs):
@@ -63,7 +69,7 @@ def search(programs, split_of):
             folder,
             NETWORK,
             used,
-            SETTINGS,
+            settings,
             split_of(9),
             split_of(6),
             SEED,
@@ -162,8 +168,8 @@ def test_each_phase_is_compiled_once(searched, search, programs, tmp_path):
 
 
 @pytest.mark.slow
-def test_warm_up_moves_weights_and_leaves_alphas(programs, split_of):
-    state = initial_state(NETWORK, SETTINGS, jax.random.key(0))
+def test_warm_up_moves_weights_and_leaves_alphas(programs, settings, split_of):
+    state = initial_state(NETWORK, settings, jax.random.key(0))
     assert not np.any(state.alphas)
     before = jax.tree.map(np.asarray, state.weights)  # the state is donated
     split = split_of(9)
@@ -192,8 +198,39 @@ def test_a_step_of_alphas_runs_one_path_or_two_or_all(sampling):
             {"method": "random", "paths_per_cell": 2},
             r"search\.paths_per_cell.*at 1",
         ),
-        ({"method": "front", "gate_rule": "argmax"}, r"gate_rule.*leave it at sample"),
-        ({"method": "evolution"}, r"search\.method.*proxyless, random, front"),
+        (
+            {"method": "front", "gate_rule": "argmax"},
+            r"gate_rule.*leave it at 'sample'",
+        ),
+        (
+            {"method": "reinforce", "gate_rule": "argmax"},
+            r"gate_rule.*choose proxyless",
+        ),
+        ({"method": "reinforce", "budget_ms": 5.0}, r"budget_ms.*random or front"),
+        ({"method": "reinforce", "alpha_momentum": 0.5}, r"alpha_momentum.*at 0\.9"),
+        (
+            {"method": "reinforce", "alpha_weight_decay": 0.0},
+            r"search\.alpha_weight_decay: found 0\.0; leave it at 1e-06 with "
+            r"search\.method=reinforce, whose Adam has neither",
+        ),
+        (
+            {"method": "reinforce", "latency": "table.json"},
+            r"search\.latency: found 'table\.json'.*search\.time_weight=0",
+        ),
+        (
+            {"method": "reinforce", "time_weight": -0.1},
+            r"search\.time_weight: found -0\.1; use 0 or more",
+        ),
+        (
+            {"method": "reinforce", "architectures_per_step": 1},
+            r"search\.architectures_per_step: found 1; use at least 2",
+        ),
+        ({"time_weight": 0.1}, r"search\.time_weight: found 0\.1.*choose reinforce"),
+        (
+            {"method": "front", "architectures_per_step": 3},
+            r"search\.architectures_per_step: found 3; leave it at 2",
+        ),
+        ({"method": "evolution"}, r"method.*proxyless, reinforce, random, front"),
         ({"budget_ms": 5.0}, r"search\.budget_ms: found 5\.0.*choose random or front"),
         ({"latency": "table.json"}, r"search\.latency: found 'table\.json'"),
         ({"method": "random", "budget_ms": -1.0}, r"search\.budget_ms: found -1"),
@@ -208,3 +245,9 @@ def test_a_step_of_alphas_runs_one_path_or_two_or_all(sampling):
 def test_settings_that_cannot_work_are_refused(changes, named):
     with pytest.raises(InputError, match=named):
         SearchSettings(**changes)
+
+
+def test_times_are_needed_where_they_are_weighed():
+    assert not SearchSettings(method="reinforce").needs_times
+    weighed = SearchSettings(method="reinforce", time_weight=0.1, latency="table.json")
+    assert weighed.needs_times
