@@ -15,7 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from emrnas_jax.nas.operation_tables import unnamed_operations
 from emrnas_jax.nas.space import CELLS_PER_BLOCK, Operation
 from emrnas_jax.reporting.colours import operation_colour, series_colour
-from emrnas_jax.reporting.figures.picture import FAINT, Picture, picture
+from emrnas_jax.reporting.figures.picture import (
+    FAINT,
+    Picture,
+    begins_with,
+    name_of,
+    picture,
+)
 from emrnas_jax.reporting.networks import in_order, title_of, titles_of
 from emrnas_jax.reporting.numbers import percent
 from emrnas_jax.runs.run import FoldRun, Run
@@ -33,9 +39,10 @@ def probability_pictures(run: Run, search: str = "") -> list[Picture]:
     return [
         picture(
             run,
-            f"probabilities{_suffix(search)}_fold_{fold.number}",
+            f"{name_of('probabilities', search)}_fold_{fold.number}",
             draw_probabilities(fold),
-            f"{_of(run, search)}Fold {fold.number}: probability of each operation in "
+            begins_with(run, search)
+            + f"Fold {fold.number}: probability of each operation in "
             "every cell over the epochs of the search; the likeliest at the end is "
             "thick and named. The dotted line is a uniform choice, p = "
             f"{percent(1 / fold.search.probabilities.shape[2])}.",
@@ -168,9 +175,10 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
     return [
         picture(
             run,
-            f"search{_suffix(search)}",
+            name_of("search", search),
             figure,
-            f"{_of(run, search)}The search of every fold. Left: training loss, and "
+            begins_with(run, search)
+            + "The search of every fold. Left: training loss, and "
             "validation loss from the end of the warm-up on (dashed). Right: how "
             "decided the cells are; 0 would be one certain operation in every cell.",
             "Losses and entropy of the search over epochs.",
@@ -249,14 +257,6 @@ def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
         handles=handles, loc="outside lower center", ncols=min(len(handles), 4)
     )
     return figure
-
-
-def _suffix(search: str) -> str:
-    return f"_{search}" if search else ""
-
-
-def _of(run: Run, search: str) -> str:
-    return f"{title_of(run.results, search)}. " if search else ""
 
 
 def _curve(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from emrnas_jax.reporting.networks import title_of
 from emrnas_jax.reporting.settings import settings_of
 from emrnas_jax.runs.run import Run
 
@@ -89,6 +90,16 @@ def picture(
     figure.set_layout_engine("none")
     pdf = render_pdf(figure) if settings_of(run).pdf else None
     return Picture(name, png, pdf, caption, description)
+
+
+def name_of(what: str, search: str) -> str:
+    """Return the name of a picture of a search; "" is the run's first."""
+    return f"{what}_{search}" if search else what
+
+
+def begins_with(run: Run, search: str) -> str:
+    """Return the words with which the caption of a later search begins."""
+    return f"{title_of(run.results, search)}. " if search else ""
 
 
 def render(figure: Figure) -> bytes:
