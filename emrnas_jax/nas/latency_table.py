@@ -135,6 +135,15 @@ def write_table(path: Path, table: LatencyTable) -> None:
     write_json(path, table)
 
 
+def load_table(path: Path) -> LatencyTable:
+    """Read a table of whichever device and network.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return read_json(path, LatencyTable, WAY_OUT)
+
+
 def read_table(
     path: Path, wanted: Measured, *, any_device: bool = False
 ) -> LatencyTable:
@@ -149,7 +158,7 @@ def read_table(
         InputError: the file is missing or damaged, or of another device, network,
             precision or size; the message names the difference.
     """
-    table = read_json(path, LatencyTable, WAY_OUT)
+    table = load_table(path)
     found, expected = (_flat(own) for own in (table.measured, wanted))
     for key in expected:
         if key == "device" and any_device:

@@ -19,9 +19,14 @@ from emrnas_jax.reporting.figures.curves import (
     search_pictures,
 )
 from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
-from emrnas_jax.reporting.figures.front import front_pictures
+from emrnas_jax.reporting.figures.front import front_pictures, share_pictures
+from emrnas_jax.reporting.figures.front_checks import (
+    order_pictures,
+    time_check_pictures,
+)
 from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
+from emrnas_jax.reporting.figures.trained_front import quality_pictures
 from emrnas_jax.reporting.networks import in_order, title_of
 from emrnas_jax.reporting.studies.ablations import ablation_pictures
 from emrnas_jax.runs.run import Run
@@ -46,19 +51,39 @@ def all_pictures(run: Run) -> dict[str, list[Picture]]:
                 for name, other in others.items()
                 for one in searched_pictures(other, name)
             ],
-            "search": [*front_pictures(run), *search_pictures(run)],
+            "search": [
+                *quality_pictures(run),
+                *found_pictures(run),
+                *search_pictures(run),
+            ],
             "probabilities": probability_pictures(run),
             "other searches": [
                 one
                 for name, other in others.items()
                 for one in (
-                    *front_pictures(run, name),
+                    *found_pictures(run, name),
                     *search_pictures(other, name),
                     *probability_pictures(other, name),
                 )
             ],
             "retraining": retraining_pictures(run),
         }
+
+
+def found_pictures(run: Run, search: str = "") -> list[Picture]:
+    """Draw the front of a search that made one, and whether the search was right.
+
+    Args:
+        run: the run.
+        search: name of the search; "" for the run's first.
+    """
+    found = run.other_searched.get(search) if search else run.searched
+    return [
+        *front_pictures(run, search),
+        *(share_pictures(run, found.architecture, search) if found else []),
+        *order_pictures(run, search),
+        *time_check_pictures(run, search),
+    ]
 
 
 def score_pictures(run: Run) -> list[Picture]:
