@@ -54,7 +54,7 @@ from emrnas_jax.experiment.protocol import run_protocol
 from emrnas_jax.inference import load_model, reconstruct_kspace
 from emrnas_jax.machine import host
 from emrnas_jax.mri.sampling import draw_mask
-from emrnas_jax.reporting.figures.all import architecture_pictures
+from emrnas_jax.reporting.figures.architectures import architecture_pictures
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.inline import ReportFrame
 from emrnas_jax.reporting.studies.pairs import comparison_tables

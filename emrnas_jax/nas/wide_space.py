@@ -8,6 +8,8 @@ between two data consistencies, which the paper's space has fixed.
 Not published: this package's own space.
 """
 
+from collections.abc import Sequence
+
 from emrnas_jax.nas.space import Operation
 
 WIDE = (
@@ -26,3 +28,9 @@ WIDE = (
     # Lines that were not measured alias along the phase encoding, over the whole image.
     Operation("long", (1,), (), reach=17),
 )
+
+
+def is_wide(operations: Sequence[Operation]) -> bool:
+    """Return whether all operations are bodies of this space, by their names."""
+    names = {own.name for own in WIDE}
+    return all(own.name in names for own in operations)

@@ -27,6 +27,16 @@ def draw_limit(p: Float[np.ndarray, "cell operation"]) -> float:
     return uniform(p) + PART_OF_THE_WAY * (1 - uniform(p))
 
 
+def moved(
+    p: Float[np.ndarray, "cell operation"] | None,
+) -> Float[np.ndarray, "cell operation"] | None:
+    """Return p where a search moved it; None where each choice was simply given p = 1.
+
+    A search that compares whole architectures has no p, and 100 % would read as one.
+    """
+    return None if p is None or np.isin(p, (0, 1)).all() else p
+
+
 def chosen(
     architecture: Architecture, p: Float[np.ndarray, "cell operation"]
 ) -> Float[np.ndarray, " cell"]:

@@ -1,6 +1,7 @@
 """The colours of operations, networks and folds, the same in every figure."""
 
-# Paul Tol's "muted" scheme, told apart with any colour vision, one per operation.
+# Paul Tol's "muted" scheme and the grey of his "bright" one, told apart with any
+# colour vision, one per operation.
 _OPERATION_COLOURS = (
     "#332288",
     "#88ccee",
@@ -11,6 +12,7 @@ _OPERATION_COLOURS = (
     "#cc6677",
     "#882255",
     "#aa4499",
+    "#bbbbbb",
 )
 # Okabe and Ito's scheme for networks and folds: a second scheme, so that nobody reads
 # a network's colour as an operation's.

@@ -7,7 +7,7 @@ import pytest
 
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting import certainty
-from emrnas_jax.reporting.figures.all import architecture_pictures
+from emrnas_jax.reporting.figures.architectures import architecture_pictures
 from emrnas_jax.reporting.studies.architectures import architecture_table
 from emrnas_jax.runs.run import read_run
 

@@ -1,4 +1,4 @@
-"""All figures of a report: scores, reconstructions, architectures and curves.
+"""All figures of a report by section, and those of the scores.
 
 A figure that the run has no data for is not made. An operation has the same colour in
 the diagrams and in the curves of p.
@@ -9,16 +9,16 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emrnas_jax.nas.space import Architecture
-from emrnas_jax.reporting.certainty import draws_sentence
 from emrnas_jax.reporting.colours import series_colour
-from emrnas_jax.reporting.figures.choices import Choices, draw_choices
+from emrnas_jax.reporting.figures.architectures import (
+    architecture_pictures,
+    searched_pictures,
+)
 from emrnas_jax.reporting.figures.curves import (
     probability_pictures,
     retraining_pictures,
     search_pictures,
 )
-from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
 from emrnas_jax.reporting.figures.front import front_pictures, share_pictures
 from emrnas_jax.reporting.figures.front_checks import (
     order_pictures,
@@ -134,87 +134,3 @@ def score_pictures(run: Run) -> list[Picture]:
             "Fold means of PSNR and SSIM for every network.",
         )
     ]
-
-
-def architecture_pictures(run: Run) -> list[Picture]:
-    """Draw the network, the folds' choices beside it, and the operations of Table 1."""
-    if run.searched is None:
-        return []
-    return [
-        *searched_pictures(run),
-        picture(
-            run,
-            "operations",
-            draw_operations(run.searched.architecture.operations),
-            "The operations a cell can choose from (Table 1 of the paper).",
-            "The operations with their dilations and connections.",
-        ),
-    ]
-
-
-def searched_pictures(run: Run, search: str = "") -> list[Picture]:
-    """An architecture and the folds' choices beside it.
-
-    Args:
-        run: a run, or a run as of another search of it.
-        search: that search's name.
-    """
-    if run.searched is None:
-        return []
-    architecture, p = run.searched.architecture, run.searched.probabilities
-    suffix = f"_{search}" if search else ""
-    of = f"{title_of(run.results, search)}. " if search else ""
-    percentages = (
-        " The percentage is p of the chosen operation, the mean over folds. "
-        + draws_sentence(architecture, p)
-        if p is not None
-        else ""
-    )
-    pictures = [
-        picture(
-            run,
-            f"architecture{suffix}",
-            draw_architecture(architecture, p),
-            f"{of}Every cell shows its operation: four 3×3 convolutions, each with its "
-            "dilation, and an arc for every feature map that is carried past the "
-            "next convolution. The cells of a component form a residual-in-residual "
-            f"block.{percentages}",
-            f"Architecture {architecture}.",
-        )
-    ]
-    named = [
-        Choices(
-            f"Fold {fold.number}",
-            fold.searched.architecture,
-            fold.searched.probabilities,
-        )
-        for fold in run.folds
-        if fold.searched
-    ]
-    shape = [len(block) for block in architecture.blocks]
-    if named and all([len(b) for b in o.architecture.blocks] == shape for o in named):
-        total = len(architecture.cells)
-        agreed = cells_agreed([one.architecture for one in named])
-        agreement = (
-            f" The folds agree in {agreed} of {total} cells." if len(named) > 1 else ""
-        )
-        pictures.append(
-            picture(
-                run,
-                f"fold_architectures{suffix}",
-                draw_choices([*named, Choices("Ensemble", architecture, p)]),
-                f"{of}What each fold's search chose, and the ensemble: the operation "
-                f"with the largest sum of p over the folds.{agreement}",
-                "; ".join(f"{one.name}: {one.architecture}" for one in named),
-            )
-        )
-    return pictures
-
-
-def cells_agreed(architectures: list[Architecture]) -> int:
-    """Count the cells in which all architectures choose the same operation."""
-    names = (
-        [operation.name for block in one.chosen for operation in block]
-        for one in architectures
-    )
-    return sum(len(set(cell)) == 1 for cell in zip(*names, strict=True))

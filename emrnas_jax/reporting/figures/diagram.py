@@ -1,7 +1,7 @@
 """Architectures as diagrams: components side by side, their cells from top to bottom.
 
-A cell shows its operation: four 3x3 convolutions with their dilations, and an arc for
-every feature map that is carried past the next convolution (Table 1, Figure 2).
+Many components stand in several rows. In the wide space a component has one cell, its
+body, and one that is left out is an empty frame.
 """
 
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
-from matplotlib.path import Path as Outline
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from emrnas_jax.nas.space import Architecture, Operation, sources
-from emrnas_jax.reporting.colours import operation_colour
+from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.wide_space import is_wide
+from emrnas_jax.reporting.figures.cells import CELL, GAP, draw_body, draw_cell
 from emrnas_jax.reporting.figures.drawing import (
     NOTE,
     canvas,
     figure_of,
+    frame,
     p_texts,
-    readable_on,
     write,
     write_note,
 )
 from emrnas_jax.reporting.figures.picture import FAINT, INK
 
+IN_A_ROW = 5  # components that can be read at the width of a page
 # Sizes in units of the drawing.
-CELL = (2.7, 1.1)
-GAP = 0.22
 BAR = 0.42
 PITCH = CELL[0] + 0.75
-PLATE = 0.62  # the coloured part of a cell
+START, END = 1.15, 1.45  # room for the words before and after
+BETWEEN = 0.15  # rows
 
 
 def draw_architecture(
@@ -42,143 +42,74 @@ def draw_architecture(
 
     Below them stands what p a uniform choice would have.
     """
-    blocks = architecture.blocks
-    cells = max(len(block) for block in blocks)
+    count = len(architecture.blocks)
+    cells = max(len(block) for block in architecture.blocks)
+    rows = -(-count // IN_A_ROW)
+    columns = -(-count // rows)
     foot = 0.0 if probabilities is None else NOTE
-    height = foot + cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
-    start, end = 1.15, 1.45  # room for the words before and after
-    axes = canvas(start + len(blocks) * PITCH + end - 0.7, height)
+    height = cells * (CELL[1] + GAP) + 3 * (BAR + GAP) + 0.75
+    total = foot + rows * height + (rows - 1) * BETWEEN
+    axes = canvas(START + columns * PITCH + END - 0.7, total)
     if probabilities is not None:
         write_note(axes, probabilities)
-    middle = (foot + height) / 2
-    write(axes, start / 2 - 0.2, middle, "zero-\nfilled\nimage")
-    texts = p_texts(architecture, probabilities)
-    cell = 0
-    for index, block in enumerate(blocks):
-        left = start + index * PITCH
+    texts = iter(p_texts(architecture, probabilities))
+    middle = 0.0
+    for index, block in enumerate(architecture.blocks):
+        row, column = divmod(index, columns)
+        left, bottom = START + column * PITCH, total - height - row * (height + BETWEEN)
+        middle = bottom + height / 2
+        own = [next(texts) for _ in block]
         _arrow(axes, (left - 0.5, middle), (left - 0.16, middle))
-        _panel(axes, left - 0.14, foot + 0.05, CELL[0] + 0.28, height - foot - 0.1)
-        top = height - 0.2
-        write(axes, left + CELL[0] / 2, top - 0.14, f"Component {index + 1}", True)
-        top = _bar(axes, left, top - 0.4, "3×3 convolution")
-        for choice in block:
-            operation = architecture.operations[choice]
-            _cell(axes, left, top - CELL[1], operation, choice, texts[cell])
-            _arrow(axes, _below(left, top + GAP), _below(left, top))
-            top -= CELL[1] + GAP
-            cell += 1
-        _arrow(axes, _below(left, top + GAP), _below(left, top))
-        top = _bar(axes, left, top, "3×3 convolution, + input")
-        _arrow(axes, _below(left, top + GAP), _below(left, top))
-        _bar(axes, left, top, "data consistency")
-    right = start + len(blocks) * PITCH - 0.5
+        _component(axes, (left, bottom, height), architecture, index, own)
+        if column == columns - 1 and index < count - 1:  # goes on in the next row
+            _arrow(axes, (left + PITCH - 0.56, middle), (left + PITCH - 0.3, middle))
+    write(axes, START / 2 - 0.2, total - height / 2, "zero-\nfilled\nimage")
+    right = START + ((count - 1) % columns + 1) * PITCH - 0.5
     _arrow(axes, (right - 0.06, middle), (right + 0.2, middle))
     write(axes, right + 0.62, middle, "recon-\nstruc-\ntion")
     return figure_of(axes)
 
 
-def draw_operations(operations: Sequence[Operation]) -> Figure:
-    """Draw all operations of a search space, with the words of Table 1."""
-    columns = 4
-    rows = -(-len(operations) // columns)
-    axes = canvas(columns * (CELL[0] + GAP), rows * (CELL[1] + 0.55))
-    for index, operation in enumerate(operations):
-        left = GAP / 2 + (index % columns) * (CELL[0] + GAP)
-        bottom = (rows - 1 - index // columns) * (CELL[1] + 0.55) + 0.45
-        _cell(axes, left, bottom, operation, index, "")
-        dilations = "-".join(str(dilation) for dilation in operation.dilations)
-        connections = ", ".join(str(k) for k in operation.connections)
-        text = f"dilation {dilations}, connection {connections}"
-        text = text if dilations else "dilation and connection unknown"
-        write(axes, left + CELL[0] / 2, bottom - 0.19, text, size=7.0)
-    return figure_of(axes)
-
-
-def _cell(
+def _component(
     axes: Axes,
-    left: float,
-    bottom: float,
-    operation: Operation,
+    place: tuple[float, float, float],
+    architecture: Architecture,
     index: int,
-    p: str,
+    texts: Sequence[str],
 ) -> None:
-    """Draw a cell: a plate with the operation's name and p, and its convolutions."""
-    colour = operation_colour(index)
-    width, height = CELL
-    for wide, face in ((width, "white"), (PLATE, colour)):
-        axes.add_patch(
-            FancyBboxPatch(
-                (left, bottom),
-                wide,
-                height,
-                boxstyle="round,pad=0,rounding_size=0.1",
-                facecolor=face,
-                edgecolor=colour,
-                linewidth=1.6,
-            )
-        )
-    ink = readable_on(colour)
-    write(
-        axes,
-        left + PLATE / 2,
-        bottom + height / 2 + 0.12 * len(p.splitlines()),
-        operation.name,
-        bold=True,
-        size=11.0,
-        colour=ink,
-    )
-    write(axes, left + PLATE / 2, bottom + 0.3, p, size=7.3, colour=ink)
-
-    start, end = left + PLATE + 0.22, left + width - 0.28
-    _convolutions(axes, operation, start, end, bottom + 0.32)
-
-
-def _convolutions(
-    axes: Axes, operation: Operation, start: float, end: float, line: float
-) -> None:
-    """Draw an operation's convolutions along a line, and arcs for carried maps.
+    """Draw a component.
 
     Args:
         axes: canvas.
-        operation: what is drawn.
-        start: left end of the line, the input of the cell.
-        end: middle of the last convolution.
-        line: height of the line.
+        place: left end of its cells, lower end and height of its panel.
+        architecture: the architecture.
+        index: the component, from 0.
+        texts: p of each of its cells, in words.
     """
-    # Node 0 is the cell's input, node j the j-th convolution.
-    nodes = np.linspace(start, end, len(operation.dilations) + 1)
-    side = 0.32
-    _line(axes, nodes[0], nodes[-1] + 0.24, line)
-    axes.plot([nodes[0]], [line], "o", color=INK, markersize=3.5, zorder=3)
-    for convolution, dilation in enumerate(operation.dilations):
-        target = nodes[convolution + 1]
-        axes.add_patch(
-            FancyBboxPatch(
-                (target - side / 2, line - side / 2),
-                side,
-                side,
-                boxstyle="round,pad=0,rounding_size=0.05",
-                facecolor=f"{1 - 0.09 * dilation:.2f}",  # grey: darker reaches further
-                edgecolor=INK,
-                linewidth=0.7,
-                zorder=3,
-            )
-        )
-        write(axes, target, line, str(dilation), size=7.5)
-        for source in sources(operation, convolution):
-            if source != convolution:  # that one comes along the line
-                _arc(axes, nodes[source], target, line + side / 2)
-
-
-def _arc(axes: Axes, start: float, end: float, base: float) -> None:
-    lift = 0.2 + 0.33 * (end - start)
-    outline = Outline(
-        [(start, base), (start, base + lift), (end, base + lift), (end, base)],
-        [Outline.MOVETO, Outline.CURVE4, Outline.CURVE4, Outline.CURVE4],
-    )
-    axes.add_patch(
-        PathPatch(outline, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=2)
-    )
+    left, bottom, height = place
+    operations, choices = architecture.operations, architecture.blocks[index]
+    panel = left - 0.14, bottom + 0.05, CELL[0] + 0.28, height - 0.1
+    top, title = bottom + height - 0.2, f"Component {index + 1}"
+    middle = left + CELL[0] / 2
+    if not any(operations[choice].is_present for choice in choices):
+        frame(axes, *panel)
+        line = bottom + height / 2
+        write(axes, middle, top - 0.14, title, colour=FAINT)
+        write(axes, middle, line + 0.2, "left out", colour=FAINT)
+        axes.plot([left - 0.14, left + CELL[0] + 0.14], [line] * 2, color=FAINT, lw=0.9)
+        return
+    _panel(axes, *panel)
+    write(axes, middle, top - 0.14, title, True)
+    draw = draw_body if is_wide(operations) else draw_cell
+    top = _bar(axes, left, top - 0.4, "3×3 convolution")
+    for choice, text in zip(choices, texts, strict=True):
+        draw(axes, left, top - CELL[1], operations[choice], choice, text)
+        _arrow(axes, (middle, top + GAP), (middle, top))
+        top -= CELL[1] + GAP
+    _arrow(axes, (middle, top + GAP), (middle, top))
+    top = _bar(axes, left, top, "3×3 convolution, + input")
+    _arrow(axes, (middle, top + GAP), (middle, top))
+    _bar(axes, left, top, "data consistency")
 
 
 def _bar(axes: Axes, left: float, top: float, text: str) -> float:
@@ -224,11 +155,3 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
             shrinkB=0,
         )
     )
-
-
-def _below(left: float, top: float) -> tuple[float, float]:
-    return left + CELL[0] / 2, top
-
-
-def _line(axes: Axes, start: float, end: float, height: float) -> None:
-    axes.plot([start, end], [height, height], color=FAINT, linewidth=1, zorder=1)

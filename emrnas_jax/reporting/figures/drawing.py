@@ -8,6 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.reporting.certainty import chosen, draw_limit, near_draw, uniform
@@ -17,6 +18,7 @@ from emrnas_jax.reporting.numbers import percent
 SCALE = 0.72
 MARGIN = 0.15
 NOTE = 0.34  # for a line of words
+PALE = "#b0b0b0"
 
 
 def p_texts(
@@ -65,6 +67,34 @@ def write(
         color=colour,
         fontweight="bold" if bold else "normal",
         zorder=4,
+    )
+
+
+def size_that_fits(text: str, width: float, size: float) -> float:
+    """Return the size in points at which bold text is at most `width` units wide.
+
+    Args:
+        text: one line.
+        width: room, units of the drawing.
+        size: size where there is room enough, points.
+    """
+    # A bold letter is on average 0.7 as wide as it is high; a unit is SCALE inches.
+    return min(size, 72 * SCALE * width / (0.7 * max(1, len(text))))
+
+
+def frame(axes: Axes, left: float, bottom: float, width: float, height: float) -> None:
+    """Draw the pale frame of what is left out."""
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, bottom),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.1",
+            facecolor="none",
+            edgecolor=PALE,
+            linewidth=1.0,
+            linestyle=(0, (4, 3)),
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """The architectures of a run: which search found each, and which networks have it."""
 
-from emrnas_jax.reporting.certainty import chosen_text, draw_limit, uniform
+from emrnas_jax.reporting.certainty import chosen_text, draw_limit, moved, uniform
 from emrnas_jax.reporting.markup import Cell, Table
 from emrnas_jax.reporting.networks import in_order, title_of, titles_of
 from emrnas_jax.reporting.numbers import percent
@@ -68,7 +68,8 @@ def _caption(run: Run, searched: bool, others: bool) -> str:
         "are made from it."
     ]
     searches = [own for own in (run.searched, *run.other_searched.values()) if own]
-    found = [own.probabilities for own in searches if own.probabilities is not None]
+    every = [moved(own.probabilities) for own in searches]
+    found = [p for p in every if p is not None]
     if found:
         p = found[0]  # all searches have the same operations
         sentences.append(
@@ -83,9 +84,10 @@ def _caption(run: Run, searched: bool, others: bool) -> str:
 
 
 def _p_text(searched: Searched | None) -> str:
-    if searched is None or searched.probabilities is None:
+    p = None if searched is None else moved(searched.probabilities)
+    if searched is None or p is None:
         return "–"
-    return chosen_text(searched.architecture, searched.probabilities)
+    return chosen_text(searched.architecture, p)
 
 
 def _names(run: Run, networks: list[str]) -> str:

@@ -10,11 +10,14 @@ from matplotlib.text import Text
 from PIL import Image
 
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, TABLE_1, Architecture, Operation
+from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.reporting.colours import operation_colour
 from emrnas_jax.reporting.figures import curves
-from emrnas_jax.reporting.figures.all import all_pictures, cells_agreed
+from emrnas_jax.reporting.figures.all import all_pictures
+from emrnas_jax.reporting.figures.architectures import cells_agreed
+from emrnas_jax.reporting.figures.cells import draw_operations
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
-from emrnas_jax.reporting.figures.diagram import draw_architecture, draw_operations
+from emrnas_jax.reporting.figures.diagram import draw_architecture
 from emrnas_jax.reporting.figures.front import front_pictures
 from emrnas_jax.reporting.figures.reconstructions import Panel, draw_reconstructions
 from emrnas_jax.runs.folder import RunFolder
@@ -69,7 +72,8 @@ def test_the_front_of_a_search_is_drawn_with_its_choice(tmp_path):
     assert picture.png.startswith(b"\x89PNG")
     assert "takes the best within 12.0 ms, [O2 O3 O1]: 11.50 ms" in picture.caption
     assert "0.08 dB off" in picture.caption
-    assert all_pictures(run)["search"][0].name == "front"
+    names = [own.name for own in all_pictures(run)["search"]]
+    assert names == ["quality_and_time", "front", "front_operations", "search"]
 
 
 def test_png_files_open_and_are_neither_tiny_nor_huge(reported):
@@ -263,9 +267,10 @@ def test_a_search_that_wrote_no_epoch_yet_has_no_pictures(content, tmp_path):
 
 
 def test_operations_have_colours_far_apart():
-    colours = np.asarray([to_rgb(operation_colour(o)) for o in range(8)])
+    count = max(len(OPERATIONS), len(WIDE))
+    colours = np.asarray([to_rgb(operation_colour(o)) for o in range(count)])
     distances = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
-    assert (distances + np.eye(8)).min() > 0.2
+    assert (distances + np.eye(count)).min() > 0.2
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(run):
