@@ -91,8 +91,8 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
             f"does, for {len(judged)} networks whose architectures it has judged: PSNR "
             f"over the test {run.results.unit}s after training from scratch, mean over "
             "folds, against the quality on S_val with shared weights. Kendall's tau "
-            f"is {number(float(tau), 2)}, p = {_p_value(float(p))}; 1 is the "
-            "same order, 0 is no relation.",
+            f"is {number(float(tau), 2)} ({_p_value(float(p))}); 1 is the same order, "
+            "0 is no relation.",
             "PSNR after training from scratch against quality in the search network.",
         )
     ]
@@ -159,4 +159,4 @@ def draw_times(check: Check) -> Figure:
 
 
 def _p_value(p: float) -> str:
-    return "below 0.001" if p < 0.001 else number(p, 3)
+    return "p < 0.001" if p < 0.001 else f"p = {number(p, 3)}"

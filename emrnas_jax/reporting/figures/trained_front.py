@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from emrnas_jax.models.catalogue import ZERO_FILLED
@@ -20,12 +20,13 @@ from emrnas_jax.reporting.figures.front import front_of
 from emrnas_jax.reporting.figures.front_checks import architecture_of, networks_of
 from emrnas_jax.reporting.figures.picture import Picture, picture
 from emrnas_jax.reporting.networks import title_of
-from emrnas_jax.reporting.numbers import counted
+from emrnas_jax.reporting.numbers import counted, number
 from emrnas_jax.runs.results import NetworkScore
 from emrnas_jax.runs.run import Run
 
 NAMED = 12  # networks of one kind that can still be named beside their points
 WIDE_RANGE = 8  # of times: where the slowest is this often the fastest, a log axis
+UNSTEADY = 1.5  # largest ratio of times that a table which is a few percent off allows
 # Where a name may stand around its point, in points of print; the first that is free.
 PLACES = ((6, 0), (0, 7), (0, -7), (-6, 0), (5, 7), (5, -7), (-5, 7), (-5, -7))
 
@@ -84,7 +85,7 @@ def quality_pictures(run: Run) -> list[Picture]:
             f"{run.results.label}: PSNR over the test {run.results.unit}s, mean over "
             f"folds, against the measured time of a frame on {device or 'one device'}, "
             f"median over folds. Every point is a network of the run{line}."
-            f"{left_out}",
+            f"{left_out}{beside_the_table(run, names)}",
             "; ".join(
                 f"{own.title}: {own.ms:.2f} ms, {own.psnr_db:.2f} dB"
                 for group in groups
@@ -92,6 +93,33 @@ def quality_pictures(run: Run) -> list[Picture]:
             ),
         )
     ]
+
+
+def beside_the_table(run: Run, names: Sequence[str]) -> str:
+    """Say how many times the predicted time was measured; "" where none is known."""
+    ratios = []
+    for search in _searches(run):
+        front = front_of(run, search)
+        if front is None:
+            continue
+        ms = {own.architecture: own.ms for own in (*front.judged, *front.points)}
+        for name, line in networks_of(run, search).items():
+            predicted = ms.get(architecture_of(line))
+            if name in names and predicted and line.seconds_per_frame:
+                ratios.append(1e3 * line.seconds_per_frame / predicted)
+    if not ratios:
+        return ""
+    low, high = min(ratios), max(ratios)
+    busy = (
+        " Such a spread comes from a busy device, or from another one than the "
+        "table's: measure the times again before you compare them."
+        if high > UNSTEADY * low
+        else ""
+    )
+    return (
+        f" Networks of the search took {number(low, 1)} to {number(high, 1)} times as "
+        f"long as it predicted.{busy}"
+    )
 
 
 def timed_on_one_device(run: Run) -> tuple[str, list[str]]:
@@ -150,15 +178,18 @@ def draw_quality(groups: Sequence[Group]) -> Figure:
             [own.ms for own in group.networks],
             [own.psnr_db for own in group.networks],
             marker="os^Dv"[index % 5],
-            markersize=6,
+            markersize=6 if len(group.networks) <= NAMED else 4,
             linestyle="-" if group.is_front else "",
+            zorder=3 if group.is_front else 2,
             color=series_colour(index),
             label=group.label,
         )
     every = [own.ms for group in groups for own in group.networks]
     if max(every) > WIDE_RANGE * min(every):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("milliseconds per frame, measured")
     axes.set_ylabel("PSNR (dB)")
     axes.margins(0.12)
@@ -172,10 +203,16 @@ def draw_quality(groups: Sequence[Group]) -> Figure:
 
 def _write_names(axes: Axes, groups: Sequence[Group]) -> None:
     """Write each network's name at a free place beside its point, if there is one."""
-    points = axes.transData.transform(
-        [(own.ms, own.psnr_db) for group in groups for own in group.networks]
-    )
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    taken = []
+    for group in groups:
+        own = axes.transData.transform(
+            [(one.ms, one.psnr_db) for one in group.networks]
+        )
+        taken += [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in own]
+        if group.is_front:  # points along its line
+            steps = np.linspace(0, len(own) - 1, 60 * len(own))
+            line = [np.interp(steps, range(len(own)), axis) for axis in own.T]
+            taken += [Bbox.from_bounds(x, y, 1, 1) for x, y in zip(*line, strict=True)]
     for index, group in enumerate(groups):
         if len(group.networks) > NAMED:
             continue

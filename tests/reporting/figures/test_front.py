@@ -176,6 +176,29 @@ def test_times_of_another_device_are_left_out_and_said_to_be(searched):
     assert "on a device, median over folds" in picture.caption
 
 
+def test_times_far_from_the_table_are_said_to_be_doubtful(searched):
+    # From 1.9 / 1.7 down to 1.4 / 1.5 times as long.
+    [picture] = trained_front.quality_pictures(searched)
+    assert "took 0.9 to 1.1 times as long as it predicted" in picture.caption
+    assert "busy" not in picture.caption
+    slow = structs.replace(FROM_SEARCH["front_2"], seconds_per_frame=2e-3)
+    run = with_networks(searched, FROM_SEARCH | {"front_2": slow})
+    [picture] = trained_front.quality_pictures(run)
+    assert "0.9 to 2.0 times" in picture.caption
+    assert "Such a spread comes from a busy device" in picture.caption
+
+
+def test_a_wide_range_of_times_has_a_logarithmic_axis_with_plain_numbers(searched):
+    slow = structs.replace(BESIDE["published"], seconds_per_frame=50e-3)
+    run = with_networks(searched, FROM_SEARCH | {"published": slow})
+    _, names = trained_front.timed_on_one_device(run)
+    axes = trained_front.draw_quality(trained_front.groups_of(run, names)).axes[0]
+    assert axes.get_xscale() == "log"
+    shown = [label.get_text() for label in axes.get_xticklabels(which="both")]
+    assert {"1", "2", "5", "10", "20", "50"} <= set(shown)
+    assert not any("10^" in text for text in shown)
+
+
 def test_one_network_makes_no_picture_of_quality(searched):
     run = with_networks(searched, {"front_1": FROM_SEARCH["front_1"]})
     assert trained_front.quality_pictures(run) == []
@@ -209,7 +232,7 @@ def test_the_order_of_the_search_is_compared_with_that_of_training(searched):
     }
     [picture] = front_checks.order_pictures(searched)
     # Five of six pairs agree: tau = (5 - 1) / 6, and p = 8 / 24 among 24 orders.
-    assert "Kendall's tau is 0.67, p = 0.333" in picture.caption
+    assert "Kendall's tau is 0.67 (p = 0.333)" in picture.caption
     assert "for 4 networks" in picture.caption
 
 
