@@ -14,17 +14,14 @@ from emrnas_jax.reporting.figures.architectures import (
     architecture_pictures,
     searched_pictures,
 )
-from emrnas_jax.reporting.figures.curves import (
-    probability_pictures,
-    retraining_pictures,
-    search_pictures,
-)
+from emrnas_jax.reporting.figures.curves import retraining_pictures, search_pictures
 from emrnas_jax.reporting.figures.front import front_pictures, share_pictures
 from emrnas_jax.reporting.figures.front_checks import (
     order_pictures,
     time_check_pictures,
 )
 from emrnas_jax.reporting.figures.picture import STYLE, Picture, picture
+from emrnas_jax.reporting.figures.probabilities import probability_pictures
 from emrnas_jax.reporting.figures.reconstructions import reconstruction_pictures
 from emrnas_jax.reporting.figures.trained_front import quality_pictures
 from emrnas_jax.reporting.networks import in_order, title_of

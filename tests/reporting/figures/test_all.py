@@ -12,7 +12,7 @@ from PIL import Image
 from emrnas_jax.nas.space import OPERATIONS, PRESETS, TABLE_1, Architecture, Operation
 from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.reporting.colours import operation_colour
-from emrnas_jax.reporting.figures import curves
+from emrnas_jax.reporting.figures import curves, probabilities
 from emrnas_jax.reporting.figures.all import all_pictures
 from emrnas_jax.reporting.figures.architectures import cells_agreed
 from emrnas_jax.reporting.figures.cells import draw_operations
@@ -195,7 +195,7 @@ def test_figures_name_the_operations_that_the_run_had(content):
     epoch = np.array([1])
     search = replace(content.folds[0].search, search_epoch=epoch, probabilities=p)
     fold = replace(content.folds[0], search=search, searched=Searched(one, p[0]))
-    assert words(curves.draw_probabilities(fold)).count("wide") == 4
+    assert words(probabilities.draw_probabilities(fold)).count("wide") == 4
 
 
 def test_agreement_counts_cells_that_all_folds_share():
@@ -205,7 +205,7 @@ def test_agreement_counts_cells_that_all_folds_share():
 
 def test_probability_panels_are_one_per_cell_with_one_line_per_operation(content):
     fold = content.folds[0]
-    figure = curves.draw_probabilities(fold)
+    figure = probabilities.draw_probabilities(fold)
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert len(panels) == 15
     last = fold.search.probabilities[-1]
@@ -230,7 +230,7 @@ def test_the_legend_of_a_small_search_is_whole_and_its_epochs_are(content, cells
         search_epoch=fold.search.search_epoch[:2],
         probabilities=fold.search.probabilities[:2, :cells],
     )
-    figure = curves.draw_probabilities(replace(fold, search=search))
+    figure = probabilities.draw_probabilities(replace(fold, search=search))
     figure.savefig(io.BytesIO(), dpi=100)
     shown = figure.legends[0].get_window_extent()
     assert shown.x0 >= 0
@@ -254,7 +254,7 @@ def test_one_epoch_and_a_training_that_diverged_can_be_drawn(content):
     fold = replace(fold, search=search, retraining={"emrnas": training})
     broken = replace(content, folds=(fold,))
     assert len(curves.search_pictures(broken)) == 1
-    assert len(curves.probability_pictures(broken)) == 1
+    assert len(probabilities.probability_pictures(broken)) == 1
     assert len(curves.retraining_pictures(broken)) == 1
 
 
@@ -263,7 +263,7 @@ def test_a_search_that_wrote_no_epoch_yet_has_no_pictures(content, tmp_path):
     fold = replace(content.folds[0], search=empty)
     started = replace(content, folds=(fold,))
     assert curves.search_pictures(started) == []
-    assert curves.probability_pictures(started) == []
+    assert probabilities.probability_pictures(started) == []
 
 
 def test_operations_have_colours_far_apart():

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from msgspec import structs
 
 from emrnas_jax.nas.space import OPERATIONS
-from emrnas_jax.reporting.figures import curves
+from emrnas_jax.reporting.figures import curves, probabilities
 from emrnas_jax.reporting.studies import ablations
 from emrnas_jax.runs.results import Comparison, NetworkScore, Results
 from emrnas_jax.runs.run import FoldRun, Run
@@ -38,7 +38,7 @@ def score(psnr_db, ssim=0.9):
 
 def test_the_lines_of_a_cell_are_its_p_and_the_likeliest_is_thick():
     axes = Figure().subplots()
-    curves._draw_cell(axes, EPOCH, P[:, 0], OPERATIONS[:3])
+    probabilities._draw_cell(axes, EPOCH, P[:, 0], OPERATIONS[:3])
     uniform, *lines = axes.lines
     assert set(np.asarray(uniform.get_ydata())) == {1 / 3}
     np.testing.assert_array_equal([line.get_ydata() for line in lines], P[:, 0].T)
@@ -138,4 +138,4 @@ def test_two_folds_without_training_have_no_curves(tmp_path):
     run = a_run(tmp_path, {"unet": score(30.0)}, folds=[FoldRun(1), FoldRun(2)])
     assert curves.retraining_pictures(run) == []
     assert curves.search_pictures(run) == []
-    assert curves.probability_pictures(run) == []
+    assert probabilities.probability_pictures(run) == []

@@ -18,6 +18,8 @@ from emrnas_jax.reporting.figures.architectures import (
 )
 from emrnas_jax.reporting.figures.choices import Choices, draw_choices
 from emrnas_jax.reporting.figures.diagram import draw_architecture
+from emrnas_jax.reporting.figures.probabilities import draw_probabilities
+from emrnas_jax.runs.history import Search
 from emrnas_jax.runs.results import NetworkScore, Results
 from emrnas_jax.runs.run import FoldRun, Run, Searched
 
@@ -171,3 +173,21 @@ def test_a_choice_that_was_given_has_no_percentage(run):
     assert "percentage" not in first.caption
     first, *_ = architecture_pictures(replace(run, searched=Searched(FIFTEEN, p)))
     assert "15 of 15 choices are close to a draw" in first.caption
+
+
+def test_p_of_many_components_stands_in_rows(run):
+    p = np.random.default_rng(0).dirichlet(np.ones(10), (3, 11))
+    nothing = np.full(3, np.nan)
+    search = Search(np.arange(3), nothing, nothing, nothing, np.arange(3), p)
+    eleven = Searched(Architecture(FIFTEEN.blocks[:11], WIDE), p[-1])
+    figure = draw_probabilities(replace(run.folds[0], search=search, searched=eleven))
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == [
+        f"Component {n}" for n in range(1, 12)
+    ]
+    for cell, axes in enumerate(panels):
+        np.testing.assert_array_equal(
+            [line.get_ydata() for line in axes.lines[1:]], p[:, cell].T
+        )
+    assert [axes.get_xlabel() for axes in panels] == [""] * 7 + ["epoch"] * 4
+    assert figure.get_figwidth() < 10
