@@ -1,5 +1,7 @@
 """Curves of a report: loss and entropy of the search, loss and PSNR of trainings."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -16,8 +18,12 @@ from emrnas_jax.reporting.figures.picture import (
     picture,
 )
 from emrnas_jax.reporting.networks import in_order, title_of, titles_of
-from emrnas_jax.runs.run import Run
+from emrnas_jax.runs.run import FoldRun, Run
 
+LOSSES = {
+    "mse": "mean squared error",
+    "log_mse": "logarithm of each frame's squared error",
+}
 NETWORKS_IN_A_FIGURE = 5  # more colours than these are hard to tell apart
 
 
@@ -31,30 +37,65 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
     folds = [fold for fold in run.folds if fold.search and len(fold.search.epoch)]
     if not folds:
         return []
-    figure = Figure(figsize=(8.6, 3.1), layout="constrained")
-    losses, entropy = figure.subplots(1, 2)
+    # A search that compares whole architectures moves no p.
+    has_p = any(np.isfinite(fold.search.entropy).any() for fold in folds if fold.search)
+    figure = Figure(figsize=(8.6 if has_p else 5.0, 3.1), layout="constrained")
+    losses, *right = figure.subplots(1, 2 if has_p else 1, squeeze=False)[0]
+    has_validation = False
     for index, fold in enumerate(folds):
         curves = fold.search
         assert curves is not None
         colour = series_colour(index)
         _curve(losses, curves.epoch, curves.train_loss, colour, f"Fold {fold.number}")
         _curve(losses, curves.epoch, curves.validation_loss, colour, "", "--")
-        searching = np.isfinite(curves.entropy)
+        has_validation |= bool(np.isfinite(curves.validation_loss).any())
+    if has_validation:
+        losses.plot([], [], color=FAINT, linestyle="--", label="validation")
+    _logarithmic(losses)
+    names = run.results.searches[search].networks if search else ()
+    losses.set_title(f"Loss{_loss(run, 'search', names)}", loc="left")
+    losses.legend()
+    for axes in right:
+        _draw_entropy(axes, folds)
+    for axes in (losses, *right):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    shown = ["training loss"]
+    if has_validation:
+        shown.append("validation loss from the end of the warm-up on (dashed)")
+    decided = (
+        " Right: how decided the cells are; 0 would be one certain operation in every "
+        "cell."
+    )
+    return [
+        picture(
+            run,
+            name_of("search", search),
+            figure,
+            begins_with(run, search)
+            + f"The search of every fold. {'Left: ' if has_p else 'Shown is the '}"
+            f"{', and '.join(shown)}.{decided if has_p else ''}",
+            f"Losses{' and entropy' if has_p else ''} of the search over epochs.",
+        )
+    ]
+
+
+def _draw_entropy(axes: Axes, folds: Sequence[FoldRun]) -> None:
+    """Draw the entropy of p of every fold, and that of a uniform choice."""
+    for index, fold in enumerate(folds):
+        assert fold.search is not None
+        searching = np.isfinite(fold.search.entropy)
         _curve(
-            entropy,
-            curves.epoch[searching],
-            curves.entropy[searching],
-            colour,
+            axes,
+            fold.search.epoch[searching],
+            fold.search.entropy[searching],
+            series_colour(index),
             f"Fold {fold.number}",
         )
-    losses.plot([], [], color=FAINT, linestyle="--", label="validation")
-    _logarithmic(losses)
-    losses.set_title("Loss (mean squared error)", loc="left")
-    entropy.set_title("Entropy of p, mean over cells (nats)", loc="left")
-    choices = {f.search.probabilities.shape[2] for f in folds if f.search} - {0}
-    for count in choices:
-        entropy.axhline(np.log(count), color=FAINT, linewidth=0.8, linestyle=":")
-        entropy.annotate(
+    axes.set_title("Entropy of p, mean over cells (nats)", loc="left")
+    for count in {f.search.probabilities.shape[2] for f in folds if f.search} - {0}:
+        axes.axhline(np.log(count), color=FAINT, linewidth=0.8, linestyle=":")
+        axes.annotate(
             f"uniform over {count}: {np.log(count):.2f}",
             (0.99, np.log(count)),
             xycoords=("axes fraction", "data"),
@@ -65,22 +106,28 @@ def search_pictures(run: Run, search: str = "") -> list[Picture]:
             fontsize=7.5,
             color=FAINT,
         )
-    for axes in (losses, entropy):
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    losses.legend()
-    return [
-        picture(
-            run,
-            name_of("search", search),
-            figure,
-            begins_with(run, search)
-            + "The search of every fold. Left: training loss, and "
-            "validation loss from the end of the warm-up on (dashed). Right: how "
-            "decided the cells are; 0 would be one certain operation in every cell.",
-            "Losses and entropy of the search over epochs.",
-        )
-    ]
+
+
+def _loss(run: Run, section: str, names: Sequence[str] = ()) -> str:
+    """Return the loss of a section of the config in brackets, "" if networks differ.
+
+    Args:
+        run: the run.
+        section: "search" or "retrain".
+        names: networks that are asked about; all unless given.
+    """
+    common = run.config.get(section) or {}
+    networks = run.config.get("networks") or {}
+    own = [
+        common | (settings.get(section) or {})
+        for name, settings in networks.items()
+        if name in names or not names
+    ] or [common]
+    found = {settings.get("loss", "mse") for settings in own}
+    if any(settings.get("method") == "reinforce" for settings in own):
+        found.add("log_mse")  # which it judges by, whatever the weights' loss is
+    words = LOSSES.get(found.pop()) if len(found) == 1 else None
+    return f" ({words})" if words else ""
 
 
 def retraining_pictures(run: Run) -> list[Picture]:
@@ -130,7 +177,7 @@ def _retraining(run: Run, names: list[str], alone: bool) -> Figure:
             _curve(losses, curve.epoch, curve.train_loss, colour, "", line)
             _curve(psnr, curve.epoch, curve.train_psnr_db, colour, "", line)
     _logarithmic(losses)
-    losses.set_title("Training loss (mean squared error)", loc="left")
+    losses.set_title(f"Training loss{_loss(run, 'retrain', names)}", loc="left")
     psnr.set_title("PSNR on training batches (dB)", loc="left")
     for axes in (losses, psnr):
         axes.set_xlabel("epoch")

@@ -2,6 +2,8 @@
 
 # pyright: reportAttributeAccessIssue=false
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from msgspec import structs
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.reporting.figures import curves, probabilities
 from emrnas_jax.reporting.studies import ablations
+from emrnas_jax.runs.history import Search
 from emrnas_jax.runs.results import Comparison, NetworkScore, Results
 from emrnas_jax.runs.run import FoldRun, Run
 
@@ -132,6 +135,38 @@ def test_ablations_of_ones_own_make_a_table(tmp_path):
     }
     run = a_run(tmp_path, {"whole": score(31.0), **own})
     assert ablations._ablations(run) == (["whole", "half", "none"], "whole")
+
+
+def a_search(tmp_path, config, entropy):
+    """A run whose search has run for four epochs, validation from the third on."""
+    validation = np.array([np.nan, np.nan, -5.0, -5.5])
+    count = 0 if np.isnan(entropy) else len(EPOCH)
+    of_p = EPOCH[:count], P[:count]
+    search = Search(EPOCH, validation - 1, validation, EPOCH * entropy, *of_p)
+    run = a_run(tmp_path, {"unet": score(30.0)}, folds=[FoldRun(1, search=search)])
+    return replace(run, config=config | {"report": {"pdf": False}})
+
+
+def test_a_search_without_p_has_no_panel_for_it(tmp_path):
+    [with_p] = curves.search_pictures(a_search(tmp_path, {}, 0.5))
+    [without] = curves.search_pictures(a_search(tmp_path, {}, np.nan))
+    assert "how decided the cells are" in with_p.caption
+    assert "decided" not in without.caption
+    assert "entropy" not in without.description
+    assert without.width < with_p.width
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, " (mean squared error)"),
+        ({"search": {"loss": "log_mse"}}, " (logarithm of each frame's squared error)"),
+        ({"networks": {"a": {"search": {"loss": "log_mse"}}, "b": {}}}, ""),
+        ({"search": {"method": "reinforce"}}, ""),
+    ],
+)
+def test_the_title_of_losses_names_the_loss_of_the_run(tmp_path, config, words):
+    assert curves._loss(a_search(tmp_path, config, 0.5), "search") == words
 
 
 def test_two_folds_without_training_have_no_curves(tmp_path):
