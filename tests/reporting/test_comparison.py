@@ -23,6 +23,7 @@ from emrnas_jax.reporting.page import write_report
 from emrnas_jax.reporting.studies import ablations, architectures, pairs
 from emrnas_jax.reporting.studies.consistencies import consistency_table
 from emrnas_jax.reporting.studies.cost import efficiency_table
+from emrnas_jax.runs.results import SearchLine
 from emrnas_jax.runs.run import read_run
 
 
@@ -60,6 +61,34 @@ def test_differences_to_a_are_turned_round_where_the_run_has_the_other(compared)
         )
         assert turned.mean_difference == -line.mean_difference
         assert (turned.low, turned.high) == (-line.high, -line.low)
+
+
+def test_the_table_of_architectures_tells_places_of_a_front_apart(content):
+    score = content.results.networks["ablation_a"]
+    own = {
+        name: structs.replace(
+            score,
+            settings={"architecture": text},
+            architecture_source=source,
+            title=name,
+        )
+        for name, text, source in (
+            ("whole", "[O1 O1]", "ensemble"),
+            ("fast", "[O7 O7]", "front"),
+            ("also_fast", "[O7 O7]", "front"),
+            ("slow", "[O1 O8]", "front"),
+        )
+    }
+    line = SearchLine(architecture="[O1 O1]", networks=tuple(own))
+    changed = {"networks": own, "searches": {"whole": line}}
+    results = structs.replace(content.results, **changed)
+    run = replace(content, results=results, folds=(), other_searched={})
+    rows = [[c.text for c in r] for r in architectures.architecture_table(run).rows]
+    assert [[row[1], row[2], row[4]] for row in rows] == [
+        ["Ensemble", "[O1 O1]", "whole"],
+        ["Place of the front", "[O7 O7]", "fast; also_fast"],
+        ["Place of the front", "[O1 O8]", "slow"],
+    ]
 
 
 def test_one_ablation_makes_no_table(content):

@@ -23,7 +23,7 @@ from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.results import NetworkScore
 from emrnas_jax.runs.run import Run
 
-RANKED = 4  # networks without which an order says nothing
+RANKED = 4  # architectures without which an order says nothing
 
 
 def time_check_pictures(run: Run, search: str = "") -> list[Picture]:
@@ -62,7 +62,7 @@ def time_check_pictures(run: Run, search: str = "") -> list[Picture]:
 def order_pictures(run: Run, search: str = "") -> list[Picture]:
     """Draw the quality of networks trained from scratch against what the search saw.
 
-    Networks whose architectures the search has judged are drawn, from four on.
+    Architectures that the search has judged are drawn, from four on.
 
     Args:
         run: the run.
@@ -71,7 +71,7 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
     Raises:
         InputError: the file of the front is damaged.
     """
-    judged = judged_networks(run, search)
+    judged = trained_candidates(run, search)
     if len(judged) < RANKED:
         return []
     gains_db, psnr_db = map(list, zip(*judged.values(), strict=True))
@@ -88,7 +88,7 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
             figure,
             begins_with(run, search)
             + "Whether the search orders architectures as training "
-            f"does, for {len(judged)} networks whose architectures it has judged: PSNR "
+            f"does, for {len(judged)} architectures that it has judged: PSNR "
             f"over the test {run.results.unit}s after training from scratch, mean over "
             "folds, against the quality on S_val with shared weights. Kendall's tau "
             f"is {number(float(tau), 2)} ({_p_value(float(p))}); 1 is the same order, "
@@ -98,21 +98,25 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
     ]
 
 
-def judged_networks(run: Run, search: str = "") -> dict[str, tuple[float, float]]:
-    """Return the networks of a search whose architectures it has judged.
+def trained_candidates(run: Run, search: str = "") -> dict[str, tuple[float, float]]:
+    """Return the architectures that a search has judged and that were trained.
 
     Returns:
-        by name, dB beside the average candidate and the PSNR after training in dB.
+        by architecture, dB beside the average candidate and the PSNR after training in
+        dB, the mean over its networks.
     """
     front = front_of(run, search)
     if front is None:
         return {}
     gains_db = {own.architecture: own.gain_db for own in front.judged}
-    # Not NaN: a training that diverged has no place in an order.
+    # Each counts once: two trainings of one architecture say nothing about an order.
+    psnr_db: dict[str, list[float]] = {}
+    for line in networks_of(run, search).values():
+        # Not NaN: a training that diverged has no place in an order.
+        if architecture_of(line) in gains_db and np.isfinite(line.psnr_db_mean):
+            psnr_db.setdefault(architecture_of(line), []).append(line.psnr_db_mean)
     return {
-        name: (gains_db[architecture_of(line)], line.psnr_db_mean)
-        for name, line in networks_of(run, search).items()
-        if architecture_of(line) in gains_db and np.isfinite(line.psnr_db_mean)
+        text: (gains_db[text], float(np.mean(found))) for text, found in psnr_db.items()
     }
 
 

@@ -13,7 +13,8 @@ def architecture_table(run: Run) -> Table | None:
     """Return every architecture of a run; None where one search found the only one."""
     searched, others = _searched_rows(run), _other_rows(run)
     users = [line.architecture_source for line in run.results.networks.values()]
-    if len(run.results.searches) + len(others) < 2 and "fold" not in users:
+    several = {"fold", "front"} & set(users)
+    if len(run.results.searches) + len(others) < 2 and not several:
         return None
     return Table(
         name="architectures",
@@ -33,10 +34,20 @@ def _searched_rows(run: Run) -> list[tuple[str, ...]]:
         found_by = f"Search of {title_of(run.results, name)}"
         users = [n for n in in_order(run.results, search.networks) if n in networks]
         of_folds = [n for n in users if networks[n].architecture_source == "fold"]
-        shared = _names(run, [n for n in users if n not in of_folds])
+        placed = [n for n in users if networks[n].architecture_source == "front"]
+        rest = [n for n in users if n not in (*of_folds, *placed)]
+        shared = _names(run, rest)
         rows.append(
             (found_by, "Ensemble", search.architecture, _p_text(own.searched), shared)
         )
+        of_front: dict[str, list[str]] = {}
+        for user in placed:
+            text = str(networks[user].settings.get("architecture", ""))
+            of_front.setdefault(text, []).append(user)
+        rows += [
+            (found_by, "Place of the front", text, "–", _names(run, names))
+            for text, names in of_front.items()
+        ]
         for fold in own.folds:
             if fold.searched:
                 text, p = str(fold.searched.architecture), _p_text(fold.searched)
@@ -77,6 +88,12 @@ def _caption(run: Run, searched: bool, others: bool) -> str:
             "ensemble it is the mean over folds. A uniform choice has "
             f"{percent(uniform(p))}, and a choice with less than "
             f"{percent(draw_limit(p))} is called close to a draw."
+        )
+    networks = run.results.networks.values()
+    if any(line.architecture_source == "front" for line in networks):
+        sentences.append(
+            "A place of the front is an architecture of a certain time, from the front "
+            "or among the candidates."
         )
     if others:
         sentences.append("Below them the architectures that were not searched.")

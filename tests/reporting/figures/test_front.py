@@ -224,19 +224,27 @@ def test_a_table_that_was_not_checked_makes_no_picture(searched):
 
 
 def test_the_order_of_the_search_is_compared_with_that_of_training(searched):
-    assert front_checks.judged_networks(searched) == {
-        "judged_1": (-0.2, 29.2),
-        "judged_2": (-0.1, 29.6),
-        "judged_3": (0.0, 29.5),
-        "judged_4": (0.3, 30.1),
+    assert front_checks.trained_candidates(searched) == {
+        "[thin|thin]": (-0.2, 29.2),
+        "[pair|skip]": (-0.1, 29.6),
+        "[pair|long]": (0.0, 29.5),
+        "[pair|four]": (0.3, 30.1),
     }
     [picture] = front_checks.order_pictures(searched)
     # Five of six pairs agree: tau = (5 - 1) / 6, and p = 8 / 24 among 24 orders.
     assert "Kendall's tau is 0.67 (p = 0.333)" in picture.caption
-    assert "for 4 networks" in picture.caption
+    assert "for 4 architectures" in picture.caption
 
 
-def test_three_networks_make_no_order(searched):
+def test_two_networks_of_one_architecture_count_once(searched):
+    again = structs.replace(FROM_SEARCH["judged_1"], psnr_db_mean=29.0)
+    run = with_networks(searched, FROM_SEARCH | {"front_1": again})
+    found = front_checks.trained_candidates(run)
+    assert len(found) == 4
+    assert found["[thin|thin]"] == pytest.approx((-0.2, 29.1))
+
+
+def test_three_architectures_make_no_order(searched):
     three = {n: s for n, s in FROM_SEARCH.items() if n != "judged_1"}
     assert front_checks.order_pictures(with_networks(searched, three)) == []
     lost = structs.replace(FROM_SEARCH["judged_1"], psnr_db_mean=float("nan"))
