@@ -6,7 +6,6 @@ the sum of a latency table, and the quality with shared weights.
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import kendalltau
 
 from emrnas_jax.nas.latency_table import Check, load_table
 from emrnas_jax.reporting.colours import series_colour
@@ -71,6 +70,9 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
     Raises:
         InputError: the file of the front is damaged.
     """
+    # Imported here because it takes a sixth of the start of every command.
+    from scipy.stats import kendalltau
+
     judged = trained_candidates(run, search)
     if len(judged) < RANKED:
         return []
