@@ -71,6 +71,7 @@ def deep(small_batch):
     return weights, apply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small_batch):
     weights, apply = deep
@@ -165,6 +166,7 @@ def searched(shallow, shallow_weights, small_batch):
     return of
 
 
+@pytest.mark.slow
 def test_one_path_is_equation_2(searched, enumerated, alphas):
     run, p = searched(1), np.asarray(jax.nn.softmax(alphas), float)
     for seed in range(3):
@@ -179,6 +181,7 @@ def test_one_path_is_equation_2(searched, enumerated, alphas):
             np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", [4, 7])
 def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
     small_batch, operation

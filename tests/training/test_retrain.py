@@ -289,6 +289,7 @@ def test_a_stopped_training_with_the_recipe_continues_to_the_same(
     )
 
 
+@pytest.mark.slow
 def test_streamed_frames_have_the_same_strips(with_recipe_once, with_recipe, tmp_path):
     with_recipe(tmp_path, device_mib=0.0)
     for one, other in zip(rows_of(tmp_path), rows_of(with_recipe_once), strict=True):
