@@ -216,6 +216,7 @@ def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
         np.testing.assert_allclose(of_gates[cell, 0], radial, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_two_paths_are_the_published_rule(searched, enumerated, alphas):
     run = searched(2)
     for seed in range(3):

@@ -162,6 +162,7 @@ def test_a_stopped_training_continues_to_the_same(trained, retrain, program, tmp
     require_same_after_a_stop(retrain, program, 20, trained, tmp_path)
 
 
+@pytest.mark.slow
 def test_folds_start_from_other_weights_and_share_one_compiled_program(
     trained, retrain, program, tmp_path
 ):
