@@ -202,7 +202,7 @@ def test_what_is_no_network_of_the_space_is_refused(text, message):
 @pytest.mark.slow
 def test_a_gradient_of_the_search_needs_the_memory_of_one_path():
     """Not that of all: a network of four convolutions is the largest of them."""
-    inputs = scene(32, 32)
+    inputs = scene(96, 96)
     network, variables = searched()
     choices = jnp.array(parsed("[pair|pair|pair]").cells)
     active = take_active(variables["params"], choices[:, None])
