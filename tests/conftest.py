@@ -32,7 +32,21 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 TESTS = Path(__file__).parent
+# What tests of these folders compute is the same on every Python.
+COMPUTE = [
+    TESTS / name
+    for name in ("evaluation", "kernels", "models", "mri", "nas", "training")
+]
 FIXTURES = ("common", "image_files", "networks", "reports", "scanner")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for the run on a second Python."""
+    parser.addoption(
+        "--one-case",
+        action="store_true",
+        help="of a test that only computes, run the first of its cases alone",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,10 +63,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)  # after `-m` has deselected
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Begin with the files whose tests are slow, the longest waits of all.
 
     A worker that met such a file last would compute alone at the end.
     """
+    if config.getoption("one_case"):
+        leave_first_cases(config, items)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: (slow[item.path] == 0, item.path.parent != TESTS))
+
+
+def leave_first_cases(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the later cases of the tests in the folders `COMPUTE`."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if any(folder in item.path.parents for folder in COMPUTE):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    later = {item for own in cases.values() for item in own[1:]}
+    config.hook.pytest_deselected(items=list(later))
+    items[:] = [item for item in items if item not in later]

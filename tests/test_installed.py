@@ -123,8 +123,8 @@ def start(python, tmp_path_factory):
 
     def started(*command):
         # Where and how programs are compiled changes nothing that a wheel could lack.
-        names = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS")
-        settings = {name: os.environ[name] for name in names}
+        kept = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE", "JAX_PERSISTENT", "XLA")
+        settings = {k: v for k, v in os.environ.items() if k.startswith(kept)}
         return run([str(python), *command], folder, HOME=str(home), **settings)
 
     return folder, started

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import jax
@@ -108,22 +109,34 @@ def test_a_damaged_file_is_named_and_nothing_is_written(ended, tmp_path):
     assert not run.exists()
 
 
-@pytest.mark.slow
-def test_a_log_file_gets_its_lines_at_once(tmp_path):
-    run = tmp_path / "run"
-    process = start(command(run, tmp_path / "cache"))
+class Whole(NamedTuple):
+    """A run from its start to its end."""
+
+    run: Path
+    cache: Path
+    # Whether the first epoch was said before the second fold was searched.
+    said_at_once: bool
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run, cache = folder / "run", folder / "cache"
+    process = start(command(run, cache))
     assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if line.startswith("fold 1 search: epoch 1 of 4 (warm-up), training loss"):
-                break
-        else:
-            pytest.fail("the first epoch was not said")
-        # A line that waits in a buffer would come when all is over.
-        assert not (run / "fold_2" / "search" / "architecture.json").exists()
-    finally:
-        process.kill()
-        process.communicate()
+    first = "fold 1 search: epoch 1 of 4 (warm-up), training loss"
+    if not any(line.startswith(first) for line in process.stderr):
+        pytest.fail("the first epoch was not said")
+    # A line that waits in a buffer would come when all is over.
+    at_once = not (run / "fold_2" / "search" / "architecture.json").exists()
+    _, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+    return Whole(run, cache, at_once)
+
+
+@pytest.mark.slow
+def test_a_log_file_gets_its_lines_at_once(whole):
+    assert whole.said_at_once
 
 
 def wait_for(condition, process: subprocess.Popen) -> bool:
@@ -153,12 +166,8 @@ def weights(run: Path, fold: int) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
-    cache, whole, killed = (tmp_path / name for name in ("cache", "whole", "killed"))
-    process = start(command(whole, cache))
-    _, err = process.communicate(timeout=900)
-    assert process.returncode == 0, err
-
+def test_a_run_killed_three_times_ends_like_one_that_was_not(whole, tmp_path):
+    cache, killed = whole.cache, tmp_path / "killed"
     chance = random.Random(0)
     for kill in range(3):
         process = start(command(killed, cache))
@@ -187,9 +196,9 @@ def test_a_run_killed_three_times_ends_like_one_that_was_not(tmp_path):
     names += [f"fold_{k}/emrnas/scores.csv" for k in (1, 2)]
     names += [f"fold_{k}/zero_filled/scores.csv" for k in (1, 2)]
     for name in names:
-        assert (killed / name).read_text() == (whole / name).read_text(), name
+        assert (killed / name).read_text() == (whole.run / name).read_text(), name
     for fold in (1, 2):
-        pairs = zip(weights(killed, fold), weights(whole, fold), strict=True)
+        pairs = zip(weights(killed, fold), weights(whole.run, fold), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def data(key):
     return tuple(jax.random.key_data(key).tolist())
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31 - 1), purposes, purposes)
 def test_two_purposes_share_a_key_only_if_they_are_the_same(seed, one, other):
     assert (data(key_for(seed, *one)) == data(key_for(seed, *other))) == (one == other)

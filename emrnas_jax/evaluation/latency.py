@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
-from scipy.stats import spearmanr
 
 from emrnas_jax.machine.devices import device_name
 from emrnas_jax.machine.timing import median_ms
@@ -113,6 +112,9 @@ def checked_with(
     table: LatencyTable, architectures: list[Architecture], measured_ms: list[float]
 ) -> Check:
     """Return the measured times of architectures beside those that a table predicts."""
+    # Imported here because it takes a sixth of the start of every command.
+    from scipy.stats import spearmanr
+
     predicted = [table.predict_ms(own) for own in architectures]
     errors = np.abs(np.array(predicted) / np.array(measured_ms) - 1)
     return Check(

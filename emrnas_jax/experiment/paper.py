@@ -199,6 +199,7 @@ def reduce(config: ConfigDict) -> None:
     config.retrain.epochs = 20
     config.retrain.minutes = min(config.retrain.minutes, 1.0)
     config.retrain.strip //= config.data.downsample
+    config.search.strip //= config.data.downsample
     config.evaluation.crop //= config.data.downsample
     if config.retrain.optimizer == "adam":  # a recipe keeps its own rate
         config.retrain.learning_rate = 5e-3

@@ -15,7 +15,8 @@ from emrnas_jax.experiment.networks import RunSearch
 from emrnas_jax.nas.latency_table import LatencyTable, read_table, write_table
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.runs.front import write_front
-from emrnas_jax.training.front_search import front_of_folds, require_budget
+from emrnas_jax.training.candidates import require_budget
+from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.random_search import certain
 
 LOG = logging.getLogger("emrnas_jax")

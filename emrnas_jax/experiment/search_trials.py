@@ -12,13 +12,16 @@ quarter of the size; `scripts/search_gates.py` reads their runs.
 
 from collections.abc import Mapping
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from emrnas_jax.experiment import paper
 from emrnas_jax.experiment.networks import complete_network
-from emrnas_jax.nas.space import Architecture
+from emrnas_jax.nas.gates import draw_choices
+from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.nas.wide_space import WIDE
+from emrnas_jax.randomness import key_for
 
 COMPONENTS = 8
 TIMES = 3  # at which search and candidates are compared
@@ -28,9 +31,14 @@ VARIED = 8  # architectures that are trained from several seeds
 
 def gate_variance(config: ConfigDict) -> None:
     """Train eight random architectures; run it with several seeds."""
-    drawn = np.random.default_rng(0).integers(0, len(WIDE), (VARIED, COMPONENTS))
-    texts = (str(Architecture.from_cells(row, 1, WIDE)) for row in drawn)
-    _try(config, {f"random_{n}": text for n, text in enumerate(texts, 1)})
+    undecided, absent = jnp.zeros((COMPONENTS, len(WIDE))), absent_in(WIDE)
+    texts = {}
+    for number in range(1, VARIED + 1):
+        # Not from the run's seed: all runs train the same architectures.
+        key = jax.random.fold_in(key_for(0, "trial"), number)
+        drawn = draw_choices(key, undecided, absent).tolist()
+        texts[f"wide_{number}"] = str(Architecture.from_cells(drawn, 1, WIDE))
+    _try(config, texts)
 
 
 def gate_ranking(config: ConfigDict) -> None:

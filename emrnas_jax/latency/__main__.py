@@ -33,7 +33,11 @@ def define_flags() -> None:
     # Set afterwards, because config_flags gives the flag a parser of its own.
     flags.FLAGS["config"].parser = ConfigParser()
     flags.DEFINE_string("output", None, "File for the table, which ends in .json.")
-    flags.DEFINE_string("network", "emrnas", "Name of the network in the config.")
+    flags.DEFINE_string(
+        "network",
+        None,
+        "Name of the network in the config; its first with an architecture by default.",
+    )
     flags.DEFINE_integer(
         "batch", 1, "Frames that are reconstructed at once.", lower_bound=1
     )
@@ -62,13 +66,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 def measured_table(
-    settings: dict[str, Any], name: str, batch: int, repeats: int, checked: int
+    settings: dict[str, Any], name: str | None, batch: int, repeats: int, checked: int
 ) -> LatencyTable:
     """Measure the table of a network of a config.
 
     Args:
         settings: the config.
-        name: name of the network.
+        name: name of the network; None for the first one that has an architecture.
         batch: frames that are reconstructed at once.
         repeats: timings whose median is taken.
         checked: number of architectures that are run as a whole.
@@ -80,6 +84,8 @@ def measured_table(
     networks = read_networks(
         settings["networks"], settings["retrain"], settings["search"]
     )
+    if name is None:
+        name = next((own for own in networks if networks[own].source), "emrnas")
     if name not in networks:
         raise InputError(
             f"--network={name}: the config has {', '.join(networks)}; name one of these"

@@ -102,12 +102,20 @@ class LatencyTable(Struct, frozen=True, kw_only=True):
     @property
     def fastest_ms(self) -> float:
         """The time of the fastest architecture, ms per frame."""
-        cells = self.measured.settings["components"]
-        cells *= self.measured.settings.get("cells_per_block", 1)
         fastest = min(self.operations_ms.values())
         if fastest == 0:  # the others are left out, and one has to be there
             return self.rest_ms + min(ms for ms in self.operations_ms.values() if ms)
-        return self.rest_ms + cells * fastest
+        return self.rest_ms + self._cells * fastest
+
+    @property
+    def slowest_ms(self) -> float:
+        """The time of the slowest architecture, ms per frame."""
+        return self.rest_ms + self._cells * max(self.operations_ms.values())
+
+    @property
+    def _cells(self) -> int:
+        settings = self.measured.settings
+        return settings["components"] * settings.get("cells_per_block", 1)
 
 
 def times_by_group(

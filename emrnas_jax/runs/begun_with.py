@@ -55,6 +55,7 @@ EARLIER = {
     "time_weight": 0.0,
     "candidates": 0,
     "budget_ms": 0.0,
+    "budget_share": 0.0,
     "latency": "",
     "target": "combined",
     "crop": 0,

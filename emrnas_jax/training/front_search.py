@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emrnas_jax.errors import InputError
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.front import best_within, evenly_over_time, pareto_front
 from emrnas_jax.nas.latency_table import LatencyTable, times_by_group
 from emrnas_jax.nas.quality import fit_quality
 from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.runs.front import Front, FrontPoint
+from emrnas_jax.training.candidates import limit_ms, require_budget
 from emrnas_jax.training.random_search import common_losses
 from emrnas_jax.training.settings import SearchSettings
 
@@ -55,7 +55,8 @@ def front_of_folds(
     quality = fit_quality(choices, measured, len(operations), absent)
     times = times_by_group(table, network.cell_groups, operations)
     front = pareto_front(quality.effects, times, quality.by_count, absent)
-    chosen = best_within(front, settings.budget_ms or np.inf)
+    limit = limit_ms(settings, table)
+    chosen = best_within(front, limit)
     # The budget was checked with the fastest architecture, which the front has; only
     # the rounding of its time can be too much.
     chosen = front[0] if chosen is None else chosen
@@ -68,7 +69,7 @@ def front_of_folds(
     shown = sorted({*evenly_over_time(front, POINTS), chosen}, key=lambda own: own.ms)
     return Front(
         device=table.measured.device,
-        budget_ms=settings.budget_ms,
+        budget_ms=limit if np.isfinite(limit) else 0.0,
         chosen=str(architecture(chosen.choices)),
         points=tuple(
             FrontPoint(
@@ -88,13 +89,3 @@ def front_of_folds(
         ),
         error_db=DB * quality.error,
     )
-
-
-def require_budget(settings: SearchSettings, table: LatencyTable) -> None:
-    """Raise InputError if the budget of time is below the fastest architecture."""
-    if settings.budget_ms and settings.budget_ms < table.fastest_ms:
-        raise InputError(
-            f"search.budget_ms: found {settings.budget_ms:g}, and the fastest "
-            f"architecture takes {table.fastest_ms:.2f} ms on "
-            f"{table.measured.device}; allow at least that, or make the network smaller"
-        )

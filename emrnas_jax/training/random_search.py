@@ -1,10 +1,9 @@
 """Random search with shared weights: the control that a search has to beat.
 
-The weights are trained on uniformly drawn paths to the end. What the steps of alphas
-would cost is spent on candidates instead: architectures drawn uniformly, each judged by
-its loss on S_val with the shared weights and the fixed masks of validation. All folds
-draw the same candidates from the seed, so that they can vote. The search by the front
-(`training.front_search`) judges candidates in the same way.
+The weights are trained on uniformly drawn paths to the end. Then candidates
+(`training.candidates`) are judged by their loss on S_val with the shared weights and
+the fixed masks of validation. All folds judge the same candidates, so that they can
+vote. The search by the front (`training.front_search`) judges them in the same way.
 
 Source: Li & Talwalkar, Random Search and Reproducibility for Neural Architecture
 Search, UAI 2019, section 3.
@@ -36,23 +35,14 @@ from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.machine.progress import counted, say_without_bars
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.nas.gates import draw_choices
-from emrnas_jax.nas.latency_table import LatencyTable
-from emrnas_jax.nas.space import Architecture, absent_in
-from emrnas_jax.randomness import key_for
+from emrnas_jax.nas.space import Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.loss import jit, path_loss
-from emrnas_jax.training.settings import FRONT_CANDIDATES, SearchSettings
+from emrnas_jax.training.settings import SearchSettings
 
 LOG = logging.getLogger("emrnas_jax")
-
-# Cost of a step of alphas with one path: the forward pass and the gradients of the
-# maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
-# emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
-FORWARD_PASSES_PER_STEP = 2
-ROUNDS = 32  # of draws, where candidates have to fit a budget of time
 
 Validate = Callable[..., Array]
 
@@ -113,99 +103,6 @@ def _row(number: int, candidate: Architecture, loss: float) -> dict:
 def certain(architecture: Architecture) -> Float[np.ndarray, "cell op"]:
     """Return p of a choice without alternatives: 1 for the operation of each cell."""
     return np.eye(len(architecture.operations))[list(architecture.cells)]
-
-
-def candidates_of(
-    network: SearchNetwork,
-    settings: SearchSettings,
-    steps: int,
-    validation_steps: int,
-    seed: int,
-    table: LatencyTable | None,
-) -> tuple[list[Architecture], int]:
-    """Return the candidates of a search, and on how many batches each is judged.
-
-    Args:
-        network: searched network.
-        settings: settings of the search, whose method judges candidates.
-        steps: number of steps of alphas that were saved, which pay for them.
-        validation_steps: batches of S_val.
-        seed: the run's seed.
-        table: time of every operation, where the settings need times.
-
-    Raises:
-        InputError: no architecture that was drawn is fast enough.
-    """
-    if settings.method == "front":
-        # Many on few batches: the predictor averages over all of them.
-        count = settings.candidates or FRONT_CANDIDATES
-        batches = min(validation_steps, paid_for(steps, count))
-        return draw_candidates(network, count, seed), batches
-    count = settings.candidates or paid_for(steps, validation_steps)
-    if table is None:
-        return draw_candidates(network, count, seed), validation_steps
-    budget = settings.budget_ms
-    found = draw_candidates(
-        network, count, seed, lambda own: table.predict_ms(own) <= budget
-    )
-    if not found:
-        raise InputError(
-            f"search.budget_ms: none of {ROUNDS * count} random architectures takes at "
-            f"most {budget:g} ms; allow more, or use search.method=front"
-        )
-    return found, validation_steps
-
-
-def paid_for(steps: int, validation_steps: int) -> int:
-    """Return how many candidates cost as much as steps of alphas, at least one.
-
-    Args:
-        steps: number of steps of alphas that were saved.
-        validation_steps: number of batches on which each candidate is judged.
-    """
-    # A candidate costs a forward pass for each batch of validation.
-    return max(1, FORWARD_PASSES_PER_STEP * steps // validation_steps)
-
-
-def draw_candidates(
-    network: SearchNetwork,
-    count: int,
-    seed: int,
-    fits: Callable[[Architecture], bool] | None = None,
-) -> list[Architecture]:
-    """Draw architectures uniformly.
-
-    A smaller number draws the first of a larger. Each is there once, however often it
-    was drawn.
-
-    Args:
-        network: searched network, whose cells may share their choice.
-        count: number of architectures to draw.
-        seed: the run's seed.
-        fits: whether an architecture is wanted; those that are not are drawn again, at
-            most `ROUNDS` times as many in all. None wants every one.
-    """
-    drawn: list[Architecture] = []
-    for turn in range(ROUNDS):
-        every = _drawn(network, range(turn * count, (turn + 1) * count), seed)
-        drawn += [own for own in every if fits is None or fits(own)]
-        if len(drawn) >= count:
-            break
-    # A dict keeps the first of equal architectures, in the order of the draw.
-    return list(dict.fromkeys(drawn[:count]))
-
-
-def _drawn(network: SearchNetwork, numbers: range, seed: int) -> list[Architecture]:
-    # The key has no fold: folds vote on candidates that all of them drew.
-    key, groups = key_for(seed, "candidates"), np.array(network.cell_groups)
-    undecided = jnp.zeros((len(set(groups.tolist())), len(network.operations)))
-    # A key for each number, so that fewer candidates are the first of more.
-    keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(jnp.array(numbers))
-    absent = absent_in(network.operations)
-    drawn = jax.vmap(lambda k: draw_choices(k, undecided, absent))(keys)
-    cells = np.asarray(drawn)[:, groups].tolist()
-    among = network.cells_per_block, network.operations
-    return [Architecture.from_cells(own, *among) for own in cells]
 
 
 def common_losses(folders: Sequence[Path], loss: str) -> dict[str, float]:

@@ -16,12 +16,12 @@ from emrnas_jax.nas.space import Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
+from emrnas_jax.training.candidates import candidates_of
 from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.random_search import (
     Validate,
     best_candidate,
-    candidates_of,
     certain,
     validation_loss,
 )

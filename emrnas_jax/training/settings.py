@@ -18,6 +18,7 @@ METHODS = {
     "front": "the best for every time, predicted from random candidates",
 }
 FRONT_CANDIDATES = 256
+BUDGETS = ("budget_ms", "budget_share")
 
 # Settings that some methods use alone.
 USED_BY = {
@@ -27,6 +28,7 @@ USED_BY = {
     "time_weight": ("reinforce",),
     "candidates": ("random", "front"),
     "budget_ms": ("random", "front"),
+    "budget_share": ("random", "front"),
     "latency": ("reinforce", "random", "front"),
 }
 
@@ -62,6 +64,8 @@ class SearchSettings:
             steps of alphas would have paid for, of `front` for `FRONT_CANDIDATES`.
         budget_ms: the longest time of a frame on this device, milliseconds, of what
             `random` and `front` choose; 0 for any.
+        budget_share: the same as a share of the slowest architecture's time, below 1;
+            0 for none. It means the same on every device.
         latency: latency table of this device, from `python -m emrnas_jax.latency`; ""
             measures one where it is needed.
         loss: key of `training.loss.LOSSES`, of the weights, alphas and candidates.
@@ -89,6 +93,7 @@ class SearchSettings:
     time_weight: float = 0.0
     candidates: int = 0
     budget_ms: float = 0.0
+    budget_share: float = 0.0
     latency: str = ""
     loss: str = "mse"
     strip: int = 0
@@ -121,8 +126,14 @@ class SearchSettings:
             raise InputError("search: needs at least one epoch and a batch of one")
         rates = ("learning_rate", "weight_decay")
         require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
-        require_rates("search", self, "alpha_epsilon", "budget_ms", "time_weight")
-        require_momenta("search", self, "momentum", "alpha_momentum")
+        require_rates("search", self, "alpha_epsilon", "time_weight", *BUDGETS)
+        if self.budget_ms and self.budget_share:
+            raise InputError(
+                f"search.budget_share: found {self.budget_share} beside "
+                f"search.budget_ms={self.budget_ms}; set one of them to 0"
+            )
+        momenta = ("momentum", "alpha_momentum")
+        require_momenta("search", self, *momenta, "budget_share")
         require_counts("search", self, "strip", "candidates")
 
     def _refuse_what_is_not_used(self) -> None:
@@ -162,7 +173,13 @@ class SearchSettings:
     @property
     def needs_times(self) -> bool:
         """Whether the search has to know how long architectures take."""
-        return self.method == "front" or self.budget_ms > 0 or self.time_weight > 0
+        has_budget = self.budget_ms > 0 or self.budget_share > 0
+        return self.method == "front" or has_budget or self.time_weight > 0
+
+    @property
+    def budget_name(self) -> str:
+        """The setting that limits the time of a frame."""
+        return BUDGETS[self.budget_share > 0]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def test_sigpy_computes_the_same_and_is_timed_beside(capsys):
     assert "sigpy_ms" not in rows["half_resolution"]
 
 
+@pytest.mark.slow
 def test_a_peer_that_computes_something_else_is_not_timed(data, monkeypatch):
     from sigpy.mri import app
 

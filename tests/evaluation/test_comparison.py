@@ -62,6 +62,7 @@ def test_copies_of_a_subjects_frames_do_not_narrow_the_interval():
     assert by_frame.high - by_frame.low < 0.2 * (copies.high - copies.low)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_for_correlated_frames():
     """Resampling subjects covers as promised; resampling frames does not."""
     covered = {"subjects": 0, "frames": 0}

@@ -112,3 +112,33 @@ def test_cells_that_share_a_choice_are_drawn_alike():
 def test_what_cannot_be_a_network_is_named(name, own, message):
     with pytest.raises(InputError, match=message):
         networks_of(**{name: own})
+
+
+FRONT_SEARCH = {"method": "front"}
+
+
+def test_networks_of_several_places_of_a_front_share_its_search():
+    small = {"kind": "wide", "components": 2, "search": FRONT_SEARCH}
+    places = ("front_1_of_2", "front_2_of_2", "judged_2_of_2", "candidate_1_of_9")
+    networks = networks_of(**{p: small | {"architecture": p} for p in places})
+    assert {own.source for own in networks.values()} == {"front"}
+    [search] = searches_of(networks)
+    assert search.networks == places
+    assert search.build().components == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"architecture": "front_1_of_2"}, "proxyless makes no front; choose front"),
+        (
+            {"architecture": "front_3_of_2", "search": FRONT_SEARCH},
+            r"w.architecture: found 'front_3_of_2'; count from 1 to 2",
+        ),
+        ({}, "w.search.method: found proxyless, and the operations of the wide space"),
+        ({"architecture": "[O1|O2]"}, "no operation 'O1'; there are skip, thin"),
+    ],
+)
+def test_what_a_front_or_the_wide_space_does_not_have_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        networks_of(w={"kind": "wide", "components": 2} | settings)

@@ -6,6 +6,7 @@
 import json
 
 import pytest
+from ml_collections import ConfigDict
 from msgspec.structs import replace
 
 from emrnas_jax.errors import InputError
@@ -13,12 +14,15 @@ from emrnas_jax.evaluation.latency import measured_here
 from emrnas_jax.experiment import protocol
 from emrnas_jax.experiment.config_files import load_config
 from emrnas_jax.experiment.experiment import Experiment
+from emrnas_jax.experiment.networks import complete_network
 from emrnas_jax.experiment.search_front import table_of
 from emrnas_jax.nas.latency_table import LatencyTable, write_table
 from emrnas_jax.nas.space import OPERATIONS, Architecture
+from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.folder import RunFolder
-from emrnas_jax.runs.front import read_front
+from emrnas_jax.runs.front import architecture_at, read_front
+from emrnas_jax.runs.results import read_results
 
 BUDGET = 6.0
 
@@ -117,3 +121,43 @@ def test_a_budget_below_the_fastest_is_refused_before_anything_is_trained(
     with pytest.raises(InputError, match=r"3\.5, and the fastest .* takes 4\.00 ms"):
         protocol.run_protocol(config, tmp_path / "run", "search")
     assert not list(tmp_path.glob("run/fold_*/search/checkpoints/*"))
+
+
+@pytest.mark.slow
+def test_a_search_of_the_wide_space_ends_with_trained_networks_of_its_front(tmp_path):
+    config = settings(tmp_path)
+    config.search.update(latency=str(tmp_path / "wide.json"), budget_ms=0.0)
+    config.evaluation.convention = "paper"
+    own = {"kind": "wide", "components": 3, "width": 4, "memory": 2}
+    config.networks = ConfigDict(
+        {
+            name: complete_network(name, own | {"architecture": text})
+            for name, text in (("best", "ensemble"), ("fast", "front_1_of_3"))
+        }
+    )
+    [search] = Experiment(
+        config.copy_and_resolve_references(), tmp_path / "none"
+    ).searches
+    table = LatencyTable(
+        measured=measured_here(search.kind, search.network, (16, 16), 1, 0),
+        jax="0.0",
+        rest_ms=2.0,
+        operations_ms={own.name: float(i) for i, own in enumerate(WIDE)},
+    )
+    write_table(tmp_path / "wide.json", table)
+    protocol.run_protocol(config, tmp_path / "run", "all")
+    run = RunFolder(tmp_path / "run")
+    front, results = read_front(run.front()), read_results(run.results)
+    texts = {n: results.networks[n].settings["architecture"] for n in ("best", "fast")}
+    assert texts == {
+        "best": front.chosen,
+        "fast": architecture_at(front, "front_1_of_3"),
+    }
+    for point in front.points:
+        own = Architecture.parse(point.architecture, WIDE)
+        assert point.ms == table.predict_ms(own)
+        assert any(body.is_present for body in own.used)
+    # Short networks are judged as often as long ones.
+    counts = [own.architecture.count("skip") for own in front.judged]
+    assert {0, 1, 2} == set(counts)
+    assert (run.path / "report" / "index.html").is_file()

@@ -182,6 +182,7 @@ def test_a_file_of_measured_kspace_becomes_an_image(
     assert stored["checkpoint"] == "sense"
 
 
+@pytest.mark.slow
 def test_complete_kspace_is_measured_in_part_and_scored(reconstruct, tmp_path, write):
     # So many columns that 8 % of them, the centre, are a calibration region.
     shape = (32, 104)
@@ -228,6 +229,7 @@ def twins(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flips", [False, True])
 def test_a_network_of_magnitudes_of_coils_returns_magnitudes(twins, kspace, flips):
     """The phase that it was not taught is dropped, and before the mean over flips."""

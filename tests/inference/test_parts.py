@@ -76,6 +76,7 @@ def test_the_kept_part_of_the_image_is_written_and_scored(model, padded, tmp_pat
     assert not np.allclose(found["psnr_db"], whole.scores["psnr_db"])
 
 
+@pytest.mark.slow
 def test_several_coils_with_padding_are_scored_against_what_is_kept(
     scanner, tmp_path, write
 ):

@@ -138,9 +138,8 @@ def test_the_row_of_the_choice_alone_does_the_same(i, weights, mixed, mixed_alon
     assert_same(found, (y, dstacked[i : i + 1], dx), 1e-6)
 
 
-@pytest.mark.parametrize(
-    "i", [*(pytest.param(i, marks=pytest.mark.slow) for i in range(7)), 7]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(8))
 def test_with_batch_norm_choice_i_is_operation_i_and_the_others_rest(
     i, weights_with_norm, reference_operation, mixed_with_norm
 ):

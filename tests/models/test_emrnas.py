@@ -72,6 +72,7 @@ def deep(small_batch):
     return weights, apply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_active_weights_make_the_fixed_network_give_the_same(preset, deep, small_batch):
     weights, apply = deep
@@ -166,6 +167,7 @@ def searched(shallow, shallow_weights, small_batch):
     return of
 
 
+@pytest.mark.slow
 def test_one_path_is_equation_2(searched, enumerated, alphas):
     run, p = searched(1), np.asarray(jax.nn.softmax(alphas), float)
     for seed in range(3):
@@ -180,6 +182,7 @@ def test_one_path_is_equation_2(searched, enumerated, alphas):
             np.testing.assert_allclose(gradient[i], expected, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", [4, 7])
 def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
     small_batch, operation
@@ -213,6 +216,7 @@ def test_one_path_sees_the_radial_gradient_of_its_last_convolution(
         np.testing.assert_allclose(of_gates[cell, 0], radial, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_two_paths_are_the_published_rule(searched, enumerated, alphas):
     run = searched(2)
     for seed in range(3):

@@ -138,6 +138,7 @@ def test_the_search_in_bf16_has_the_gradients_of_float32(
     assert_close(gradients("bf16"), gradients("float32"), CLOSE_GRADIENT)
 
 
+@pytest.mark.slow
 def test_gradients_of_biases_and_gates_are_summed_in_float32():
     """A sum in bfloat16 stands still at 256 ones."""
     x = jnp.ones((1, 64, 64, WIDTH), jnp.bfloat16)
@@ -164,6 +165,7 @@ def test_gradients_of_biases_and_gates_are_summed_in_float32():
     np.testing.assert_allclose(gradient, [value], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_batch_norm_in_bf16_keeps_its_statistics_in_float32(small_batch):
     module = network("bf16", batch_norm=True)
     variables = module.init(

@@ -30,6 +30,7 @@ def is_stage(module, method):
     return method == "__call__" and (inside or module.path == ("component_1", "last"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_every_stage_is_the_published_one(name, shared_data):
     stored = read(shared_data, FILES[name])

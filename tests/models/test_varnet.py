@@ -105,6 +105,7 @@ def assert_as_golden(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=CLOSE * scale)
 
 
+@pytest.mark.slow
 def test_learned_maps_give_the_root_sum_of_squares_of_fastmri(
     golden, params, measurement
 ):
@@ -182,6 +183,7 @@ def drawn(network, *inputs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned_maps", [False, True])
 @pytest.mark.parametrize(("coils", "kind"), [(0, "rows"), (3, "full")])
 def test_gradients_are_finite_for_images_black_ones_and_dirty_samples(
@@ -215,6 +217,7 @@ def test_gradients_are_finite_for_images_black_ones_and_dirty_samples(
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
 
 
+@pytest.mark.slow
 def test_maps_of_the_measurement_do_not_count_where_they_are_learned():
     image, measurement = scene(3)
     network = build_network("varnet", TINY | {"learned_maps": True})
@@ -226,6 +229,7 @@ def test_maps_of_the_measurement_do_not_count_where_they_are_learned():
     )
 
 
+@pytest.mark.slow
 def test_the_order_of_coils_does_not_matter():
     image, measurement = scene(3)
     turned = measurement._replace(
@@ -240,6 +244,7 @@ def test_the_order_of_coils_does_not_matter():
         np.testing.assert_allclose(again, found, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned_maps", [False, True])
 def test_the_image_after_the_first_component_is_that_of_one(learned_maps):
     image, measurement = scene(3)

@@ -10,12 +10,13 @@ from emrnas_jax.models.bodies import body_shapes, with_body
 from emrnas_jax.models.half_resolution import half_resolution
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.networks import blank_inputs
-from emrnas_jax.models.stacked_weights import STACKED
+from emrnas_jax.models.stacked_weights import STACKED, take_active
 from emrnas_jax.models.wide import WideSearchNetwork, active_wide_weights, wide
 from emrnas_jax.mri.measurement import undersample, zero_filled
 from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.nas.wide_space import WIDE
+from emrnas_jax.training.loss import COMPILER_OPTIONS
 from tests.fixtures.operator_laws import simulated_coil_maps
 
 SIZE = {"components": 3, "width": 8, "memory": 4}
@@ -196,3 +197,28 @@ def test_what_is_no_network_of_the_space_is_refused(text, message):
         wide(text, **SIZE)
     with pytest.raises(InputError, match="memory=9 of width=8"):
         wide("[pair|pair|pair]", 3, 8, 9)
+
+
+@pytest.mark.slow
+def test_a_gradient_of_the_search_needs_the_memory_of_one_path():
+    """Not that of all: a network of four convolutions is the largest of them."""
+    inputs = scene(96, 96)
+    network, variables = searched()
+    choices = jnp.array(parsed("[pair|pair|pair]").cells)
+    active = take_active(variables["params"], choices[:, None])
+    one = network.clone(stored=1)
+
+    def of_path(params, choices):
+        found = one.apply({"params": params}, *inputs, fixed_gates(choices))
+        return jnp.sum(found**2)
+
+    def temporary(function, *given):
+        compiled = jax.jit(jax.grad(function), compiler_options=COMPILER_OPTIONS).lower(
+            *given
+        )
+        return compiled.compile().memory_analysis().temp_size_in_bytes
+
+    largest = wide("[four|four|four]", **SIZE)
+    own = drawn(largest, *blank_inputs())
+    alone = temporary(lambda v: jnp.sum(largest.apply(v, *inputs) ** 2), own)
+    assert temporary(of_path, active, choices) < 1.2 * alone

@@ -24,6 +24,7 @@ def test_the_root_sum_of_squares_is_numpys():
     np.testing.assert_allclose(root_sum_of_squares(images), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_normalised_maps_have_the_sum_of_squares_one_or_stay_zero():
     maps = random_complex(2, 3, 5, 4).at[:, 2, 1].set(0)
     found = normalise_maps(maps)

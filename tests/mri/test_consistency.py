@@ -63,6 +63,7 @@ def with_no_phase(image):
     return jnp.stack([image, jnp.zeros_like(image)], axis=-1)
 
 
+@pytest.mark.slow
 @given(seeds, shapes, masks)
 def test_measured_samples_survive(seed, shape, kind):
     image, _, measurement = scene(seed, shape, kind)
@@ -232,6 +233,7 @@ def test_the_magnitude_is_the_absolute_value(seed, shape):
         np.testing.assert_allclose(magnitude(image), np.abs(image), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_magnitude_is_zero_at_zero_and_exact_elsewhere():
     channels = jnp.asarray([[[0, 0], [3, -4], [0, 2], [-1e-30, 0]]], jnp.float32)
     gradient = jax.grad(lambda image: magnitude(to_complex(image)).sum())(channels)
@@ -299,6 +301,7 @@ def test_a_step_of_one_is_single_to_the_bit(coils):
     np.testing.assert_array_equal(found, single)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coils", [0, 3])
 def test_a_gradient_step_descends_along_the_gradient(coils):
     """x + t Aᴴ (k - A x), of which JAX itself computes the gradient of the misfit."""
@@ -314,6 +317,7 @@ def test_a_gradient_step_descends_along_the_gradient(coils):
     np.testing.assert_allclose(found, wanted, atol=5e-6)
 
 
+@pytest.mark.slow
 @given(seeds, shapes, masks)
 def test_cg_without_coils_is_the_minimum_at_every_frequency(seed, shape, kind):
     image, _, measurement = scene(seed, shape, kind)
@@ -365,6 +369,7 @@ def test_what_assumes_a_magnitude_is_what_spoils_a_complex_target():
     assert tuple(spoilt) == ASSUME_MAGNITUDE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "name"), [("DCCNN", "single"), ("CDDNTDC", "two_step")]
 )

@@ -42,6 +42,7 @@ def cosine(first, second):
     return product / np.maximum(lengths, 1e-12)
 
 
+@pytest.mark.slow
 def test_the_maps_that_were_put_in_come_out():
     maps, support = birdcage_maps(5, SHAPE), disc()
     found, values = espirit(fft2(maps * image_in(support)), REGION, SMALL)
@@ -63,6 +64,7 @@ def test_maps_do_not_depend_on_the_scale_and_the_phase_of_the_samples():
     np.testing.assert_allclose(first, second, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_image_that_wraps_around_needs_two_maps():
     """The upper and the lower half of an object lie on top of each other."""
     tall = (2 * SHAPE[0], SHAPE[1])

@@ -55,6 +55,7 @@ def test_it_is_the_solution_of_dense_least_squares(kind, weight):
         np.testing.assert_allclose(found[frame].ravel(), wanted, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_ten_steps_are_near_the_solution():
     """For the weight that MoDL begins with; the error of 10 steps is 0.4 %."""
     measurement, image = scene()
@@ -77,6 +78,7 @@ def test_one_coil_that_sees_everything_alike_needs_no_maps():
     np.testing.assert_allclose(regularised(image, one, WEIGHT), wanted, atol=5e-6)
 
 
+@pytest.mark.slow
 def test_values_that_were_not_measured_do_not_count():
     measurement, image = scene()
     mask = measurement.mask[:, None]
@@ -173,6 +175,7 @@ def test_a_black_scan_stays_black_with_finite_gradients():
     assert not adjoint(nothing.kspace, nothing).any()
 
 
+@pytest.mark.slow
 def test_frames_that_devices_share_have_the_same_image_and_gradient():
     measurement, image = scene()
     mesh = mesh_for(2, jax.devices()[:2])

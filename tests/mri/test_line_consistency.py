@@ -50,6 +50,7 @@ def test_it_is_the_consistency_of_whole_frames(kind, consistency, is_noisy):
     np.testing.assert_allclose(found, expected[..., : image.shape[-1]], atol=CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("consistency", WEIGHTS)
 def test_a_weight_is_that_of_whole_frames(consistency):
     measurement, image = measured("rows"), draw(4, 2, 9, 8, 2)
@@ -60,6 +61,7 @@ def test_a_weight_is_that_of_whole_frames(consistency):
     assert abs(expected - CONSISTENCY[consistency](image, measurement)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_several_coils_take_the_direct_way():
     maps = jnp.asarray(simulated_coil_maps(3, 9, 8, frames=2))
     image = draw(0, 2, 9, 8).astype(jnp.complex64)
@@ -76,6 +78,7 @@ def test_several_coils_take_the_direct_way():
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("consistency", list(CONSISTENCY))
 def test_its_gradient_is_that_of_whole_frames(consistency):
     measurement = measured("rows")

@@ -57,6 +57,7 @@ def residual(image, measurement):
     return float(jnp.linalg.norm(error.ravel()))
 
 
+@pytest.mark.slow
 @given(seeds, shapes, coil_counts)
 def test_the_adjoint_is_the_adjoint_of_the_forward_model(seed, shape, coils):
     image, measurement = measured(seed, shape, coils)
@@ -94,6 +95,7 @@ def test_simulated_maps_are_normalised_smooth_and_different(coils):
         assert abs(maps[:, 0] - maps[:, 1]).max() > 0.5
 
 
+@pytest.mark.slow
 @given(seeds, shapes, coil_counts)
 def test_the_replacement_is_a_gradient_step(seed, shape, coils):
     """x + Aᴴ (k - A x), written out with NumPy."""
@@ -131,6 +133,7 @@ def test_steps_come_ever_nearer_to_the_samples_of_several_coils(seed, shape):
     assert errors[-1] < errors[0]
 
 
+@pytest.mark.slow
 def test_coils_tell_apart_what_one_coil_cannot():
     """Every second line folds the image; the coils' different views unfold it."""
     image = random_complex(5, 1, 16, 12)
@@ -259,6 +262,7 @@ def two_sets(seed, shape):
     return images, undersample(images, mask, maps)
 
 
+@pytest.mark.slow
 @given(seeds, shapes)
 def test_two_sets_of_maps_add_what_their_images_give(seed, shape):
     images, measurement = two_sets(seed, shape)

@@ -82,6 +82,7 @@ def test_the_zero_frequency_comes_first():
     np.testing.assert_array_equal(np.flatnonzero(mask), [0, 19])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "count"), [(0.15, 65), (0.25, 40)])
 def test_cartesian_frequencies_are_those_of_independent_draws_redrawn(rate, count):
     lines = draw_lines(Sampling(rate=rate), count, 8000)
@@ -93,6 +94,7 @@ def test_cartesian_frequencies_are_those_of_independent_draws_redrawn(rate, coun
     assert np.abs((lines.mean(axis=0) - expected) / deviation).max() < 4.5
 
 
+@pytest.mark.slow
 def test_cartesian_frequencies_are_those_of_the_published_masks(published_masks):
     frequencies = draw_lines(Sampling(), 256, 8000).mean(axis=0)
     published = published_masks["line_probability_10k"]
@@ -233,6 +235,7 @@ def test_columns_are_rows_turned(kind):
     np.testing.assert_array_equal(columns, rows.T)
 
 
+@pytest.mark.slow
 def test_of_several_rates_each_mask_has_one_all_as_likely():
     sampling = Sampling(rate=0.25, others=((0.5, 0.04), (0.125, 0.04)))
     totals = draw_lines(sampling, 64, 600).sum(axis=1)

@@ -90,6 +90,7 @@ def scan(noise):
     return image, clean._replace(kspace=clean.kspace + added)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.01, 0.1, 1.0])
 def test_the_chosen_weight_is_nearly_the_best_one(noise):
     image, measurement = scan(noise)

@@ -88,6 +88,7 @@ def restored(kspace, mask, strength, iterations=300):
     return np.asarray(solve(measurement, strength, iterations))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.01, 0.1])
 def test_it_reaches_the_least_of_the_objective(kspace, mask, strength):
     wanted = primal_dual(kspace, mask, strength)
@@ -168,6 +169,7 @@ def test_the_adjoint_of_the_differences_is_theirs():
     assert_adjoint(differences, adjoint_differences, image, found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.01, 0.1])
 def test_with_coils_it_reaches_the_least_of_the_objective(strength):
     image = np.zeros((1, 12, 10), complex)

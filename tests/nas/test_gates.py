@@ -85,6 +85,7 @@ def test_the_mixture_is_p_itself(seed, spread):
     np.testing.assert_allclose(gates.weights, softmax(alphas), atol=1e-6)
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_one_path_gradient_is_that_of_p_of_the_active_operation(seed):
     alphas, products = some_alphas(seed), some_alphas(seed + 1)
@@ -98,6 +99,7 @@ def test_one_path_gradient_is_that_of_p_of_the_active_operation(seed):
         np.testing.assert_allclose(found[i], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_two_path_gradient_is_proxylessnas_over_the_pair(seed):
     """Equation 4 of ProxylessNAS, with p renormalised over the two sampled paths."""

@@ -109,6 +109,7 @@ def test_a_missed_goal_is_marked_and_fails(measure, monkeypatch, capsys):
     assert "\n! bad: 2 (goal 1)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_ground_is_no_floor(measure):
     assert measure.FLOORS[0] == ("errors", "randomness")
     [floors] = [one for one in measure.measure() if one.name == "floors"]

@@ -11,7 +11,8 @@ from emrnas_jax.nas.latency_table import LatencyTable, Measured
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.front import read_front, write_front
-from emrnas_jax.training.front_search import front_of_folds, require_budget
+from emrnas_jax.training.candidates import require_budget
+from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.settings import SearchSettings
 
 CELLS, REST = 4, 2.0
@@ -131,6 +132,22 @@ def test_a_budget_below_the_fastest_architecture_is_refused_with_its_time(folder
     with pytest.raises(InputError, match=message):
         front(folders, settings)
     require_budget(SearchSettings(method="front", budget_ms=6.0), TABLE)
+
+
+def test_a_share_of_the_slowest_time_is_a_budget(folders):
+    share = SearchSettings(method="front", loss="log_mse", budget_share=0.75)
+    limit = 0.75 * TABLE.slowest_ms
+    assert TABLE.slowest_ms == REST + CELLS * max(TIMES.values())
+    found = front(folders, share)
+    in_ms = SearchSettings(method="front", loss="log_mse", budget_ms=limit)
+    assert found == front(folders, in_ms)
+    assert found.budget_ms == limit
+    too_small = SearchSettings(method="front", budget_share=0.1)
+    message = r"budget_share: found 0\.1, which is 2\.00 ms, and the fastest"
+    with pytest.raises(InputError, match=message):
+        require_budget(too_small, TABLE)
+    with pytest.raises(InputError, match="beside search"):
+        SearchSettings(method="front", budget_share=0.5, budget_ms=3.0)
 
 
 def test_a_front_is_read_as_it_was_written(folders, tmp_path):

@@ -169,6 +169,7 @@ def test_batch_norm_takes_statistics_of_the_whole_batch_in_training(batch):
     assert_close(jax.jit(run)(state, batch), whole)
 
 
+@pytest.mark.slow
 def test_batch_norm_takes_statistics_of_the_whole_batch_in_a_search():
     random = np.random.default_rng(0)
     y, dy = (jnp.asarray(random.normal(1, 2, (4, 3, 3, 5)), "float32") for _ in "12")

@@ -118,6 +118,7 @@ def test_every_operation_has_an_adam_of_its_own_that_only_counts_its_steps(step)
     np.testing.assert_allclose(weights["first"]["kernel"], expected, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_an_idle_operation_keeps_moments_and_count_to_the_bit():
     random = np.random.default_rng(2)
     transform = of_active_operations(adam_with_l2(0.1, 0.9))

@@ -16,14 +16,13 @@ from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import read_architecture
+from emrnas_jax.training.candidates import draw_candidates, paid_for
 from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest
 from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.random_search import (
     best_candidate,
     certain,
-    draw_candidates,
-    paid_for,
 )
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs

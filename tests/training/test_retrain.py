@@ -162,6 +162,7 @@ def test_a_stopped_training_continues_to_the_same(trained, retrain, program, tmp
     require_same_after_a_stop(retrain, program, 20, trained, tmp_path)
 
 
+@pytest.mark.slow
 def test_folds_start_from_other_weights_and_share_one_compiled_program(
     trained, retrain, program, tmp_path
 ):
@@ -289,6 +290,7 @@ def test_a_stopped_training_with_the_recipe_continues_to_the_same(
     )
 
 
+@pytest.mark.slow
 def test_streamed_frames_have_the_same_strips(with_recipe_once, with_recipe, tmp_path):
     with_recipe(tmp_path, device_mib=0.0)
     for one, other in zip(rows_of(tmp_path), rows_of(with_recipe_once), strict=True):

@@ -117,6 +117,7 @@ def trained(retrain, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_step_by_step(trained, retrain, program, tmp_path):
     retrain(tmp_path, 1)
     assert_identical(load_trained(tmp_path)[2], load_trained(trained)[2])
@@ -124,6 +125,7 @@ def test_a_training_is_the_same_step_by_step(trained, retrain, program, tmp_path
     assert program._cache_size() == len(SIZES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 7, 12])
 def test_a_stopped_training_continues_to_the_same(
     step, trained, retrain, program, tmp_path

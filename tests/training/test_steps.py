@@ -176,6 +176,7 @@ def test_two_paths_leave_p_of_the_other_six(state, step_of_alphas, batch):
         state = after
 
 
+@pytest.mark.slow
 def test_other_probabilities_stay_however_far_the_pair_moves():
     random = np.random.default_rng(0)
     old = jnp.asarray(random.standard_normal((5, 8)), jnp.float32)
@@ -263,6 +264,7 @@ def work(jaxpr):
     return total
 
 
+@pytest.mark.slow
 def test_a_choice_per_cell_runs_one_operation_and_a_choice_per_frame_all(fresh, batch):
     """The count is of the gradient; a path takes little more than a fixed network."""
     one = Architecture.parse("[O8 O8|O8 O8]")
