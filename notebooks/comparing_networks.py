@@ -98,7 +98,7 @@ for name in paper.TABLE_2:
 
 
 # %%
-class WideBlock(nn.Module):
+class FarNearBlock(nn.Module):
     """A convolution that sees far, and one that does not."""
 
     width: int
@@ -111,21 +111,21 @@ class WideBlock(nn.Module):
         return features + near
 
 
-def wide(
+def far_near(
     components: int = 3, width: int = 12, consistency: str = "two_step"
 ) -> nn.Module:
     """Return a cascade of such blocks."""
 
-    def block(name: str) -> WideBlock:
-        return WideBlock(width, name=name)
+    def block(name: str) -> FarNearBlock:
+        return FarNearBlock(width, name=name)
 
     return Cascade((block,) * components, LayerSettings(width), consistency)
 
 
-NETWORKS["wide"] = wide
+NETWORKS["far_near"] = far_near
 
 # %% [markdown]
-# In the package these are a file, `emrnas_jax/models/wide.py`, and a line of `NETWORKS`
+# In the package these are a file, `emrnas_jax/models/far_near.py`, and a line of `NETWORKS`
 # in `emrnas_jax/models/networks.py`. The commands know the network then. A network that
 # was registered in a notebook must be registered again before it is loaded elsewhere.
 
@@ -139,10 +139,10 @@ NETWORKS["wide"] = wide
 # %% tags=["settings"]
 RUN = Path("runs/comparing_networks")
 config = load_config("configs/demo.py")
-paper.use(config, ["unet", "dccnn", "dccnn_matched", "cddntdc", "emrnas", "wide"])
+paper.use(config, ["unet", "dccnn", "dccnn_matched", "cddntdc", "emrnas", "far_near"])
 paper.reduce_networks(config)
-config.networks.wide_single = config.networks.wide.copy_and_resolve_references()
-config.networks.wide_single.consistency = "single"
+config.networks.far_near_single = config.networks.far_near.copy_and_resolve_references()
+config.networks.far_near_single.consistency = "single"
 
 # %%
 print(config.networks)
@@ -176,7 +176,7 @@ display(*score_pictures(run), *reconstruction_pictures(run)[:1])
 # Compare any other pair by the scores of every test frame:
 
 # %%
-first, second = "wide", "wide_single"
+first, second = "far_near", "far_near_single"
 psnr_db = {
     name: np.concatenate([fold.scores[name].psnr_db for fold in run.folds])
     for name in (first, second)
