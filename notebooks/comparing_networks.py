@@ -125,9 +125,10 @@ def far_near(
 NETWORKS["far_near"] = far_near
 
 # %% [markdown]
-# In the package these are a file, `emrnas_jax/models/far_near.py`, and a line of `NETWORKS`
-# in `emrnas_jax/models/networks.py`. The commands know the network then. A network that
-# was registered in a notebook must be registered again before it is loaded elsewhere.
+# In the package these are a file, `emrnas_jax/models/far_near.py`, and a line of
+# `NETWORKS` in `emrnas_jax/models/networks.py`. The commands know the network then. A
+# network that was registered in a notebook must be registered again before it is loaded
+# elsewhere.
 
 # %% [markdown]
 # ## Settings

@@ -22,6 +22,7 @@ from scipy.stats import kendalltau, permutation_test
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.catalogue import ZERO_FILLED
+from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.runs.folder import RunFolder
 from emrnas_jax.runs.front import read_front
 from emrnas_jax.runs.results import Results, read_results
@@ -64,20 +65,42 @@ def ranking(runs: Sequence[RunFolder]) -> list[str]:
     """Compare the order of the search network with that of training from scratch."""
     [run] = runs
     results, front = read_results(run.results), read_front(run.front())
-    judged = {own.architecture: own.gain_db for own in front.judged}
+    judged = {own.architecture: own for own in front.judged}
     trained = _trained(results)
-    texts = {n: results.networks[n].settings["architecture"] for n in trained}
-    pairs = np.array([(judged[texts[n]], psnr) for n, psnr in trained.items()])
-    ms = {own.architecture: own.ms for own in front.judged}
-    times = [ms[text] for text in texts.values()]
-    lines = []
-    for title, values in (("the search network", pairs[:, 0]), ("their time", times)):
-        tau, p = kendalltau(values, pairs[:, 1])
-        lines.append(
-            f"Kendall's tau of {len(pairs)} architectures, between {title} and PSNR "
-            f"after training: {tau:.2f} (p = {p:.1e})"
-        )
-    return lines
+    own = [judged[results.networks[name].settings["architecture"]] for name in trained]
+    psnr = np.array(list(trained.values()))
+    gains, times = np.array([p.gain_db for p in own]), np.array([p.ms for p in own])
+    absent = {body.name for body in WIDE if not body.is_present}
+    counts = np.array([_present(p.architecture, absent) for p in own])
+    left = _left_over(psnr, np.log(times))
+    return [
+        f"Kendall's tau of {len(psnr)} architectures with PSNR after training:",
+        f"  the search network's quality: {_tau(gains, psnr)}",
+        f"  their predicted time:         {_tau(times, psnr)}",
+        "  quality, where the number of components is taken out of both: "
+        + _tau(_left_over(gains, counts), _left_over(psnr, counts)),
+        f"what time leaves of PSNR: standard deviation {left.std():.3f} dB, from "
+        f"{left.min():+.2f} to {left.max():+.2f} dB",
+    ]
+
+
+def _present(architecture: str, absent: set[str]) -> float:
+    names = architecture.strip("[]").split("|")
+    return float(sum(name not in absent for name in names))
+
+
+def _left_over(
+    values: Float[np.ndarray, " point"], by: Float[np.ndarray, " point"]
+) -> Float[np.ndarray, " point"]:
+    """Return what a cubic polynomial of another quantity does not explain."""
+    return values - np.polyval(np.polyfit(by, values, 3), by)
+
+
+def _tau(
+    first: Float[np.ndarray, " point"], second: Float[np.ndarray, " point"]
+) -> str:
+    tau, p = kendalltau(first, second)
+    return f"{tau:.2f} (p = {p:.1e})"
 
 
 def random(runs: Sequence[RunFolder]) -> list[str]:
