@@ -43,9 +43,9 @@ FIXTURES = ("common", "image_files", "networks", "reports", "scanner")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add an option for the run on a second Python."""
     parser.addoption(
-        "--one-case",
+        "--one-test",
         action="store_true",
-        help="of a test that only computes, run the first of its cases alone",
+        help="of a file of tests that only compute, run the first test alone",
     )
 
 
@@ -70,18 +70,20 @@ def pytest_collection_modifyitems(
 
     A worker that met such a file last would compute alone at the end.
     """
-    if config.getoption("one_case"):
-        leave_first_cases(config, items)
+    if config.getoption("one_test"):
+        leave_first_tests(config, items)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: (slow[item.path] == 0, item.path.parent != TESTS))
 
 
-def leave_first_cases(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the later cases of the tests in the folders `COMPUTE`."""
-    cases: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        if any(folder in item.path.parents for folder in COMPUTE):
-            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    later = {item for own in cases.values() for item in own[1:]}
+def leave_first_tests(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect all but the first test of each file in the folders `COMPUTE`."""
+    first: dict[Path, pytest.Item] = {}
+    later = {
+        item
+        for item in items
+        if any(folder in item.path.parents for folder in COMPUTE)
+        and first.setdefault(item.path, item) is not item
+    }
     config.hook.pytest_deselected(items=list(later))
     items[:] = [item for item in items if item not in later]

@@ -1,5 +1,6 @@
 """Targets and scores as fastMRI has them, from phantoms to reconstructed files."""
 
+import inspect
 from typing import Any
 
 import h5py
@@ -52,7 +53,8 @@ def run_without_report(config, folder):
 
     def noted(make):
         def noting(*given, **named):
-            kinds.append(named.get("target_kind", given[-1]))
+            own = inspect.signature(make).bind(*given, **named)
+            kinds.append(own.arguments["target_kind"])
             return make(*given, **named)
 
         return noting

@@ -31,7 +31,7 @@ def test_alphas_of_a_run_follow_its_table_of_times(tmp_path):
     [search] = Experiment(config, tmp_path / "none").searches
     times = zip([own.name for own in OPERATIONS], TIMES, strict=True)
     table = LatencyTable(
-        measured=measured_here(search.network, (16, 16), 1, 0),
+        measured=measured_here(search.kind, search.network, (16, 16), 1, 0),
         jax="0.0",
         rest_ms=0.5,
         operations_ms=dict(sorted(times, key=lambda pair: pair[1])),

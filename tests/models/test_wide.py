@@ -1,5 +1,7 @@
 """Networks of the wide space: a path of the search network is its fixed network."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ from emrnas_jax.nas.wide_space import WIDE
 from emrnas_jax.training.loss import COMPILER_OPTIONS
 from tests.fixtures.operator_laws import simulated_coil_maps
 
-SIZE = {"components": 3, "width": 8, "memory": 4}
+SIZE: dict[str, Any] = {"components": 3, "width": 8, "memory": 4}
 TEXTS = (
     "[skip|low|long]",
     "[pair|skip|high]",
@@ -110,7 +112,8 @@ def test_only_what_runs_has_a_gradient():
     def gradient(params):
         def loss(params):
             gates = fixed_gates(choices)
-            return jnp.sum(network.apply({"params": params}, *inputs, gates) ** 2)
+            image: Any = network.apply({"params": params}, *inputs, gates)
+            return jnp.sum(image**2)
 
         return jax.grad(loss)(params)["components"]
 
@@ -135,11 +138,13 @@ def test_a_gradient_along_the_path_is_that_of_the_fixed_network():
     def both(params):
         def of_search(params):
             gates = fixed_gates(choices)
-            return jnp.sum(network.apply({"params": params}, *inputs, gates) ** 2)
+            image: Any = network.apply({"params": params}, *inputs, gates)
+            return jnp.sum(image**2)
 
         def of_fixed(params):
             own = {"params": active_wide_weights(params, parsed(text))}
-            return jnp.sum(fixed.apply(own, *inputs) ** 2)
+            image: Any = fixed.apply(own, *inputs)
+            return jnp.sum(image**2)
 
         return jax.grad(of_search)(params), jax.grad(of_fixed)(params)
 
@@ -209,16 +214,21 @@ def test_a_gradient_of_the_search_needs_the_memory_of_one_path():
     one = network.clone(stored=1)
 
     def of_path(params, choices):
-        found = one.apply({"params": params}, *inputs, fixed_gates(choices))
-        return jnp.sum(found**2)
+        image: Any = one.apply({"params": params}, *inputs, fixed_gates(choices))
+        return jnp.sum(image**2)
+
+    def of_largest(variables):
+        image: Any = largest.apply(variables, *inputs)
+        return jnp.sum(image**2)
 
     def temporary(function, *given):
         compiled = jax.jit(jax.grad(function), compiler_options=COMPILER_OPTIONS).lower(
             *given
         )
-        return compiled.compile().memory_analysis().temp_size_in_bytes
+        analysis: Any = compiled.compile().memory_analysis()
+        return analysis.temp_size_in_bytes
 
     largest = wide("[four|four|four]", **SIZE)
     own = drawn(largest, *blank_inputs())
-    alone = temporary(lambda v: jnp.sum(largest.apply(v, *inputs) ** 2), own)
+    alone = temporary(of_largest, own)
     assert temporary(of_path, active, choices) < 1.2 * alone

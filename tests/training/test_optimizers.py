@@ -1,5 +1,7 @@
 """Adam with coupled decay, the cosine, and operations that rest when idle."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -147,14 +149,15 @@ def test_the_ends_of_a_component_that_is_left_out_rest_to_the_bit():
     first = jnp.ones(3, bool)
     _, state = transform.update(ends, transform.init(ends), ends, running=first)
     running = jnp.array([True, False, True])
-    direction, after = transform.update(ends, state, ends, running=running)
-    whole = transform.update(ends, state, ends, running=first)
+    found: Any = transform.update(ends, state, ends, running=running)
+    whole: Any = transform.update(ends, state, ends, running=first)
+    direction, after = found
     assert not np.any(direction["kernel"][1])
     for name in ("mu", "nu"):
-        before, moved, expected = (
-            np.asarray(optax.tree.get(tree, name)["kernel"])
-            for tree in (state, after, whole[1])
-        )
+        trees: list[Any] = [
+            optax.tree.get(tree, name) for tree in (state, after, whole[1])
+        ]
+        before, moved, expected = (np.asarray(tree["kernel"]) for tree in trees)
         np.testing.assert_array_equal(moved[1], before[1])
         assert np.any(moved[::2] != before[::2])
         np.testing.assert_array_equal(moved[::2], expected[::2])
