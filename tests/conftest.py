@@ -32,10 +32,13 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 TESTS = Path(__file__).parent
-# What tests of these folders compute is the same on every Python.
-COMPUTE = [
+# What tests of these folders find is the same on every Python, if it runs at all.
+ALIKE = [
     TESTS / name
-    for name in ("evaluation", "kernels", "models", "mri", "nas", "training")
+    for name in (
+        *("benchmark", "evaluation", "inference", "kernels", "models", "mri"),
+        *("nas", "reporting", "training"),
+    )
 ]
 FIXTURES = ("common", "image_files", "networks", "reports", "scanner")
 
@@ -45,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--one-test",
         action="store_true",
-        help="of a file of tests that only compute, run the first test alone",
+        help="run only the first test of files whose tests depend on no version",
     )
 
 
@@ -77,12 +80,12 @@ def pytest_collection_modifyitems(
 
 
 def leave_first_tests(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect all but the first test of each file in the folders `COMPUTE`."""
+    """Deselect all but the first test of each file in the folders `ALIKE`."""
     first: dict[Path, pytest.Item] = {}
     later = {
         item
         for item in items
-        if any(folder in item.path.parents for folder in COMPUTE)
+        if any(folder in item.path.parents for folder in ALIKE)
         and first.setdefault(item.path, item) is not item
     }
     config.hook.pytest_deselected(items=list(later))
