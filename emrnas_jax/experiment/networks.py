@@ -175,7 +175,7 @@ def _read(
     if kind == "wide" and network.source in SEARCHED and searched.method == "proxyless":
         raise InputError(
             f"networks.{name}.search.method: found proxyless, and the operations of "
-            "the wide space have no gates; choose front or random"
+            "the wide space have no gates; choose front, reinforce or random"
         )
     # Only a source that is searched needs settings of a search.
     return replace(network, search=searched) if network.source in SEARCHED else network
