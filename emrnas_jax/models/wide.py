@@ -6,6 +6,7 @@ the ends of each component, which all its bodies share. It scans over the compon
 so that each operation is compiled once.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -147,9 +148,8 @@ def chosen_body(
 
     # The gradient runs the body again. `switch` would otherwise keep the inner maps of
     # all candidates, because they differ in their shapes.
-    def branch(operation: Operation) -> partial:
-        run = partial(_run_body, operation, settings, is_along_rows)
-        return partial(jax.checkpoint(run))
+    def branch(operation: Operation) -> Callable[[Array, Map], Map]:
+        return jax.checkpoint(partial(_run_body, operation, settings, is_along_rows))
 
     def run(vector: Array, choice: Array, features: Map) -> Map:
         return jax.lax.switch(choice, [*map(branch, operations)], vector, features)
