@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
+from msgspec import structs
 
 from emrnas_jax.machine.devices import device_name
 from emrnas_jax.machine.timing import median_ms
@@ -84,14 +85,20 @@ def measure_table(
         rows = [_uniform(own, n, measured, inputs) for own in timed for n in counts]
     else:
         rows = [_row_of_cells((own,) * n, measured) for own in timed for n in counts]
-    uniform = [_uniform(own, components, measured, inputs) for own in timed]
+    # Networks of one operation: in the wide space the shorter rows are such networks.
+    uniform = (
+        []
+        if is_wide
+        else [_uniform(own, components, measured, inputs) for own in timed]
+    )
     drawn = random_architectures(measured, checked)
     networks = [*uniform, *(_network(own, measured, inputs) for own in drawn)]
     times = np.array(median_ms([*rows, *networks], repeats, resting=False))
     of_rows, of_networks = np.split(times / measured.batch, [len(rows)])
     own = (of_rows[1::2] - of_rows[::2]) / more
     cells = components * measured.settings.get("cells_per_block", 1)
-    beyond = of_networks[: len(timed)] - cells * own
+    whole = of_rows[::2] if is_wide else of_networks[: len(uniform)]
+    beyond = whole - cells * own
     names = [operation.name for operation in timed]
     # What is left out takes no time.
     absent = {own.name: 0.0 for own in operations}
@@ -104,8 +111,8 @@ def measure_table(
     )
     if not drawn:
         return table
-    check = checked_with(table, drawn, of_networks[len(timed) :].tolist())
-    return LatencyTable(**{**_fields(table), "check": check})
+    check = checked_with(table, drawn, of_networks[len(uniform) :].tolist())
+    return structs.replace(table, check=check)
 
 
 def checked_with(
@@ -149,10 +156,6 @@ def random_architectures(measured: Measured, count: int) -> list[Architecture]:
         own = Architecture.from_cells(drawn, network.cells_per_block, operations)
         found[own] = None
     return list(found)
-
-
-def _fields(table: LatencyTable) -> dict[str, Any]:
-    return {name: getattr(table, name) for name in table.__struct_fields__}
 
 
 def _row_of_cells(operations: tuple, measured: Measured) -> Run:

@@ -53,8 +53,8 @@ def with_body(
     Args:
         operation: the body; without convolutions it adds nothing.
         weights: its kernels and biases, of the shapes of `body_shapes`.
-        features: features of the component.
-        settings: layers of the network.
+        features: features of the component, of half the image's height and width.
+        settings: layers of the network, whose width is the number of features.
         is_along_rows: whether lines of k-space are its rows, so that the phase encoding
             runs along the height.
     """
