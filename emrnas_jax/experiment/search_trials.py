@@ -80,6 +80,8 @@ def _try(config: ConfigDict, architectures: Mapping[str, str]) -> None:
         warmup_epochs=0,
         search_epochs=20,
         learning_rate=3e-3,
+        optimizer="muon",
+        clip_norm=1.0,
         flips=True,
     )
     config.retrain.update(steps=500, strip=0, average=0.99)

@@ -17,7 +17,7 @@ from emrnas_jax.models.cascade import Cascade, Component
 from emrnas_jax.models.cells import FixedCell, MixedCell
 from emrnas_jax.models.layers import LayerSettings
 from emrnas_jax.models.operations import Map, weight_shapes
-from emrnas_jax.models.stacked_weights import STACKED, unpack
+from emrnas_jax.models.stacked_weights import STACKED, Shapes, unpack
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import (
@@ -126,6 +126,11 @@ class SearchNetwork(nn.Module):
     def operations(self) -> tuple[Operation, ...]:
         """The candidates of every cell."""
         return OPERATIONS
+
+    @property
+    def weight_shapes(self) -> list[Shapes]:
+        """The shapes of the weights of every candidate."""
+        return [weight_shapes(own, self.settings) for own in OPERATIONS]
 
     @property
     def cell_groups(self) -> list[int]:

@@ -57,7 +57,7 @@ def pack(weights: Weights, length: int) -> Float[Array, " value"]:
     # The order of the shapes: a gradient's dicts may come in another one.
     order = ("kernel", "bias", "norm_scale", "norm_bias")
     values = [own[name].reshape(-1) for own in weights for name in order if name in own]
-    vector = jnp.concatenate(values)
+    vector = jnp.concatenate(values or [jnp.zeros(0)])
     return jnp.pad(vector, (0, length - vector.shape[0]))
 
 

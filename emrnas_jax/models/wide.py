@@ -25,7 +25,7 @@ from emrnas_jax.models.half_resolution import (
 )
 from emrnas_jax.models.layers import Convolution, LayerSettings, learned_weight
 from emrnas_jax.models.squares import SQUARE, double, halve
-from emrnas_jax.models.stacked_weights import STACKED, initial_stack, unpack
+from emrnas_jax.models.stacked_weights import STACKED, Shapes, initial_stack, unpack
 from emrnas_jax.mri.line_consistency import (
     Prepared,
     channels_of,
@@ -195,6 +195,12 @@ class WideSearchNetwork(nn.Module):
     def operations(self) -> tuple[Operation, ...]:
         """The candidates of every component."""
         return WIDE
+
+    @property
+    def weight_shapes(self) -> list[Shapes]:
+        """The shapes of the weights of every candidate."""
+        settings = LayerSettings(self.width, self.precision)
+        return [body_shapes(own, settings) for own in WIDE]
 
     @property
     def cells_per_block(self) -> int:

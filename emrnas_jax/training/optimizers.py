@@ -6,14 +6,24 @@ gradient before Adam scales it (not AdamW).
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
-from emrnas_jax.models.stacked_weights import is_stacked, put_vectors, take_vectors
+from emrnas_jax.models.stacked_weights import (
+    Shapes,
+    is_stacked,
+    pack,
+    put_vectors,
+    take_vectors,
+    unpack,
+    vector_length,
+)
 
 FEWEST_DIRECTIONS = 8  # of a matrix that Muon is used for
 
@@ -133,24 +143,50 @@ def descend(weights: PyTree, direction: PyTree, rate: Float[Array, ""]) -> PyTre
 
 
 def search_weight_optimizer(
-    decay: float, momentum: float
+    decay: float,
+    momentum: float,
+    optimizer: str = "adam",
+    candidates: Sequence[Shapes] = (),
+    clip_norm: float = 0.0,
 ) -> optax.GradientTransformationExtraArgs:
-    """Adam for the weights of a search network, moments and counts per operation.
+    """Optimizer for the weights of a search network, with a state per operation.
 
     `init` takes all weights; `update` takes gradients and weights of the active path
     (`models.stacked_weights.take_active`), its `choices`, `[component, cell]`, and
     which components are `running`.
+
+    Args:
+        decay: factor of the weights that are added to the gradient.
+        momentum: Adam's β₁.
+        optimizer: key of `OPTIMIZERS`.
+        candidates: the shapes of the weights of every operation; Muon needs them.
+        clip_norm: norm to which longer gradients of a path are shortened; 0 for none.
     """
-    adam = adam_with_l2(decay, momentum)
-    return optax.partition(
-        {
-            "operations": of_active_operations(adam),
-            "always active": of_running_components(adam),
-        },
+    transform = OPTIMIZERS[optimizer](decay, momentum)
+    if optimizer == "muon":
+        operations = of_active_shapes(transform, candidates)
+        ends = of_running_components(of_each_component(transform))
+    else:
+        operations = of_active_operations(transform)
+        ends = of_running_components(transform)
+    parts = optax.partition(
+        {"operations": operations, "always active": ends},
         lambda params: jax.tree.map_with_path(
             lambda path, _: "operations" if is_stacked(path) else "always active",
             params,
         ),
+    )
+    if not clip_norm:
+        return parts
+    return optax.chain(optax.clip_by_global_norm(clip_norm), parts)
+
+
+def of_each_component(
+    transform: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """Run `transform` for each component by itself, along the first axis of weights."""
+    return optax.GradientTransformation(
+        jax.vmap(transform.init), jax.vmap(transform.update)
     )
 
 
@@ -220,3 +256,78 @@ def of_active_operations(
         init_each,
         update,  # pyright: ignore[reportArgumentType]
     )
+
+
+def of_active_shapes(
+    transform: optax.GradientTransformation, candidates: Sequence[Shapes]
+) -> optax.GradientTransformationExtraArgs:
+    """Run `transform` for the active operations, on their kernels as they are.
+
+    It does what `of_active_operations` does for a transform that depends on the shapes
+    of weights. The state of each operation is one vector, like its weights.
+
+    Args:
+        transform: the transform, whose first state must not depend on the weights.
+        candidates: the shapes of the weights of every operation.
+    """
+    length = vector_length(candidates)
+    blank = [unpack(own, jnp.zeros(length)) for own in candidates]
+    first = [ravel_pytree(transform.init(own)) for own in blank]
+    longest = max(flat.size for flat, _ in first)
+
+    def init_each(weights: PyTree) -> PyTree:
+        states = jnp.stack([_padded(flat, longest) for flat, _ in first])
+        return jax.tree.map(
+            lambda leaf: jnp.tile(states, (*leaf.shape[:2], 1, 1)), weights
+        )
+
+    def branch(shapes: Shapes, flat: Array, restore: Callable) -> Callable:
+        def move(gradient: Array, state: Array, weights: Array) -> tuple[Array, Array]:
+            own = restore(state[: flat.size].astype(flat.dtype))
+            given = unpack(shapes, gradient), own, unpack(shapes, weights)
+            direction, moved = transform.update(*given)
+            return pack(direction, length), _padded(ravel_pytree(moved)[0], longest)
+
+        return move
+
+    branches = [
+        branch(shapes, flat, restore)
+        for shapes, (flat, restore) in zip(candidates, first, strict=True)
+    ]
+
+    def update(
+        gradients: PyTree,
+        state: PyTree,
+        params: PyTree = None,
+        *,
+        choices: Int[Array, "component cell"],
+        **_: Any,
+    ) -> tuple[PyTree, PyTree]:
+        # One after another: side by side, every branch would run for each of them.
+        def move(own: tuple[Array, ...]) -> tuple[Array, Array]:
+            choice, *vectors = own
+            return jax.lax.switch(choice, branches, *vectors)
+
+        leaves, tree = jax.tree.flatten(gradients)
+        others = jax.tree.leaves(state), jax.tree.leaves(params)
+        directions, states = [], []
+        for gradient, old, weights in zip(leaves, *others, strict=True):
+            active = take_vectors(old, choices)
+            rows = [
+                own.reshape(-1, own.shape[-1]) for own in (gradient, active, weights)
+            ]
+            direction, moved = jax.lax.map(move, (choices.reshape(-1), *rows))
+            directions.append(direction.reshape(gradient.shape))
+            states.append(put_vectors(old, moved.reshape(active.shape), choices))
+        return tree.unflatten(directions), tree.unflatten(states)
+
+    # Optax types extra arguments as optional; this one is needed.
+    return optax.GradientTransformationExtraArgs(
+        init_each,
+        update,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _padded(state: Shaped[Array, " value"], length: int) -> Float[Array, " longer"]:
+    # Counts are exact as numbers of float32, up to 16 million steps.
+    return jnp.pad(state.astype(jnp.float32), (0, length - state.size))

@@ -132,7 +132,7 @@ def _steps(
     count: Int[Array, ""],
 ) -> SearchState:
     """Run `count` steps of one phase on this device's part of each batch."""
-    weight_tx, alpha_tx = optimizers(settings)
+    weight_tx, alpha_tx = optimizers(network, settings)
     move_alphas = _step_of_alphas(network, settings, alpha_tx, times)
     groups = jnp.array(network.cell_groups)
 

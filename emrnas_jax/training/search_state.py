@@ -53,7 +53,7 @@ def initial_state(
     groups = network.cell_groups
     alphas = jnp.zeros((len(set(groups)), len(network.operations)))
     weights = _initial_weights(network, key)
-    weight_tx, alpha_tx = optimizers(settings)
+    weight_tx, alpha_tx = optimizers(network, settings)
     return SearchState(
         weights=weights,
         weight_optimizer=jax.jit(weight_tx.init)(weights),
@@ -75,6 +75,7 @@ def _initial_weights(network: SearchNetwork, key: RandomKey) -> PyTree:
 
 
 def optimizers(
+    network: SearchNetwork,
     settings: SearchSettings,
 ) -> tuple[optax.GradientTransformationExtraArgs, optax.GradientTransformation]:
     """Return the optimizers of the weights and of the alphas."""
@@ -83,8 +84,15 @@ def optimizers(
         # With momentum an operation would move by draws that it had no part in.
         # Source: ProxylessNAS's program, whose β₁ is 0 as well.
         decay, momentum = 0.0, 0.0
+    weights = search_weight_optimizer(
+        settings.weight_decay,
+        settings.momentum,
+        settings.optimizer,
+        network.weight_shapes,
+        settings.clip_norm,
+    )
     return (
-        search_weight_optimizer(settings.weight_decay, settings.momentum),
+        weights,
         adam_with_l2(decay, momentum, settings.alpha_epsilon),
     )
 

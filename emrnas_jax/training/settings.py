@@ -44,7 +44,10 @@ class SearchSettings:
         learning_rate: learning rate of the weights; falls to 0 by a cosine in each of
             the phases.
         weight_decay: coupled L2 of the weights.
+        optimizer: key of `training.optimizers.OPTIMIZERS`, of the weights.
         momentum: β₁ of the weights' Adam.
+        clip_norm: norm to which longer gradients of a path's weights are shortened; 0
+            for none.
         alpha_learning_rate: learning rate of alphas, constant.
         alpha_weight_decay: coupled L2 of alphas.
         alpha_momentum: β₁ of alphas' Adam; the paper does not give it.
@@ -81,7 +84,9 @@ class SearchSettings:
     batch: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-7
+    optimizer: str = "adam"
     momentum: float = 0.9
+    clip_norm: float = 0.0
     alpha_learning_rate: float = 1e-3
     alpha_weight_decay: float = 1e-6  # section 3; holds p near uniform
     alpha_momentum: float = 0.9  # not in the paper; Adam's default
@@ -110,6 +115,7 @@ class SearchSettings:
             ("gate_rule", GATE_RULES),
             ("method", METHODS),
             ("loss", LOSSES),
+            ("optimizer", OPTIMIZERS),
         ):
             require_known("search", self, key, known)
         self._refuse_what_is_not_used()
@@ -126,7 +132,8 @@ class SearchSettings:
             raise InputError("search: needs at least one epoch and a batch of one")
         rates = ("learning_rate", "weight_decay")
         require_rates("search", self, *rates, *(f"alpha_{name}" for name in rates))
-        require_rates("search", self, "alpha_epsilon", "time_weight", *BUDGETS)
+        require_rates("search", self, "alpha_epsilon", "time_weight", "clip_norm")
+        require_rates("search", self, *BUDGETS)
         if self.budget_ms and self.budget_share:
             raise InputError(
                 f"search.budget_share: found {self.budget_share} beside "

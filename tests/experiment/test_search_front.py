@@ -31,6 +31,7 @@ def settings(folder):
     config.data.cache = str(folder / "cache")
     config.folds.count = 2
     config.search.update(method="front", loss="log_mse", candidates=12)
+    config.search.update(optimizer="muon", clip_norm=1.0)
     config.search.update(latency=str(folder / "table.json"), budget_ms=BUDGET)
     return config
 

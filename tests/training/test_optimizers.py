@@ -1,5 +1,6 @@
 """Adam with coupled decay, the cosine, and operations that rest when idle."""
 
+import math
 from typing import Any
 
 import jax
@@ -8,12 +9,22 @@ import numpy as np
 import optax
 import pytest
 
-from emrnas_jax.models.stacked_weights import STACKED, put_active, take_active
+from emrnas_jax.models.stacked_weights import (
+    STACKED,
+    put_active,
+    take_active,
+    take_vectors,
+    unpack,
+    vector_length,
+)
 from emrnas_jax.training.optimizers import (
     adam_with_l2,
     cosine,
     descend,
+    muon_with_l2,
     of_active_operations,
+    of_active_shapes,
+    of_each_component,
     of_running_components,
     search_weight_optimizer,
 )
@@ -162,3 +173,99 @@ def test_the_ends_of_a_component_that_is_left_out_rest_to_the_bit():
         assert np.any(moved[::2] != before[::2])
         np.testing.assert_array_equal(moved[::2], expected[::2])
     np.testing.assert_array_equal(direction["kernel"][::2], whole[0]["kernel"][::2])
+
+
+SHAPES = (
+    [],  # an operation without convolutions
+    [{"kernel": (3, 3, 8, 8), "bias": (8,)}],
+    [{"kernel": (5, 8), "bias": (8,)}, {"kernel": (1, 1, 8, 16), "bias": (16,)}],
+)
+
+
+def stacked_like(random, *first):
+    """Vectors of the operations of `SHAPES`, each with the zeros of a shorter one."""
+    rows = random.standard_normal((*first, len(SHAPES), vector_length(SHAPES)))
+    used = [sum(math.prod(s) for w in own for s in w.values()) for own in SHAPES]
+    filled = np.arange(rows.shape[-1]) < np.array(used)[:, None]
+    return jnp.asarray(rows * filled, jnp.float32)
+
+
+def test_muon_moves_the_kernels_of_each_operation_as_alone():
+    """Against the same transform that sees the weights of one operation as they are."""
+    random = np.random.default_rng(4)
+    alone = muon_with_l2(0.1, 0.9)
+    transform = of_active_shapes(alone, SHAPES)
+    rows = stacked_like(random, 2, 1)
+    state = start = transform.init(rows)
+    own_states = {}
+    for choices in ([1, 2], [1, 0], [2, 1], [1, 2]):
+        path = jnp.array(choices)[:, None]
+        gradients = take_vectors(stacked_like(random, 2, 1), path)
+        active = take_vectors(rows, path)
+        direction, state = transform.update(gradients, state, active, choices=path)
+        for component, choice in enumerate(choices):
+            shapes = SHAPES[choice]
+            weights = unpack(shapes, active[component, 0, 0])
+            before = own_states.get((component, choice), alone.init(weights))
+            gradient = unpack(shapes, gradients[component, 0, 0])
+            expected, after = alone.update(gradient, before, weights)
+            own_states[component, choice] = after
+            found = unpack(shapes, direction[component, 0, 0])
+            for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    idle = np.ones((2, 1, 3), bool)
+    for component, choice in own_states:
+        idle[component, 0, choice] = False
+    np.testing.assert_array_equal(state[idle], start[idle])
+
+
+def test_with_adam_the_shapes_of_kernels_change_nothing():
+    random = np.random.default_rng(5)
+    adam = adam_with_l2(0.1, 0.9)
+    both = of_active_operations(adam), of_active_shapes(adam, SHAPES)
+    rows = stacked_like(random, 2, 2)
+    states = [own.init(rows) for own in both]
+    for _ in range(3):
+        path = jnp.asarray(random.integers(0, 3, (2, 2)))
+        taken = [take_vectors(own, path) for own in (stacked_like(random, 2, 2), rows)]
+        moved = [
+            own.update(taken[0], state, taken[1], choices=path)
+            for own, state in zip(both, states, strict=True)
+        ]
+        np.testing.assert_allclose(moved[0][0], moved[1][0], rtol=1e-5, atol=1e-6)
+        states = [state for _, state in moved]
+
+
+def test_each_component_has_a_muon_of_its_own():
+    random = np.random.default_rng(6)
+    alone = muon_with_l2(0.0, 0.9)
+    ends = {"kernel": jnp.asarray(random.standard_normal((2, 3, 3, 8, 8)), jnp.float32)}
+    together = of_each_component(alone)
+    found, _ = together.update(ends, together.init(ends), ends)
+    for component in range(2):
+        own = {"kernel": ends["kernel"][component]}
+        expected: Any = alone.update(own, alone.init(own), own)[0]
+        np.testing.assert_allclose(
+            found["kernel"][component], expected["kernel"], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_long_gradient_of_a_path_is_shortened_as_a_whole():
+    random = np.random.default_rng(7)
+    weights = weights_like(random)
+    path = jnp.zeros((2, 3), jnp.int32)
+    active, gradients = (
+        take_active(own, path) for own in (weights, weights_like(random))
+    )
+    own = {"choices": path, "running": jnp.ones(2, bool)}
+    norm = float(optax.tree.norm(gradients))
+    moved = []
+    for clip_norm, scale in ((norm / 4, 1.0), (0.0, 0.25)):
+        # Decay shows the length of a gradient, which Adam alone would not.
+        optimizer = search_weight_optimizer(0.1, 0.9, clip_norm=clip_norm)
+        scaled = jax.tree.map(lambda g, s=scale: g * s, gradients)
+        moved.append(
+            optimizer.update(scaled, optimizer.init(weights), active, **own)[0]
+        )
+    for a, b in zip(*map(jax.tree.leaves, moved), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -30,7 +30,7 @@ def fresh():
 @pytest.fixture(scope="module")
 def step():
     """Return the compiled step of three architectures; times are weighed by 1."""
-    _, optimizer = optimizers(SETTINGS)
+    _, optimizer = optimizers(NETWORK, SETTINGS)
 
     def of(state, batch, key, times):
         own = NETWORK, optimizer, state, batch, key, RATE, 3
@@ -125,7 +125,7 @@ def test_of_operations_that_are_alike_the_fastest_is_preferred(
 def test_the_memory_of_a_step_does_not_grow_with_the_architectures(batch):
     network = SearchNetwork(components=1, cells_per_block=1, width=8)
     state = jax.eval_shape(lambda: initial_state(network, SETTINGS, jax.random.key(0)))
-    _, optimizer = optimizers(SETTINGS)
+    _, optimizer = optimizers(NETWORK, SETTINGS)
 
     def temporary_bytes(count):
         def of(state, batch, key):
@@ -141,12 +141,12 @@ def test_the_memory_of_a_step_does_not_grow_with_the_architectures(batch):
 
 
 def test_adam_of_alphas_has_no_momentum_and_no_decay():
-    _, optimizer = optimizers(SETTINGS)
+    _, optimizer = optimizers(NETWORK, SETTINGS)
     alphas = jnp.ones((1, 8))
     state = optimizer.init(alphas)
     _, state = optimizer.update(alphas, state, alphas)
     resting, _ = optimizer.update(jnp.zeros((1, 8)), state, alphas)
     np.testing.assert_array_equal(resting, 0)
-    _, papers = optimizers(replace(SETTINGS, method="proxyless"))
+    _, papers = optimizers(NETWORK, replace(SETTINGS, method="proxyless"))
     decayed, _ = papers.update(jnp.zeros((1, 8)), papers.init(alphas), alphas)
     assert np.any(np.asarray(decayed))
