@@ -275,16 +275,17 @@ def of_active_shapes(
     first = [ravel_pytree(transform.init(own)) for own in blank]
     longest = max(flat.size for flat, _ in first)
 
-    def init_each(weights: PyTree) -> PyTree:
+    def init_each(params: PyTree) -> PyTree:
         states = jnp.stack([_padded(flat, longest) for flat, _ in first])
         return jax.tree.map(
-            lambda leaf: jnp.tile(states, (*leaf.shape[:2], 1, 1)), weights
+            lambda leaf: jnp.tile(states, (*leaf.shape[:2], 1, 1)), params
         )
 
     def branch(shapes: Shapes, flat: Array, restore: Callable) -> Callable:
         def move(gradient: Array, state: Array, weights: Array) -> tuple[Array, Array]:
             own = restore(state[: flat.size].astype(flat.dtype))
             given = unpack(shapes, gradient), own, unpack(shapes, weights)
+            direction: Any
             direction, moved = transform.update(*given)
             return pack(direction, length), _padded(ravel_pytree(moved)[0], longest)
 

@@ -193,8 +193,8 @@ def stacked_like(random, *first):
 def test_muon_moves_the_kernels_of_each_operation_as_alone():
     """Against the same transform that sees the weights of one operation as they are."""
     random = np.random.default_rng(4)
-    alone = muon_with_l2(0.1, 0.9)
-    transform = of_active_shapes(alone, SHAPES)
+    alone: Any = muon_with_l2(0.1, 0.9)
+    transform: Any = of_active_shapes(alone, SHAPES)
     rows = stacked_like(random, 2, 1)
     state = start = transform.init(rows)
     own_states = {}
@@ -222,7 +222,7 @@ def test_muon_moves_the_kernels_of_each_operation_as_alone():
 def test_with_adam_the_shapes_of_kernels_change_nothing():
     random = np.random.default_rng(5)
     adam = adam_with_l2(0.1, 0.9)
-    both = of_active_operations(adam), of_active_shapes(adam, SHAPES)
+    both: Any = of_active_operations(adam), of_active_shapes(adam, SHAPES)
     rows = stacked_like(random, 2, 2)
     states = [own.init(rows) for own in both]
     for _ in range(3):
@@ -238,13 +238,13 @@ def test_with_adam_the_shapes_of_kernels_change_nothing():
 
 def test_each_component_has_a_muon_of_its_own():
     random = np.random.default_rng(6)
-    alone = muon_with_l2(0.0, 0.9)
+    alone: Any = muon_with_l2(0.0, 0.9)
     ends = {"kernel": jnp.asarray(random.standard_normal((2, 3, 3, 8, 8)), jnp.float32)}
-    together = of_each_component(alone)
+    together: Any = of_each_component(alone)
     found, _ = together.update(ends, together.init(ends), ends)
     for component in range(2):
         own = {"kernel": ends["kernel"][component]}
-        expected: Any = alone.update(own, alone.init(own), own)[0]
+        expected = alone.update(own, alone.init(own), own)[0]
         np.testing.assert_allclose(
             found["kernel"][component], expected["kernel"], rtol=1e-4, atol=1e-5
         )
@@ -262,7 +262,7 @@ def test_a_long_gradient_of_a_path_is_shortened_as_a_whole():
     moved = []
     for clip_norm, scale in ((norm / 4, 1.0), (0.0, 0.25)):
         # Decay shows the length of a gradient, which Adam alone would not.
-        optimizer = search_weight_optimizer(0.1, 0.9, clip_norm=clip_norm)
+        optimizer: Any = search_weight_optimizer(0.1, 0.9, clip_norm=clip_norm)
         scaled = jax.tree.map(lambda g, s=scale: g * s, gradients)
         moved.append(
             optimizer.update(scaled, optimizer.init(weights), active, **own)[0]
