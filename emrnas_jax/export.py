@@ -19,7 +19,7 @@ from emrnas_jax.inference.model_card import model_card
 from emrnas_jax.inference.trained import TrainedNetwork, load_model
 from emrnas_jax.kernels.precision import PRECISIONS
 from emrnas_jax.machine import host
-from emrnas_jax.models.model_folder import FORMAT, ModelConfig, write_model
+from emrnas_jax.models.model_folder import FORMAT, STORED_AS, ModelConfig, write_model
 from emrnas_jax.models.networks import parameter_count
 from emrnas_jax.runs.begun_with import read_data
 from emrnas_jax.runs.folder import NetworkFolder
@@ -50,6 +50,13 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output", None, "New folder for the model.", required=True)
     flags.DEFINE_enum("format", FORMATS[0], FORMATS, "Format of the weights.")
+    flags.DEFINE_enum(
+        "stored_as",
+        STORED_AS[0],
+        STORED_AS,
+        "Type of the weights in the file. float16 is half as large; they are used in "
+        "float32 all the same.",
+    )
     flags.DEFINE_string("summary", "", "One line about the model, for its card.")
 
 
@@ -66,20 +73,27 @@ def main(argv: Sequence[str]) -> None:
                 raise InputError(f"--{name} is empty; name a folder")
         model = load_model(given.model, given.fold, given.network, given.precision)
         folder = Path(given.output).expanduser()
-        export_model(model, folder, given.summary)
+        export_model(model, folder, given.summary, given.stored_as)
     print(f"{folder}: {model}")  # noqa: T201 - the program's answer
 
 
-def export_model(model: TrainedNetwork, folder: Path, summary: str = "") -> None:
+def export_model(
+    model: TrainedNetwork,
+    folder: Path,
+    summary: str = "",
+    stored_as: str = STORED_AS[0],
+) -> None:
     """Write a model folder with what the files of the run say about the network.
 
     Args:
         model: the network, loaded from its run.
         folder: new or empty folder.
         summary: one line about the model.
+        stored_as: a name in `models.model_folder.STORED_AS`, the type of the weights.
 
     Raises:
-        InputError: the model has no training, or the folder is not empty.
+        InputError: the model has no training, the folder is not empty, or a weight is
+            too large for the type.
     """
     if model.folder is None:
         raise InputError("this model has no weights to export; give a trained network")
@@ -105,7 +119,7 @@ def export_model(model: TrainedNetwork, folder: Path, summary: str = "") -> None
         read_cost(files.cost) if files.cost.exists() else None,
         in_words(PAPER),
     )
-    write_model(folder, config, model.variables, card)
+    write_model(folder, config, model.variables, card, stored_as)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from emrnas_jax.models.record import NetworkRecord
 FORMAT = "emrnas_jax model, version 1"
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 WAY_OUT = "give a folder that emrnas_jax.export has written, whole"
+# In which weights are stored; they are used in float32.
+STORED_AS = ("float32", "float16")
 NAMED_AT_MOST = 3  # arrays that an error names; the others are counted
 
 
@@ -74,7 +76,11 @@ def is_model_folder(folder: Path) -> bool:
 
 
 def write_model(
-    folder: Path, config: ModelConfig, variables: Mapping[str, PyTree], card: str
+    folder: Path,
+    config: ModelConfig,
+    variables: Mapping[str, PyTree],
+    card: str,
+    stored_as: str = "float32",
 ) -> None:
     """Write a model folder; its config, which makes it one, last.
 
@@ -83,15 +89,26 @@ def write_model(
         config: its content; the checksum is computed here.
         variables: weights, and statistics of batch norm.
         card: content of the model card, Markdown.
+        stored_as: a name in `STORED_AS`; float16 rounds weights to 11 binary digits.
 
     Raises:
-        InputError: the folder is not empty.
+        InputError: the folder is not empty, or a weight is too large for float16.
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(
             f"{folder} is there already and is not overwritten; give another --output"
         )
-    arrays = {key: np.asarray(leaf) for key, leaf in _flat(variables).items()}
+    # NumPy would warn of what is too large, which is told below.
+    with np.errstate(over="ignore"):
+        arrays = {
+            key: np.asarray(leaf).astype(stored_as)
+            for key, leaf in _flat(variables).items()
+        }
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InputError(
+            f"{folder}: a weight is not finite as {stored_as}; export it as float32, "
+            "and if it fails too, train the network again"
+        )
     content = save(arrays, metadata={"format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
     # A folder that was stopped half-way has no config, and is refused when it is read.
@@ -131,7 +148,9 @@ def read_model(folder: Path, precision: str | None = None) -> Model:
     record = config.network
     network = (record if precision is None else record.in_precision(precision)).build()
     _require_arrays(path, network, arrays)
-    variables = unflatten_dict({k: jnp.asarray(v) for k, v in arrays.items()}, sep=".")
+    # Computed with in float32, in whatever they were stored.
+    used = {key: jnp.asarray(own, jnp.float32) for key, own in arrays.items()}
+    variables = unflatten_dict(used, sep=".")
     return Model(config, network, variables)
 
 

@@ -8,7 +8,7 @@ so that each operation is compiled once.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -101,60 +101,75 @@ class _SearchComponent(nn.Module):
 
     @nn.compact
     def __call__(self, state: _State, gates: Gates) -> tuple[_State, None]:
-        settings, choice = self.settings, gates.choices[0, 0]
+        choice = gates.choices[0, 0]
         # The second axis is that of cells, of which a component has one.
         stacked = self.param(
             STACKED,
             lambda *given: initial_stack(*given)[None],
             self.stored,
-            [body_shapes(own, settings) for own in self.operations],
+            [body_shapes(own, self.settings) for own in self.operations],
         )
+        vector = stacked[0, 0 if self.stored == 1 else choice]
+        if self.is_initializing():  # compiling every body is waste
+            return self._run(state, None), None
+        runs = jnp.array([own.is_present for own in self.operations])[choice]
+
+        def run(own: "_SearchComponent", state: _State) -> _State:
+            return own._run(state, (vector, choice))
+
+        # Not a choice between two results: a component that is left out takes no time.
+        return nn.cond(runs, run, lambda _, state: state, self, state), None
+
+    def _run(self, state: _State, body: tuple[Array, Array] | None) -> _State:
+        """Return the state after this component, with the weights and choice of it."""
+        settings = self.settings
         first = Convolution(settings.width, 1, SLOPE, settings.precision, name="first")
         channels = SQUARE * channels_of(self.consistency)
         last = Convolution(channels, precision=settings.precision, name="last")
         halves = [halve(x).astype(settings.maps) for x in state[:2]]
         features = first(*halves, state.memory)
-        if not self.is_initializing():  # compiling every body is waste
-            vector = stacked[0, 0 if self.stored == 1 else choice]
-            own = self.operations, vector, choice, features, settings
-            features = chosen_body(*own, self.is_along_rows)
+        if body is not None:
+            own = self.operations, settings, self.is_along_rows
+            features = chosen_body(*own, *body, features)
         change = double(last(features).astype(state.image.dtype))
         height, width = state.image.shape[1:3]
         proposed = state.image + change[:, :height, :width]
         agreed = self.agree(proposed, *learned_weight(self, self.consistency))
-        new = _State(agreed, agreed - proposed, features[..., : self.memory])
-        runs = jnp.array([own.is_present for own in self.operations])[choice]
-        return jax.tree.map(partial(jnp.where, runs), new, state), None
+        return _State(agreed, agreed - proposed, features[..., : self.memory])
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def chosen_body(
     operations: tuple[Operation, ...],
+    settings: LayerSettings,
+    is_along_rows: bool,
     vector: Float[Array, " value"],
     choice: Int[Array, ""],
     features: Map,
-    settings: LayerSettings,
-    is_along_rows: bool,
 ) -> Map:
     """Return features with what the chosen body adds to them; only that body runs.
 
+    Its gradient runs the body again. `switch` would otherwise keep the inner maps of
+    all candidates, because they differ in their shapes.
+
     Args:
         operations: the candidates.
+        settings: layers of the network.
+        is_along_rows: whether lines of k-space are its rows.
         vector: weights of the chosen one.
         choice: its position among the candidates.
         features: features of the component.
-        settings: layers of the network.
-        is_along_rows: whether lines of k-space are its rows.
     """
+    bodies = _bodies(operations, settings, is_along_rows)
+    return jax.lax.switch(choice, bodies, vector, features)
 
-    # The gradient runs the body again. `switch` would otherwise keep the inner maps of
-    # all candidates, because they differ in their shapes.
-    def branch(operation: Operation) -> Callable[[Array, Map], Map]:
-        return jax.checkpoint(partial(_run_body, operation, settings, is_along_rows))
 
-    def run(vector: Array, choice: Array, features: Map) -> Map:
-        return jax.lax.switch(choice, [*map(branch, operations)], vector, features)
-
-    return jax.checkpoint(run)(vector, choice, features)
+def _bodies(
+    operations: tuple[Operation, ...], settings: LayerSettings, is_along_rows: bool
+) -> list[Callable[[Array, Map], Map]]:
+    """Return a function of weights and features for each candidate."""
+    given = settings, is_along_rows
+    return [partial(_run_body, operation, *given) for operation in operations]
 
 
 def _run_body(
@@ -166,6 +181,33 @@ def _run_body(
 ) -> Map:
     weights = unpack(body_shapes(operation, settings), vector)
     return with_body(operation, weights, features, settings, is_along_rows)
+
+
+def _keep_inputs(*given: Any) -> tuple[Map, tuple[Array, Array, Map]]:
+    return chosen_body(*given), given[3:]
+
+
+def _gradient_of_body(
+    operations: tuple[Operation, ...],
+    settings: LayerSettings,
+    is_along_rows: bool,
+    kept: tuple[Array, Array, Map],
+    cotangent: Map,
+) -> tuple[Array, None, Map]:
+    vector, choice, features = kept
+
+    def branch(body: Callable[[Array, Map], Map]) -> Callable[..., tuple[Array, Map]]:
+        def gradient(vector: Array, features: Map, cotangent: Map) -> Any:
+            return jax.vjp(body, vector, features)[1](cotangent)
+
+        return gradient
+
+    branches = [*map(branch, _bodies(operations, settings, is_along_rows))]
+    own = jax.lax.switch(choice, branches, vector, features, cotangent)
+    return own[0], None, own[1]
+
+
+chosen_body.defvjp(_keep_inputs, _gradient_of_body)
 
 
 class WideSearchNetwork(nn.Module):

@@ -171,3 +171,22 @@ def test_the_card_says_what_the_model_is_and_is_not_for():
     ):
         assert part in text
     assert "| quality |" not in text
+
+
+def test_weights_may_be_stored_in_half_the_bytes(folder, variables, tmp_path):
+    half = tmp_path / "half"
+    write_model(half, CONFIG, variables, "card", stored_as="float16")
+    sizes = [(own / "model.safetensors").stat().st_size for own in (folder, half)]
+    assert sizes[1] < 0.7 * sizes[0]  # names of arrays take their part
+    for one, other in zip(
+        *map(jax.tree.leaves, (read_model(half).variables, variables)), strict=True
+    ):
+        assert one.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, rtol=2**-11)
+
+
+def test_a_weight_that_is_too_large_for_its_type_is_told(variables, tmp_path):
+    large = jax.tree.map(lambda leaf: leaf * 1e6, variables)
+    with pytest.raises(InputError, match="not finite as float16"):
+        write_model(tmp_path / "half", CONFIG, large, "card", stored_as="float16")
+    assert not (tmp_path / "half").exists()
