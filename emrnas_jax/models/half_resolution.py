@@ -11,11 +11,15 @@ al., CVPR 2016), features handed from component to component (as in Putzky and W
 2017).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.kernels.convolution import Map
 from emrnas_jax.models.bodies import SLOPE, body_shapes, with_body
 from emrnas_jax.models.layers import (
     Convolution,
@@ -25,7 +29,11 @@ from emrnas_jax.models.layers import (
     learned_weight,
 )
 from emrnas_jax.models.squares import SQUARE, double, halve
-from emrnas_jax.mri.line_consistency import channels_of, prepared_consistency
+from emrnas_jax.mri.line_consistency import (
+    Prepared,
+    channels_of,
+    prepared_consistency,
+)
 from emrnas_jax.mri.measurement import Measurement
 from emrnas_jax.nas.space import Operation
 
@@ -66,41 +74,78 @@ def require_memory(kind: str, memory: int, width: int) -> None:
         )
 
 
-class Component(nn.Module):
-    """The convolutions of one component."""
+class State(NamedTuple):
+    """What a component hands to the next one.
 
-    channels: int
-    body: Operation
+    Attributes:
+        image: the image, with the channels of the consistency.
+        correction: what its data consistency has changed.
+        memory: some features, of half the resolution; None before the first component.
+    """
+
+    image: Float[Array, "batch height width channel"]
+    correction: Float[Array, "batch height width channel"]
+    memory: Float[Array, "batch _ _ kept"] | None
+
+
+class Component(nn.Module):
+    """What all components do, around a body that each kind of them has for itself.
+
+    Attributes:
+        memory: channels that it hands to the next one.
+        settings: layers of the network.
+        consistency: a name in `mri.consistency.CONSISTENCY`.
+        agree: this consistency, prepared for the measurement.
+        is_along_rows: whether lines of k-space are its rows.
+    """
+
+    memory: int
     settings: LayerSettings
     consistency: str
+    agree: Prepared
     is_along_rows: bool
 
-    @nn.compact
-    def __call__(
-        self, *maps: Float[Array, "batch height width _"]
-    ) -> tuple[
-        Float[Array, "batch height width out"],
-        Float[Array, "batch height width kept"],
-        tuple[Float[Array, ""], ...],
-    ]:
-        """Return the change of the image, squares as channels, and the features.
+    def around(self, body: Callable[[Map], Map], state: State) -> State:
+        """Return the state after this component; call it in a compact method.
 
-        The third is the weight of its data consistency, empty if it has none.
+        Args:
+            body: function of the features of its first convolution.
+            state: state before it.
         """
+        settings, (height, width, channels) = self.settings, state.image.shape[1:]
+        first = Convolution(settings.width, 1, SLOPE, settings.precision, name="first")
+        last = Convolution(SQUARE * channels, precision=settings.precision, name="last")
+        maps = [halve(x).astype(settings.maps) for x in state[:2]]
+        # Maps apart, not joined: the kernels read each where it lies.
+        features = body(first(*maps, *[own for own in state[2:] if own is not None]))
+        change = double(last(features).astype(state.image.dtype))
+        proposed = state.image + change[:, :height, :width]
+        agreed = self.agree(proposed, *learned_weight(self, self.consistency))
+        return State(agreed, agreed - proposed, features[..., : self.memory])
 
-        def convolution(features: int, slope: float, name: str) -> Convolution:
-            precision = self.settings.precision
-            return Convolution(features, slope=slope, precision=precision, name=name)
 
-        features = convolution(self.settings.width, SLOPE, "first")(*maps)
-        weights = [
-            Parameters(shapes, name=f"conv_{j}")()
-            for j, shapes in enumerate(body_shapes(self.body, self.settings), 1)
-        ]
-        own = self.body, weights, features, self.settings, self.is_along_rows
-        features = with_body(*own)
-        change = convolution(SQUARE * self.channels, 1.0, "last")(features)
-        return change, features, learned_weight(self, self.consistency)
+class FixedComponent(Component):
+    """A component with one body.
+
+    Attributes:
+        body: operation of the wide space.
+    """
+
+    body: Operation = Operation("pair", (1, 1), ())
+
+    @nn.compact
+    def __call__(self, state: State) -> State:
+        """Return the state after this component."""
+
+        def body(features: Map) -> Map:
+            weights = [
+                Parameters(shapes, name=f"conv_{j}")()
+                for j, shapes in enumerate(body_shapes(self.body, self.settings), 1)
+            ]
+            own = self.body, weights, features, self.settings, self.is_along_rows
+            return with_body(*own)
+
+        return self.around(body, state)
 
 
 class HalfResolution(nn.Module):
@@ -133,34 +178,25 @@ class HalfResolution(nn.Module):
             train: ignored, because there is no batch norm.
         """
         agree = prepared_consistency(self.consistency, measurement)
-        channels = channels_of(self.consistency)
-        height, width = zero_filled.shape[1:3]
         # A real image gains the samples that mirror measured ones; others gain nothing.
-        image = agree(zero_filled[..., :channels])
-        correction, features = jnp.zeros_like(image), None
+        image = agree(zero_filled[..., : channels_of(self.consistency)])
+        state = State(image, jnp.zeros_like(image), None)
         is_along_rows = measurement.mask.shape[2] == 1
         present = [n for n, body in enumerate(self.bodies, 1) if body.is_present]
         for n in present:
             # Deep supervision and shorter prefixes use the images in between.
             if n != present[0]:
-                keep_image(self, f"image_{n - 1}", both_channels(image))
-            maps = [halve(x).astype(self.settings.maps) for x in (image, correction)]
-            if features is not None:
-                maps.append(features[..., : self.memory])
-            component = Component(
-                channels,
-                self.bodies[n - 1],
+                keep_image(self, f"image_{n - 1}", both_channels(state.image))
+            state = FixedComponent(
+                self.memory,
                 self.settings,
                 self.consistency,
+                agree,
                 is_along_rows,
+                self.bodies[n - 1],
                 name=f"component_{n}",
-            )
-            # Maps apart, not joined: the kernels read each where it lies.
-            change, features, weight = component(*maps)
-            change = double(change.astype(image.dtype))[:, :height, :width]
-            agreed = agree(image + change, *weight)
-            image, correction = agreed, agreed - (image + change)
-        return both_channels(image)
+            )(state)
+        return both_channels(state.image)
 
 
 def both_channels(

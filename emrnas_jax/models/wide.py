@@ -8,7 +8,7 @@ so that each operation is compiled once.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,17 +17,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.kernels.convolution import Map
-from emrnas_jax.models.bodies import SLOPE, body_shapes, with_body
+from emrnas_jax.models.bodies import body_shapes, with_body
 from emrnas_jax.models.half_resolution import (
+    Component,
     HalfResolution,
+    State,
     both_channels,
     require_memory,
 )
-from emrnas_jax.models.layers import Convolution, LayerSettings, learned_weight
-from emrnas_jax.models.squares import SQUARE, double, halve
+from emrnas_jax.models.layers import LayerSettings
+from emrnas_jax.models.squares import halve
 from emrnas_jax.models.stacked_weights import STACKED, Shapes, initial_stack, unpack
 from emrnas_jax.mri.line_consistency import (
-    Prepared,
     channels_of,
     prepared_consistency,
 )
@@ -74,33 +75,20 @@ def wide(
     return HalfResolution(bodies, memory, settings, consistency)
 
 
-class _State(NamedTuple):
-    """What a component hands to the next one.
+class SearchComponent(Component):
+    """A component with all candidates for its body, in the form `nn.scan` asks for.
 
     Attributes:
-        image: the image, with the channels of the consistency.
-        correction: what its data consistency has changed.
-        memory: some features, of half the resolution.
+        operations: the candidates.
+        stored: number of operations whose weights are stored.
     """
 
-    image: Float[Array, "batch height width channel"]
-    correction: Float[Array, "batch height width channel"]
-    memory: Float[Array, "batch _ _ kept"]
-
-
-class _SearchComponent(nn.Module):
-    """A component with all candidates for its body, in the form `nn.scan` asks for."""
-
-    operations: tuple[Operation, ...]
-    memory: int
-    settings: LayerSettings
-    consistency: str
-    stored: int
-    agree: Prepared
-    is_along_rows: bool
+    operations: tuple[Operation, ...] = WIDE
+    stored: int = len(WIDE)
 
     @nn.compact
-    def __call__(self, state: _State, gates: Gates) -> tuple[_State, None]:
+    def __call__(self, state: State, gates: Gates) -> tuple[State, None]:
+        """Return the state after the first path of `gates`, `[cell, path]`."""
         choice = gates.choices[0, 0]
         # The second axis is that of cells, of which a component has one.
         stacked = self.param(
@@ -109,33 +97,21 @@ class _SearchComponent(nn.Module):
             self.stored,
             [body_shapes(own, self.settings) for own in self.operations],
         )
-        vector = stacked[0, 0 if self.stored == 1 else choice]
         if self.is_initializing():  # compiling every body is waste
-            return self._run(state, None), None
+            return self.around(lambda features: features, state), None
+        vector = stacked[0, 0 if self.stored == 1 else choice]
+        given = self.operations, self.settings, self.is_along_rows
+        body = partial(chosen_body, *given, vector, choice)
         runs = jnp.array([own.is_present for own in self.operations])[choice]
-
-        def run(own: "_SearchComponent", state: _State) -> _State:
-            return own._run(state, (vector, choice))
-
         # Not a choice between two results: a component that is left out takes no time.
-        return nn.cond(runs, run, lambda _, state: state, self, state), None
-
-    def _run(self, state: _State, body: tuple[Array, Array] | None) -> _State:
-        """Return the state after this component, with the weights and choice of it."""
-        settings = self.settings
-        first = Convolution(settings.width, 1, SLOPE, settings.precision, name="first")
-        channels = SQUARE * channels_of(self.consistency)
-        last = Convolution(channels, precision=settings.precision, name="last")
-        halves = [halve(x).astype(settings.maps) for x in state[:2]]
-        features = first(*halves, state.memory)
-        if body is not None:
-            own = self.operations, settings, self.is_along_rows
-            features = chosen_body(*own, *body, features)
-        change = double(last(features).astype(state.image.dtype))
-        height, width = state.image.shape[1:3]
-        proposed = state.image + change[:, :height, :width]
-        agreed = self.agree(proposed, *learned_weight(self, self.consistency))
-        return _State(agreed, agreed - proposed, features[..., : self.memory])
+        state = nn.cond(
+            runs,
+            lambda own, state: own.around(body, state),
+            lambda _, state: state,
+            self,
+            state,
+        )
+        return state, None
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -271,20 +247,20 @@ class WideSearchNetwork(nn.Module):
         settings = LayerSettings(self.width, self.precision)
         batch, height, width = halve(image).shape[:3]
         memory = jnp.zeros((batch, height, width, self.memory), settings.maps)
-        start = _State(image, jnp.zeros_like(image), memory)
+        start = State(image, jnp.zeros_like(image), memory)
         scanned = nn.scan(
-            _SearchComponent,
+            SearchComponent,
             variable_axes={"params": 0},
             split_rngs={"params": True},
             length=self.components,
         )(
-            self.operations,
             self.memory,
             settings,
             self.consistency,
-            self.stored,
             agree,
             measurement.mask.shape[2] == 1,
+            self.operations,
+            self.stored,
             name="components",
         )
         # One cell for each component.
