@@ -13,7 +13,7 @@ networks and few epochs:
     table3           the ablations of Table 3
     search_variants  kinds of search, and random architectures
     consistency      every cascade with each data consistency
-    included         the training of the model that comes with the package, cardiac15
+    included         the training of cardiac15, which comes with the package
     same_minutes     the networks of the field and the half-resolution cascade, each
                      trained for half an hour with one recipe
     half_hour        the half-resolution cascade alone, trained in the same way

@@ -127,9 +127,11 @@ def main(argv: Sequence[str]) -> None:
     *_, reference = found
     last = found[reference]["psnr_db"]
     for name, own in found.items():
-        line = f"{own['psnr_db'].mean():.2f} dB, SSIM {own['ssim'].mean():.4f}"
+        psnr = own["psnr_db"]
+        line = f"{psnr.mean():.2f} dB, SSIM {own['ssim'].mean():.4f}"
+        line += f", worst frame {psnr.min():.2f} dB"
         if name != reference:
-            gain = paired_difference(last, own["psnr_db"], 0, subjects)
+            gain = paired_difference(last, psnr, 0, subjects)
             line += f"; {reference} - this: {gain.mean:+.2f} dB"
             line += f" [{gain.low:+.2f}, {gain.high:+.2f}]"
         print(f"{name}: {line}")
