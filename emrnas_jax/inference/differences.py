@@ -7,6 +7,8 @@ from jaxtyping import Bool, Complex64
 from emrnas_jax.data.readers.scan import Scan
 from emrnas_jax.data.sampling_settings import SamplingSettings
 from emrnas_jax.inference.trained import TrainedNetwork
+from emrnas_jax.models.included import included_models
+from emrnas_jax.models.model_folder import read_config
 from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.mri.consistency import mirror
 
@@ -44,13 +46,12 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
     if scan.mask is None:
         return found
     rate = float(scan.mask.mean())
-    trained = [trained for trained, _ in sampling.pairs]
-    factor = min(max(rate / own, own / rate) for own in trained)
-    if sampling.kind != "file" and factor > RATE_FACTOR:
+    if sampling.kind != "file" and not _suits(sampling, rate):
         hint = "; if zeros are padding, say --fully_sampled" if rate > 0.5 else ""
+        trained = ", ".join(f"{own:.0%}" for own, _ in sampling.pairs)
         found.append(
             f"about {rate:.0%} of k-space measured, and the network was trained for "
-            f"{', '.join(f'{own:.0%}' for own in trained)}{hint}"
+            f"{trained}{hint}{_other_models(model, rate)}"
         )
     lines = {"rows": scan.mask.shape[2] == 1, "columns": scan.mask.shape[1] == 1}
     if sampling.kind not in OF_POINTS and not lines[sampling.phase_encode]:
@@ -78,6 +79,24 @@ def differences(model: TrainedNetwork, scan: Scan) -> list[str]:
                 "which have none; a network trained on complex images suits them"
             )
     return found
+
+
+def _suits(sampling: SamplingSettings, rate: float) -> bool:
+    """Return whether a rate is about one of those of a training."""
+    return any(max(rate / own, own / rate) <= RATE_FACTOR for own, _ in sampling.pairs)
+
+
+def _other_models(model: TrainedNetwork, rate: float) -> str:
+    """Return in words which model to take instead, if both come with the package."""
+    included = included_models()
+    if model.folder not in included.values():  # for images of what, nobody knows
+        return ""
+    for name, folder in included.items():
+        own = read_config(folder).network
+        is_alike = own.images == model.record.images
+        if is_alike and _suits(SamplingSettings(**own.sampling), rate):
+            return f"; --model={name} was trained for about as many"
+    return ""
 
 
 def _size_difference(record: NetworkRecord, shape: tuple[int, int]) -> list[str]:

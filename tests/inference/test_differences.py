@@ -68,6 +68,19 @@ def test_a_network_of_several_rates_takes_each_of_them(model, random):
     assert "trained for 30%, 50%" in warning
 
 
+@pytest.mark.parametrize(
+    ("count", "wanted"),
+    [(5, "trained for 15%; --model=cardiac5to30 was"), (60, "--fully_sampled")],
+)
+def test_an_included_model_names_the_one_for_another_rate(random, count, wanted):
+    shape = (256, 64)
+    record = msgspec.structs.replace(load_model("cardiac15").record, shape=shape)
+    model = dataclasses.replace(load_model("cardiac15"), record=record)
+    image = random.random(shape)
+    [warning] = warnings_for(model, scan_of(image, lines(count * 256 // 100, 256)))
+    assert wanted in warning
+
+
 def test_what_was_trained_on_nothing_gives_no_warning(random):
     scan = scan_of(random.random((24, 16)), lines(15, 24))
     assert not warnings_for(load_model("tv"), scan)
