@@ -23,6 +23,7 @@ from emrnas_jax.training.settings import FRONT_CANDIDATES, SearchSettings
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
 # emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
 FORWARD_PASSES_PER_STEP = 2
+FEWEST_BATCHES = 4  # that a candidate of `front` is judged on, if there are as many
 ROUNDS = 32  # of draws, where candidates have to fit a budget of time
 
 
@@ -68,10 +69,11 @@ def candidates_of(
         InputError: no architecture that was drawn is fast enough.
     """
     if settings.method == "front":
-        # Many on few batches: the predictor averages over all of them.
+        # Many on few batches: all see the same frames, and the predictor averages over
+        # the candidates. They cost half a forward pass for each step of the weights.
         count = settings.candidates or FRONT_CANDIDATES
-        batches = min(validation_steps, paid_for(steps, count))
-        return draw_candidates(network, count, seed), batches
+        batches = max(FEWEST_BATCHES, steps // (2 * count))
+        return draw_candidates(network, count, seed), min(validation_steps, batches)
     count = settings.candidates or paid_for(steps, validation_steps)
     if table is None:
         return draw_candidates(network, count, seed), validation_steps

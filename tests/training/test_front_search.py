@@ -11,7 +11,7 @@ from emrnas_jax.nas.latency_table import LatencyTable, Measured
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.front import read_front, write_front
-from emrnas_jax.training.candidates import require_budget
+from emrnas_jax.training.candidates import candidates_of, require_budget
 from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.settings import SearchSettings
 
@@ -156,3 +156,16 @@ def test_a_front_is_read_as_it_was_written(folders, tmp_path):
     assert read_front(tmp_path / "front.json") == found
     with pytest.raises(InputError, match=r"front\.json is missing; delete it"):
         read_front(tmp_path / "other" / "front.json")
+
+
+@pytest.mark.parametrize(
+    ("steps", "validation_steps", "batches"),
+    [(1000, 100, 50), (20, 100, 4), (20, 2, 2), (1000, 30, 30)],
+)
+def test_candidates_cost_half_a_forward_pass_for_each_step(
+    steps, validation_steps, batches
+):
+    settings = SearchSettings(method="front", candidates=10)
+    own = NETWORK, settings, steps, validation_steps, 0
+    candidates, found = candidates_of(*own, TABLE)
+    assert (len(candidates), found) == (10, batches)
