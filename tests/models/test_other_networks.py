@@ -93,7 +93,8 @@ def test_only_feature_maps_are_of_half_precision(name, small_batch):
     )
     assert image.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    frames, images = 2, {(2, 8, 8, 2)}
+    # Images have one channel or two.
+    frames, images = 2, {(2, 8, 8, 1), (2, 8, 8, 2)}
     # Weights that a module hands to functions are captured too; they are no maps.
     leaves = [x for x in jax.tree.leaves(captured) if x.shape[:1] == (frames,)]
     maps = [x for x in leaves if x.shape not in images]
