@@ -37,7 +37,7 @@ ALIKE = [
     TESTS / name
     for name in (
         *("benchmark", "evaluation", "inference", "kernels", "models", "mri"),
-        *("nas", "reporting", "training"),
+        *("nas", "reporting", "training", "data", "experiment", "runs"),
     )
 ]
 FIXTURES = ("common", "image_files", "networks", "reports", "scanner")
