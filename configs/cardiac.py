@@ -79,7 +79,7 @@ def front(config: ConfigDict) -> None:
     """Search the wide space for the best network within every time.
 
     The half-resolution cascade is trained beside what is found, in the same way. The
-    search takes at most three times as long as the half hour of a network.
+    search takes about three times as long as the half hour of a network.
     """
     half_hour(config)
     paper.use(config, ["half_resolution", "wide"])

@@ -131,7 +131,7 @@ class FixedComponent(Component):
         body: operation of the wide space.
     """
 
-    body: Operation = Operation("pair", (1, 1), ())
+    body: Operation
 
     @nn.compact
     def __call__(self, state: State) -> State:

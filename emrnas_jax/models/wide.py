@@ -83,8 +83,8 @@ class SearchComponent(Component):
         stored: number of operations whose weights are stored.
     """
 
-    operations: tuple[Operation, ...] = WIDE
-    stored: int = len(WIDE)
+    operations: tuple[Operation, ...]
+    stored: int
 
     @nn.compact
     def __call__(self, state: State, gates: Gates) -> tuple[State, None]:

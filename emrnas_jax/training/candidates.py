@@ -70,7 +70,8 @@ def candidates_of(
     """
     if settings.method == "front":
         # Many on few batches: all see the same frames, and the predictor averages over
-        # the candidates. They cost half a forward pass for each step of the weights.
+        # the candidates. They cost half a forward pass for each step of the weights,
+        # and of whole frames, even where these steps see strips.
         count = settings.candidates or FRONT_CANDIDATES
         batches = max(FEWEST_BATCHES, steps // (2 * count))
         return draw_candidates(network, count, seed), min(validation_steps, batches)

@@ -14,7 +14,8 @@ from emrnas_jax.data.pipeline import RandomKey
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.gates import entropy, fixed_gates
-from emrnas_jax.training.optimizers import adam_with_l2, cosine, search_weight_optimizer
+from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.search_optimizers import search_weight_optimizer
 from emrnas_jax.training.settings import SearchSettings
 
 # Fields of a Flax module, and how many operations it stores: no settings of a search.

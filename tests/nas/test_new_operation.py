@@ -15,7 +15,8 @@ from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import SearchNetwork, active_weights, emrnas
 from emrnas_jax.nas.gates import GATES, fixed_gates, uniform_choices
 from emrnas_jax.reporting.colours import operation_colour
-from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
+from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.search_optimizers import search_weight_optimizer
 from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.search_state import initial_state

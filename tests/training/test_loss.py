@@ -22,13 +22,14 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training import search_state
 from emrnas_jax.training.loss import LOSSES, jit, loss_against_target, path_loss
-from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
+from emrnas_jax.training.optimizers import adam_with_l2
 from emrnas_jax.training.random_search import make_validate
 from emrnas_jax.training.retrain_steps import (
     initial_state,
     train_step,
     training_program,
 )
+from emrnas_jax.training.search_optimizers import search_weight_optimizer
 from emrnas_jax.training.search_programs import search_programs
 from emrnas_jax.training.search_steps import architecture_step, weight_step
 from emrnas_jax.training.settings import RetrainSettings, SearchSettings

@@ -17,11 +17,8 @@ from emrnas_jax.models.stacked_weights import (
     unpack,
     vector_length,
 )
-from emrnas_jax.training.optimizers import (
-    adam_with_l2,
-    cosine,
-    descend,
-    muon_with_l2,
+from emrnas_jax.training.optimizers import adam_with_l2, cosine, descend, muon_with_l2
+from emrnas_jax.training.search_optimizers import (
     of_active_operations,
     of_active_shapes,
     of_each_component,

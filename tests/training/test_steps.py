@@ -19,8 +19,9 @@ from emrnas_jax.nas.gates import fixed_gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.loss import jit, squared_error
-from emrnas_jax.training.optimizers import adam_with_l2, search_weight_optimizer
+from emrnas_jax.training.optimizers import adam_with_l2
 from emrnas_jax.training.retrain_steps import train_step
+from emrnas_jax.training.search_optimizers import search_weight_optimizer
 from emrnas_jax.training.search_steps import (
     architecture_step,
     keep_other_probabilities,
