@@ -1,4 +1,4 @@
-"""Adam with coupled decay, the cosine, and operations that rest when idle."""
+"""Adam with coupled decay, the cosine, and what rests in a search when it is idle."""
 
 import math
 from typing import Any
