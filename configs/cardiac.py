@@ -85,7 +85,7 @@ def front(config: ConfigDict) -> None:
     paper.use(config, ["half_resolution", "wide"])
     # All epochs are alike for this method, which has no alphas to move.
     config.search.update(warmup_epochs=0, search_epochs=30, learning_rate=3e-3)
-    config.search.update(method="front", loss="log_mse", strip=64, flips=True)
+    config.search.update(method="short_trainings", loss="log_mse", strip=64, flips=True)
     config.search.update(optimizer="muon", clip_norm=1.0)
 
 

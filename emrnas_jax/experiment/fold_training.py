@@ -87,6 +87,7 @@ def _programs(
         warm_up=_compiled(name, "the steps of the warm-up", programs.warm_up),
         search=_compiled(name, "the steps of the search", programs.search),
         validate=_compiled(name, "the loss of a candidate", programs.validate),
+        alone=_compiled(name, "the training of a candidate", programs.alone),
     )
 
 

@@ -35,7 +35,12 @@ from emrnas_jax.nas.space import (
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.folder import FIRST, search_folder_name
 from emrnas_jax.runs.front import PLACE
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings, require_paths
+from emrnas_jax.training.settings import (
+    CANDIDATES,
+    RetrainSettings,
+    SearchSettings,
+    require_paths,
+)
 
 # Where an architecture comes from, unless the setting spells it out or names a preset.
 ENSEMBLE = "ensemble"  # the folds' searches together, as the paper's
@@ -175,7 +180,7 @@ def _read(
     if kind == "wide" and network.source in SEARCHED and searched.method == "proxyless":
         raise InputError(
             f"networks.{name}.search.method: found proxyless, and the operations of "
-            "the wide space have no gates; choose front, reinforce or random"
+            "the wide space have no gates; choose another method"
         )
     # Only a source that is searched needs settings of a search.
     return replace(network, search=searched) if network.source in SEARCHED else network
@@ -183,10 +188,11 @@ def _read(
 
 def _require_place(name: str, place: str, search: SearchSettings) -> None:
     match = PLACE.fullmatch(place)
-    if search.method != "front":
+    if not search.makes_front:
         raise InputError(
             f"networks.{name}.architecture: found {place!r}, and search.method="
-            f"{search.method} makes no front; choose front, or another architecture"
+            f"{search.method} makes no front; choose {' or '.join(CANDIDATES)}, or "
+            "another architecture"
         )
     if match and int(match[2]) > int(match[3]):
         raise InputError(

@@ -67,7 +67,7 @@ def ensemble_stage(experiment: Experiment) -> Outcome | None:
     for search in experiment.searches:
         folders = [folder.path for folder in experiment.search_folders(search)]
         cells = search.build().cells_per_block
-        if search.settings.method == "front":
+        if search.settings.makes_front:
             architecture, p = front_of(experiment, search, folders)
         else:
             architecture, p = ensemble_of_folds(folders, search.settings, cells)

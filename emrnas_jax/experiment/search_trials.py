@@ -75,7 +75,7 @@ def _try(config: ConfigDict, architectures: Mapping[str, str]) -> None:
     config.data.frames_per_subject = 30
     config.folds.test = ",".join(f"p{number}" for number in range(25, 31))
     config.search.update(
-        method="front",
+        method="short_trainings",
         loss="log_mse",
         warmup_epochs=0,
         search_epochs=20,

@@ -1,11 +1,13 @@
 """The candidates of a search: how many, which, and how long a frame may take.
 
 What the steps of alphas would cost is spent on candidates instead, architectures that
-are drawn without regard to any quality. All folds draw the same ones from the seed.
+are drawn without regard to any quality. All folds draw the same ones from the seed. Of
+candidates that are trained alone, the steps themselves are spent on them.
 """
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +19,13 @@ from emrnas_jax.nas.gates import draw_choices
 from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.settings import FRONT_CANDIDATES, SearchSettings
+from emrnas_jax.training.settings import CANDIDATES, SearchSettings
 
 # Cost of a step of alphas with one path: the forward pass and the gradients of the
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m
 # emrnas_jax.benchmark memory --size 128 --batch 4`, two CPU cores, 2026-11).
 FORWARD_PASSES_PER_STEP = 2
-FEWEST_BATCHES = 4  # that a candidate of `front` is judged on, if there are as many
+FEWEST_BATCHES = 4  # that a candidate of a front is judged on, if there are as many
 ROUNDS = 32  # of draws, where candidates have to fit a budget of time
 
 
@@ -60,7 +62,8 @@ def candidates_of(
     Args:
         network: searched network.
         settings: settings of the search, whose method judges candidates.
-        steps: number of steps of alphas that were saved, which pay for them.
+        steps: number of steps of alphas that were saved, which pay for them; or of the
+            weights, which they share out (`steps_of_each`).
         validation_steps: batches of S_val.
         seed: the run's seed.
         table: time of every operation, where the settings need times.
@@ -68,11 +71,17 @@ def candidates_of(
     Raises:
         InputError: no architecture that was drawn is fast enough.
     """
+    if settings.method == "short_trainings":
+        assert table is not None  # the settings need times
+        own = _number_of(settings), seed, partial(_is_informative, settings, table)
+        candidates = draw_candidates(network, *own)
+        batches = max(FEWEST_BATCHES, steps_of_each(settings, steps) // 4)
+        return candidates, min(validation_steps, batches)
     if settings.method == "front":
         # Many on few batches: all see the same frames, and the predictor averages over
         # the candidates. They cost half a forward pass for each step of the weights,
         # and of whole frames, even where these steps see strips.
-        count = settings.candidates or FRONT_CANDIDATES
+        count = _number_of(settings)
         batches = max(FEWEST_BATCHES, steps // (2 * count))
         return draw_candidates(network, count, seed), min(validation_steps, batches)
     count = settings.candidates or paid_for(steps, validation_steps)
@@ -89,6 +98,42 @@ def candidates_of(
             "search.method=front"
         )
     return found, validation_steps
+
+
+def steps_of_each(settings: SearchSettings, steps: int) -> int:
+    """Return how many steps each candidate is trained for, where each is trained alone.
+
+    Args:
+        settings: settings of the search.
+        steps: number of steps of the search, which all candidates share.
+
+    Raises:
+        InputError: there are fewer steps than candidates.
+    """
+    count = _number_of(settings)
+    if steps < count:
+        raise InputError(
+            f"search.candidates: found {count}, and the search has {steps} steps to "
+            "train them with; set fewer candidates, or more search.search_epochs"
+        )
+    return steps // count
+
+
+def _number_of(settings: SearchSettings) -> int:
+    return settings.candidates or CANDIDATES[settings.method]
+
+
+def _is_informative(
+    settings: SearchSettings, table: LatencyTable, architecture: Architecture
+) -> bool:
+    """Return whether an architecture is about as slow as what a budget allows.
+
+    Few are trained, so none of them is one that the budget leaves out, or far faster.
+    """
+    limit = min(limit_ms(settings, table), table.slowest_ms)
+    if not (settings.budget_ms or settings.budget_share):
+        return True
+    return max(limit / 2, table.fastest_ms) <= table.predict_ms(architecture) <= limit
 
 
 def paid_for(steps: int, validation_steps: int) -> int:

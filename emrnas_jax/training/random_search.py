@@ -80,6 +80,8 @@ def best_candidate(
         losses.append(loss_of(candidate))
         # All processes have the same loss, and one of them writes it.
         if processes.is_first():
+            # Without a training before it there is no folder yet.
+            folder.mkdir(parents=True, exist_ok=True)
             metrics_log.append(path, _row(number, candidate, losses[-1]))
     return candidates[int(np.argmin(losses))]
 

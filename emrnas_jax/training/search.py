@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
 from emrnas_jax.data.pipeline import RandomKey
 from emrnas_jax.data.split import Split
@@ -16,11 +16,10 @@ from emrnas_jax.nas.space import Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
-from emrnas_jax.training.candidates import candidates_of
+from emrnas_jax.training.candidates import candidates_of, steps_of_each
 from emrnas_jax.training.front_search import front_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.random_search import (
-    Validate,
     best_candidate,
     certain,
     validation_loss,
@@ -34,6 +33,7 @@ from emrnas_jax.training.search_state import (
     probabilities,
 )
 from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.short_trainings import train_one
 
 
 def search_fold(
@@ -86,7 +86,10 @@ def search_fold(
         key_for(seed, "paths", fold),
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
-    state = run(training, replicate(state, train.mesh), loop, termination)
+    state = replicate(state, train.mesh)
+    judges_alone = settings.method == "short_trainings"
+    if not judges_alone:
+        state = run(training, state, loop, termination)
     if settings.moves_alphas:
         p = probabilities(network, state)
         architecture = Architecture.from_cells(
@@ -94,13 +97,16 @@ def search_fold(
         )
     else:
         # The steps of alphas that were left out pay for the candidates.
-        steps = settings.search_epochs * train.steps_per_epoch
-        loss_of = partial(_loss_of, programs.validate, state.weights, validation, loop)
+        saved = settings.search_epochs * train.steps_per_epoch
+        steps = training.steps if judges_alone else saved
         own = network, settings, steps, validation.steps_per_epoch, seed
         candidates, batches = candidates_of(*own, table)
-        judge = partial(loss_of, batches)
+        length = steps_of_each(settings, steps) if judges_alone else 0
+        splits = train, validation
+        given = programs, state, length, *splits, batches, loop, termination
+        judge = partial(_loss_of, *given)
         architecture = best_candidate(name, folder, candidates, judge, termination)
-        if settings.method == "front":
+        if settings.makes_front:
             assert table is not None  # the settings need times
             front = front_of_folds([folder], network, settings, table)
             architecture = Architecture.parse(front.chosen, network.operations)
@@ -155,13 +161,20 @@ def _training(
 
 
 def _loss_of(
-    validate: Validate,
-    weights: PyTree,
+    programs: SearchPrograms,
+    state: SearchState,
+    steps: int,
+    train: Split,
     validation: Split,
-    loop: LoopSettings,
     batches: int,
+    loop: LoopSettings,
+    termination: TerminationRequest | None,
     candidate: Architecture,
 ) -> float:
+    """Return the loss of a candidate, after steps of its own if there are any."""
+    own = candidate, steps, train, loop, termination
+    judged = train_one(programs.alone, state, *own) if steps else state
+    dispatched = loop.steps_per_dispatch, batches
     return validation_loss(
-        validate, weights, candidate, validation, loop.steps_per_dispatch, batches
+        programs.validate, judged.weights, candidate, validation, *dispatched
     )

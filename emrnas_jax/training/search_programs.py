@@ -47,8 +47,7 @@ from emrnas_jax.training.search_steps import (
     weight_step,
 )
 from emrnas_jax.training.settings import SearchSettings, require_paths
-
-Program = Callable[..., SearchState]
+from emrnas_jax.training.short_trainings import Program, training_of_one
 
 
 class SearchPrograms(NamedTuple):
@@ -58,11 +57,13 @@ class SearchPrograms(NamedTuple):
         warm_up: steps of weights alone, on uniformly drawn paths.
         search: steps of weights and of alphas in turn.
         validate: loss of one architecture, for methods that judge candidates.
+        alone: steps of one architecture, where candidates are trained alone.
     """
 
     warm_up: Program
     search: Program
     validate: Validate
+    alone: Program
 
 
 def search_programs(
@@ -113,7 +114,8 @@ def search_programs(
     validate = make_validate(network, settings, sampling, seed, mesh, target_kind)
     # Two programs and not one that is told the phase: the warm-up computes no gradient
     # of alphas, and a search without a warm-up never compiles it.
-    return SearchPrograms(program(False), program(True), validate)
+    alone = training_of_one(network, settings, sampling, seed, mesh, target_kind)
+    return SearchPrograms(program(False), program(True), validate, alone)
 
 
 def _steps(

@@ -16,8 +16,10 @@ METHODS = {
     "reinforce": "alphas move by the validation losses of drawn architectures",
     "random": "the best of random candidates, judged with shared weights",
     "front": "the best for every time, predicted from random candidates",
+    "short_trainings": "as front, from candidates that are trained alone",
 }
-FRONT_CANDIDATES = 256
+# Methods that predict quality from random candidates, and how many they judge.
+CANDIDATES = {"front": 256, "short_trainings": 32}
 BUDGETS = ("budget_ms", "budget_share")
 
 # Settings that some methods use alone.
@@ -26,10 +28,10 @@ USED_BY = {
     "gate_rule": ("proxyless",),
     "architectures_per_step": ("reinforce",),
     "time_weight": ("reinforce",),
-    "candidates": ("random", "front"),
-    "budget_ms": ("random", "front"),
-    "budget_share": ("random", "front"),
-    "latency": ("reinforce", "random", "front"),
+    "candidates": ("random", *CANDIDATES),
+    "budget_ms": ("random", *CANDIDATES),
+    "budget_share": ("random", *CANDIDATES),
+    "latency": ("reinforce", "random", *CANDIDATES),
 }
 
 
@@ -63,10 +65,11 @@ class SearchSettings:
         time_weight: what the logarithm of an architecture's time counts beside that of
             the squared error in `reinforce`; 0 for nothing. At 0.1, half the time is
             worth 0.3 dB.
-        candidates: architectures that `random` and `front` judge; 0 for as many as the
-            steps of alphas would have paid for, of `front` for `FRONT_CANDIDATES`.
+        candidates: architectures that are judged; 0 for `CANDIDATES`, or for as many
+            in `random` as the steps of alphas would have paid for. `short_trainings`
+            trains each for an equal part of the steps of both phases.
         budget_ms: the longest time of a frame on this device, milliseconds, of what
-            `random` and `front` choose; 0 for any.
+            methods with candidates choose; 0 for any.
         budget_share: the same as a share of the slowest architecture's time, below 1;
             0 for none. It means the same on every device.
         latency: latency table of this device, from `python -m emrnas_jax.latency`; ""
@@ -178,10 +181,15 @@ class SearchSettings:
         return self.method in ("proxyless", "reinforce")
 
     @property
+    def makes_front(self) -> bool:
+        """Whether the search predicts the best architecture for every time."""
+        return self.method in CANDIDATES
+
+    @property
     def needs_times(self) -> bool:
         """Whether the search has to know how long architectures take."""
         has_budget = self.budget_ms > 0 or self.budget_share > 0
-        return self.method == "front" or has_budget or self.time_weight > 0
+        return self.makes_front or has_budget or self.time_weight > 0
 
     @property
     def budget_name(self) -> str:

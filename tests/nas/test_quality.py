@@ -61,20 +61,49 @@ def test_of_noise_alone_nothing_is_predicted():
     assert np.std(quality.predict(choices)) < 0.3
 
 
-def test_the_error_is_that_of_leaving_each_out(effects):
+def test_a_few_architectures_tell_what_an_operation_is_worth_in_all_cells():
+    """Fewer than there are cells and operations: no cell can be told by itself."""
+    random = np.random.default_rng(6)
+    cells, operations = 12, 6
+    worth = random.normal(0, 0.1, operations)
+    choices, new = random.integers(0, operations, (2, 30, cells))
+    losses = worth[choices].sum(1) + random.normal(0, 0.02, 30)
+    quality = fit_quality(choices, losses, operations)
+    off = quality.predict(new) - worth[new].sum(1)
+    assert np.std(off) < 0.2 * np.std(worth[new].sum(1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_very_few_architectures_give_finite_predictions(count):
+    random = np.random.default_rng(7)
+    choices = random.integers(0, OPERATIONS, (count, CELLS))
+    quality = fit_quality(choices, random.normal(size=count), OPERATIONS, absent=0)
+    assert np.all(np.isfinite(quality.predict(choices)))
+    assert np.isfinite(quality.error)
+
+
+@pytest.mark.parametrize("absent", [None, 0])
+def test_the_error_is_that_of_leaving_each_out(effects, absent):
     """Against refits without each architecture, with the penalty that was chosen."""
     choices, losses = judged(effects, 24, 0.3)
-    found = fit_quality(choices, losses, OPERATIONS).error
-    present = np.eye(OPERATIONS)[choices].reshape(24, -1)
+    found = fit_quality(choices, losses, OPERATIONS, absent).error
+    present = np.eye(OPERATIONS)[choices]
+    free = np.ones((24, 1))
+    if absent is not None:
+        counts = (choices != absent).sum(1) / CELLS
+        curves = np.log(np.maximum(counts, 1 / CELLS)), counts, counts**2
+        free = np.column_stack([free, *curves])
+    features = np.hstack([free, present.reshape(24, -1) / np.sqrt(10), present.sum(1)])
+    penalised = np.arange(features.shape[1]) >= free.shape[1]
     errors = []
-    for penalty in np.logspace(-2, 4, 49):
+    for penalty in np.logspace(-4, 4, 65):
         rests = []
         for left in range(24):
-            others = np.arange(24) != left
-            x, y = present[others], losses[others]
-            centred, mean = x - x.mean(0), y.mean()
-            gram = centred.T @ centred + penalty * np.eye(present.shape[1])
-            fitted = np.linalg.solve(gram, centred.T @ (y - mean))
-            rests.append(losses[left] - mean - (present[left] - x.mean(0)) @ fitted)
+            x, y = (np.delete(own, left, 0) for own in (features, losses))
+            # The penalty as rows that ask every penalised value to be zero.
+            x = np.vstack([x, np.sqrt(penalty) * np.diag(penalised)])
+            y = np.concatenate([y, np.zeros(len(penalised))])
+            values = np.linalg.lstsq(x, y, rcond=None)[0]
+            rests.append(losses[left] - features[left] @ values)
         errors.append(np.sqrt(np.mean(np.square(rests))))
-    assert found == pytest.approx(min(errors), rel=0.02)
+    assert found == pytest.approx(min(errors), rel=1e-6)

@@ -163,8 +163,8 @@ def test_each_phase_is_compiled_once(searched, search, programs, tmp_path):
     search(tmp_path)
     (tmp_path / "architecture.json").unlink()
     search(tmp_path)
-    # Without random search there are no candidates to validate.
-    assert [program._cache_size() for program in programs] == [1, 1, 0]
+    # Without candidates there is nothing to validate, and nothing to train alone.
+    assert [program._cache_size() for program in programs] == [1, 1, 0, 0]
 
 
 @pytest.mark.slow
