@@ -5,11 +5,11 @@
     python scripts/search_gates.py random RUN_OF_SEED_0 RUN_OF_SEED_1 ...
 
 `variance` compares how much architectures differ with how much trainings of one from
-several seeds do. `ranking` has Kendall's tau between the search network's quality of
+several seeds do. `ranking` has Kendall's tau between the search's quality of
 architectures and their PSNR after training. `random` compares what the search predicts
 to be best within a time with the best of the candidates that it judged, seed by seed:
 PSNR at each time, and the area below the curve of PSNR against time (hypervolume), with
-the exact test that turns the signs of the seeds' differences.
+the exact test that turns the signs of the seeds' differences. Times are predicted ones.
 """
 
 import sys
@@ -62,7 +62,7 @@ def variance(runs: Sequence[RunFolder]) -> list[str]:
 
 
 def ranking(runs: Sequence[RunFolder]) -> list[str]:
-    """Compare the order of the search network with that of training from scratch."""
+    """Compare the order of the search with that of whole trainings."""
     [run] = runs
     results, front = read_results(run.results), read_front(run.front())
     judged = {own.architecture: own for own in front.judged}
@@ -75,7 +75,7 @@ def ranking(runs: Sequence[RunFolder]) -> list[str]:
     left = _left_over(psnr, np.log(times))
     return [
         f"Kendall's tau of {len(psnr)} architectures with PSNR after training:",
-        f"  the search network's quality: {_tau(gains, psnr)}",
+        f"  the search's quality:         {_tau(gains, psnr)}",
         f"  their predicted time:         {_tau(times, psnr)}",
         "  quality, where the number of components is taken out of both: "
         + _tau(_left_over(gains, counts), _left_over(psnr, counts)),

@@ -216,6 +216,8 @@ def reduce_comparison(config: ConfigDict) -> None:
     config.data.frames_per_subject = 4
     config.search.warmup_epochs = 8
     config.search.search_epochs = 8
+    if config.search.method == "short_trainings":  # each candidate needs some steps
+        config.search.update(warmup_epochs=0, search_epochs=64, candidates=16)
     config.retrain.epochs = 30
 
 

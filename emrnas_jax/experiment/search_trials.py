@@ -1,9 +1,9 @@
 """Variants of a config that try whether a search of the wide space pays.
 
 Three questions in turn, each worth asking only if the one before was answered with yes:
-do architectures differ more than trainings of one (`gate_variance`)? Does the search
-network order them as training from scratch does (`gate_ranking`)? Is the search better
-than the best of the random candidates that it learns from (`gate_random`)? All run at a
+do architectures differ more than trainings of one (`gate_variance`)? Do the search's
+losses order them as whole trainings do (`gate_ranking`)? Is the search better than the
+best of the random candidates that it learns from (`gate_random`)? All run at a
 quarter of the size; `scripts/search_gates.py` reads their runs.
 """
 

@@ -55,7 +55,7 @@ KINDS = {
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
     "modl": NamedNetwork("modl", "MoDL"),
     "varnet": NamedNetwork("varnet", "Variational network"),
-    "wide": NamedNetwork("wide", "Wide space", search={"method": "front"}),
+    "wide": NamedNetwork("wide", "Wide space", search={"method": "short_trainings"}),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 

@@ -53,7 +53,7 @@ def front_pictures(run: Run, search: str = "") -> list[Picture]:
             draw_front(front),
             begins_with(run, search)
             + f"Quality on S_val against time on {front.device}. Dots "
-            f"are the {len(front.judged)} candidates, judged with shared weights; the "
+            f"are the {len(front.judged)} candidates that the search has judged; the "
             "line joins architectures that no other one beats in predicted quality and "
             f"time. The run takes the best {within}, {front.chosen}: "
             f"{number(chosen.ms, 2)} ms and {number(chosen.gain_db, 2)} dB beside the "

@@ -1,7 +1,8 @@
 """Whether a search was right: predicted beside measured times, and its order.
 
 A search by the front trusts two things that it did not measure for every architecture:
-the sum of a latency table, and the quality with shared weights.
+the sum of a latency table, and the quality that candidates have with shared weights or
+after a short training.
 """
 
 import numpy as np
@@ -81,7 +82,7 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
     figure = Figure(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.plot(gains_db, psnr_db, "o", color=series_colour(0), markersize=5)
-    axes.set_xlabel("search network: dB beside the average candidate")
+    axes.set_xlabel("search: dB beside the average candidate")
     axes.set_ylabel("trained from scratch: PSNR (dB)")
     return [
         picture(
@@ -92,10 +93,10 @@ def order_pictures(run: Run, search: str = "") -> list[Picture]:
             + "Whether the search orders architectures as training "
             f"does, for {len(judged)} architectures that it has judged: PSNR "
             f"over the test {run.results.unit}s after training from scratch, mean over "
-            "folds, against the quality on S_val with shared weights. Kendall's tau "
+            "folds, against the quality on S_val in the search. Kendall's tau "
             f"is {number(float(tau), 2)} ({_p_value(float(p))}); 1 is the same order, "
             "0 is no relation.",
-            "PSNR after training from scratch against quality in the search network.",
+            "PSNR after training from scratch against the quality that the search saw.",
         )
     ]
 
