@@ -78,11 +78,11 @@ def included(config: ConfigDict) -> None:
 def front(config: ConfigDict) -> None:
     """Search the wide space for the best network within every time.
 
-    The half-resolution cascade is trained beside what is found, in the same way. The
-    search takes about three times as long as the half hour of a network.
+    The half-resolution cascade is trained beside what is found, in the same way.
     """
     half_hour(config)
     paper.use(config, ["half_resolution", "wide"])
+    config.networks.wide.search = ConfigDict()  # the run's own, which follow
     # All epochs are alike for this method, which has no alphas to move.
     config.search.update(warmup_epochs=0, search_epochs=30, learning_rate=3e-3)
     config.search.update(method="short_trainings", loss="log_mse", strip=64, flips=True)
