@@ -19,7 +19,7 @@ networks and few epochs:
     half_hour        the half-resolution cascade alone, trained in the same way
     recipe           the recipe's parts: a short cascade trained without each of them
     front            a search of the wide space for the best network for every time
-    gate_variance, gate_ranking, gate_random
+    gate_variance, gate_ranking, gate_random, gate_paper
                      trials of that search at reduced size
     NAME             one network: unet, dccnn, rdn, cddntdc, dccnn_matched, ..., tv,
                      ablation_a to ablation_g, emrnas_real, dccnn_real, ...
@@ -131,4 +131,5 @@ VARIANTS = {
     "gate_variance": search_trials.gate_variance,
     "gate_ranking": search_trials.gate_ranking,
     "gate_random": search_trials.gate_random,
+    "gate_paper": search_trials.gate_paper,
 }

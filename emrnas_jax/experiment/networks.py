@@ -194,7 +194,7 @@ def _require_place(name: str, place: str, search: SearchSettings) -> None:
             f"{search.method} makes no front; choose {' or '.join(CANDIDATES)}, or "
             "another architecture"
         )
-    if match and int(match[2]) > int(match[3]):
+    if match and match[3] and int(match[2]) > int(match[3]):
         raise InputError(
             f"networks.{name}.architecture: found {place!r}; count from 1 to {match[3]}"
         )

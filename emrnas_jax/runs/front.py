@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
 
 WAY_OUT = "delete it and run --stage=ensemble again"
@@ -17,8 +18,8 @@ class FrontPoint(Struct, frozen=True, kw_only=True):
     Attributes:
         architecture: the architecture as text.
         ms: predicted time, milliseconds per frame.
-        gain_db: quality on S_val with shared weights beside that of the average
-            candidate, dB.
+        gain_db: quality on S_val in the search beside that of the average candidate,
+            dB.
     """
 
     architecture: str
@@ -50,8 +51,12 @@ class Front(Struct, frozen=True, kw_only=True):
 
 # A network may have another architecture of a front than the one within the budget:
 # front_2_of_5, the second of five times; judged_2_of_5, the best candidate within that
-# time; candidate_2_of_5, one of five candidates, from the fastest to the slowest.
-PLACE = re.compile(r"(front|judged|candidate)_([1-9]\d*)_of_([1-9]\d*)")
+# time; candidate_2_of_5, one of five candidates, from the fastest to the slowest;
+# front_within_75_percent, the best within three quarters of the best candidate's time.
+PLACE = re.compile(
+    r"(front|judged|candidate)_([1-9]\d*)_of_([1-9]\d*)"
+    r"|(front|judged)_within_([1-9]\d*)_percent"
+)
 
 
 def architecture_at(front: Front, place: str) -> str:
@@ -63,17 +68,33 @@ def architecture_at(front: Front, place: str) -> str:
     Args:
         front: what a search found.
         place: text that `PLACE` matches.
+
+    Raises:
+        InputError: nothing is as fast.
     """
     match = PLACE.fullmatch(place)
     assert match  # checked with the config
-    which, number, count = match[1], int(match[2]), int(match[3])
-    by_time = sorted(front.judged, key=lambda own: own.ms)
-    if which == "candidate":
-        return by_time[(2 * number - 1) * len(by_time) // (2 * count)].architecture
-    low, high = np.quantile([own.ms for own in by_time], [0.1, 0.9])
-    limit = low + (high - low) * (number - 1) / max(1, count - 1)
+    which, number, count, of_best, percent = match.groups()
+    if percent:
+        which, best = of_best, max(front.judged, key=lambda own: own.gain_db)
+        limit = int(percent) / 100 * best.ms
+    else:
+        by_time = sorted(front.judged, key=lambda own: own.ms)
+        part = int(number), int(count)
+        if which == "candidate":
+            return by_time[
+                (2 * part[0] - 1) * len(by_time) // (2 * part[1])
+            ].architecture
+        low, high = np.quantile([own.ms for own in by_time], [0.1, 0.9])
+        limit = low + (high - low) * (part[0] - 1) / max(1, part[1] - 1)
     every = front.points if which == "front" else front.judged
     within = [own for own in every if own.ms <= limit]
+    if not within:
+        fastest = min(own.ms for own in every)
+        raise InputError(
+            f"architecture {place}: nothing takes at most {limit:.2f} ms, and the "
+            f"fastest takes {fastest:.2f} ms; allow more"
+        )
     return max(within, key=lambda own: own.gain_db).architecture
 
 

@@ -159,7 +159,7 @@ def test_a_variant_that_does_not_exist_is_told_with_the_nearest():
         "--config: no variant 'dcnn_real'; did you mean dccnn_real or rdn_real? "
         "There are small, table2, table3, search_variants, consistency, included, "
         "same_minutes, half_hour, recipe, front, gate_variance, gate_ranking, "
-        "gate_random; one network: emrnas, unet, dccnn, rdn, "
+        "gate_random, gate_paper; one network: emrnas, unet, dccnn, rdn, "
     )
     assert message.endswith("each of them also with _small behind")
     assert len(message.splitlines()) == 1

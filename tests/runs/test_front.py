@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emrnas_jax.errors import InputError
 from emrnas_jax.runs.front import PLACE, Front, FrontPoint, architecture_at
 
 TIMES = np.linspace(2, 12, 101)
@@ -56,8 +57,20 @@ def test_candidates_are_spread_over_time_whatever_their_quality(front):
     assert every == {own.architecture for own in front.judged}
 
 
+def test_a_share_of_the_best_candidates_time_is_a_place(front):
+    best = max(front.judged, key=lambda own: own.gain_db)
+    assert point(front, "judged_within_100_percent") == best
+    found = point(front, "front_within_50_percent")
+    within = [own for own in front.points if own.ms <= best.ms / 2]
+    assert found == within[-1]
+    message = r"front_within_1_percent: nothing takes .* fastest takes 2\.00 ms"
+    with pytest.raises(InputError, match=message):
+        architecture_at(front, "front_within_1_percent")
+
+
 @pytest.mark.parametrize(
-    "text", ["front", "front_0_of_3", "front_1_of_", "[O1]", "best_1_of_2"]
+    "text",
+    ["front", "front_0_of_3", "front_1_of_", "[O1]", "best_1_of_2", "front_within"],
 )
 def test_other_texts_are_no_places(text):
     assert not PLACE.fullmatch(text)
