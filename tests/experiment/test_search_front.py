@@ -127,6 +127,7 @@ def test_a_budget_below_the_fastest_is_refused_before_anything_is_trained(
 def test_networks_of_a_run_take_several_places_of_one_front(tmp_path):
     config = settings(tmp_path)
     config.search.update(latency=str(tmp_path / "wide.json"), budget_ms=0.0)
+    config.search.method = "short_trainings"
     own = {"kind": "wide", "components": 3, "width": 4, "memory": 2}
     config.networks = ConfigDict(
         {
