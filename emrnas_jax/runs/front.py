@@ -75,19 +75,17 @@ def architecture_at(front: Front, place: str) -> str:
     match = PLACE.fullmatch(place)
     assert match  # checked with the config
     which, number, count, of_best, percent = match.groups()
+    by_time = sorted(front.judged, key=lambda own: own.ms)
+    if which == "candidate":
+        position = (2 * int(number) - 1) * len(by_time) // (2 * int(count))
+        return by_time[position].architecture
     if percent:
-        which, best = of_best, max(front.judged, key=lambda own: own.gain_db)
+        best = max(front.judged, key=lambda own: own.gain_db)
         limit = int(percent) / 100 * best.ms
     else:
-        by_time = sorted(front.judged, key=lambda own: own.ms)
-        part = int(number), int(count)
-        if which == "candidate":
-            return by_time[
-                (2 * part[0] - 1) * len(by_time) // (2 * part[1])
-            ].architecture
         low, high = np.quantile([own.ms for own in by_time], [0.1, 0.9])
-        limit = low + (high - low) * (part[0] - 1) / max(1, part[1] - 1)
-    every = front.points if which == "front" else front.judged
+        limit = low + (high - low) * (int(number) - 1) / max(1, int(count) - 1)
+    every = front.points if "front" in (which, of_best) else front.judged
     within = [own for own in every if own.ms <= limit]
     if not within:
         fastest = min(own.ms for own in every)

@@ -7,7 +7,6 @@ candidates that are trained alone, the steps themselves are spent on them.
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -71,12 +70,6 @@ def candidates_of(
     Raises:
         InputError: no architecture that was drawn is fast enough.
     """
-    if settings.method == "short_trainings":
-        assert table is not None  # the settings need times
-        own = _number_of(settings), seed, partial(_is_informative, settings, table)
-        candidates = draw_candidates(network, *own)
-        batches = max(FEWEST_BATCHES, steps_of_each(settings, steps) // 4)
-        return candidates, min(validation_steps, batches)
     if settings.method == "front":
         # Many on few batches: all see the same frames, and the predictor averages over
         # the candidates. They cost half a forward pass for each step of the weights,
@@ -84,20 +77,26 @@ def candidates_of(
         count = _number_of(settings)
         batches = max(FEWEST_BATCHES, steps // (2 * count))
         return draw_candidates(network, count, seed), min(validation_steps, batches)
-    count = settings.candidates or paid_for(steps, validation_steps)
-    if table is None:
-        return draw_candidates(network, count, seed), validation_steps
-    limit = limit_ms(settings, table)
+    if settings.method == "short_trainings":
+        count = _number_of(settings)
+        batches = max(FEWEST_BATCHES, steps_of_each(settings, steps) // 4)
+        batches = min(validation_steps, batches)
+    else:
+        count = settings.candidates or paid_for(steps, validation_steps)
+        batches = validation_steps
+    if table is None or not (settings.budget_ms or settings.budget_share):
+        return draw_candidates(network, count, seed), batches
+    fastest, limit = _times_of_candidates(settings, table)
     found = draw_candidates(
-        network, count, seed, lambda own: table.predict_ms(own) <= limit
+        network, count, seed, lambda own: fastest <= table.predict_ms(own) <= limit
     )
     if not found:
         raise InputError(
             f"search.{settings.budget_name}: none of {ROUNDS * count} random "
-            f"architectures takes at most {limit:.2f} ms; allow more, or use "
+            f"architectures takes {fastest:.2f} to {limit:.2f} ms; allow more, or use "
             "search.method=front"
         )
-    return found, validation_steps
+    return found, batches
 
 
 def steps_of_each(settings: SearchSettings, steps: int) -> int:
@@ -123,17 +122,16 @@ def _number_of(settings: SearchSettings) -> int:
     return settings.candidates or CANDIDATES[settings.method]
 
 
-def _is_informative(
-    settings: SearchSettings, table: LatencyTable, architecture: Architecture
-) -> bool:
-    """Return whether an architecture is about as slow as what a budget allows.
-
-    Few are trained, so none of them is one that the budget leaves out, or far faster.
-    """
-    limit = min(limit_ms(settings, table), table.slowest_ms)
-    if not (settings.budget_ms or settings.budget_share):
-        return True
-    return max(limit / 2, table.fastest_ms) <= table.predict_ms(architecture) <= limit
+def _times_of_candidates(
+    settings: SearchSettings, table: LatencyTable
+) -> tuple[float, float]:
+    """Return the shortest and the longest time of a candidate, ms, within a budget."""
+    limit = limit_ms(settings, table)
+    if settings.method != "short_trainings":
+        return 0.0, limit
+    # Few are trained, so none of them is far faster than what the budget allows.
+    limit = min(limit, table.slowest_ms)
+    return max(limit / 2, table.fastest_ms), limit
 
 
 def paid_for(steps: int, validation_steps: int) -> int:

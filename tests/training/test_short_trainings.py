@@ -183,3 +183,9 @@ def test_more_candidates_than_steps_are_refused():
     assert steps_of_each(settings, 100) == 3
     with pytest.raises(InputError, match=r"search\.candidates: found 32.* 31 steps"):
         steps_of_each(settings, 31)
+
+
+def test_a_budget_that_no_candidate_fits_is_refused():
+    message = r"budget_ms: none of 32 random architectures takes 4\.00 to 4\.00 ms"
+    with pytest.raises(InputError, match=message):
+        candidates(budget_ms=4.0, candidates=1)
