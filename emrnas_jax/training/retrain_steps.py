@@ -20,12 +20,9 @@ from emrnas_jax.data.pipeline import (
     RandomKey,
     Resident,
     frame_specs,
-    frames_of_step,
-    make_batch,
-    training_mask_key,
 )
-from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.data.targets import TargetKind
+from emrnas_jax.data.varied_batches import varied_batch
 from emrnas_jax.machine.devices import (
     SHARED,
     mean_over_devices,
@@ -219,7 +216,8 @@ def training_program(
         target_kind: kind of target, as in `make_batch`.
     """
     mesh = mesh_for(settings.batch) if mesh is None else mesh
-    optimizer, augmentation = optimizer_of(settings), settings.augmentation
+    optimizer = optimizer_of(settings)
+    drawn = settings.batch, settings.augmentation, sampling, seed, target_kind
 
     def steps(
         state: TrainState,
@@ -229,14 +227,7 @@ def training_program(
     ) -> TrainState:
         def body(_: Int[Array, ""], state: TrainState) -> TrainState:
             step = state.step
-            images, ids, epoch = frames_of_step(frames, step, settings.batch)
-            # New strips and masks in each epoch, from its number: a continued run has
-            # the same.
-            strip_key = augmentation_key(seed, "training", epoch)
-            side = sampling.phase_encode
-            images = augment(images, ids, strip_key, augmentation, side)
-            mask_key = training_mask_key(seed, epoch)
-            batch = make_batch(images, ids, mask_key, sampling, target_kind)
+            batch = varied_batch(frames, step, *drawn)
             # The rate falls from step to step, not only from epoch to epoch.
             rate = warmed_cosine(settings.learning_rate, step / total, settings.warmup)
             return train_step(network, optimizer, state, batch, rate, settings)

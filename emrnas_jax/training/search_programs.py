@@ -24,14 +24,10 @@ from emrnas_jax.data.pipeline import (
     Chunk,
     RandomKey,
     Resident,
-    fixed_mask_key,
     frame_specs,
-    frames_of_step,
-    make_batch,
-    training_mask_key,
 )
-from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.data.targets import TargetKind
+from emrnas_jax.data.varied_batches import varied_batch
 from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
@@ -111,10 +107,10 @@ def search_programs(
         # Donated: the new state takes the memory of the old one.
         return jit(run, donate_argnums=0)
 
-    validate = make_validate(network, settings, sampling, seed, mesh, target_kind)
+    given = network, settings, sampling, seed, mesh, target_kind
+    validate, alone = make_validate(*given), training_of_one(*given)
     # Two programs and not one that is told the phase: the warm-up computes no gradient
     # of alphas, and a search without a warm-up never compiles it.
-    alone = training_of_one(network, settings, sampling, seed, mesh, target_kind)
     return SearchPrograms(program(False), program(True), validate, alone)
 
 
@@ -137,24 +133,13 @@ def _steps(
     weight_tx, alpha_tx = optimizers(network, settings)
     move_alphas = _step_of_alphas(network, settings, alpha_tx, times)
     groups = jnp.array(network.cell_groups)
-
-    def batch_of(
-        frames: Resident | Chunk,
-        step: Int[Array, ""],
-        purpose: str,
-        mask_key_of: Callable[[Int[Array, ""]], RandomKey],
-    ) -> Batch:
-        images, ids, epoch = frames_of_step(frames, step, settings.batch)
-        strip_key = augmentation_key(seed, purpose, epoch)
-        side = sampling.phase_encode
-        images = augment(images, ids, strip_key, settings.augmentation, side)
-        return make_batch(images, ids, mask_key_of(epoch), sampling, target_kind)
+    drawn = settings.batch, settings.augmentation, sampling, seed, target_kind
 
     def body(_: Int[Array, ""], state: SearchState) -> SearchState:
         step = state.step
         # From the number of the step: a continued search draws the same paths.
         path_key, gate_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = batch_of(train, step, "training", partial(training_mask_key, seed))
+        batch = varied_batch(train, step, *drawn)
         absent = absent_in(network.operations)
         choices = _choices(settings, searching, key, path_key, state, absent)
         rate = _weight_rate(settings, searching, step, steps_per_epoch)
@@ -166,7 +151,7 @@ def _steps(
             return state
         # S_val has fewer frames than S_train, so its epochs follow their own count;
         # its frames keep one mask each, unlike those of S_train.
-        batch = batch_of(validation, step, "validation", lambda _: fixed_mask_key(seed))
+        batch = varied_batch(validation, step, *drawn, has_fixed_masks=True)
         return move_alphas(state, batch, gate_key)
 
     return jax.lax.fori_loop(0, count, body, state)

@@ -17,18 +17,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
-from emrnas_jax.data.pipeline import (
-    Chunk,
-    Resident,
-    frame_specs,
-    frames_of_step,
-    make_batch,
-    training_mask_key,
-)
+from emrnas_jax.data.pipeline import Chunk, Resident, frame_specs
 from emrnas_jax.data.split import Split
-from emrnas_jax.data.strips import augment, augmentation_key
 from emrnas_jax.data.targets import TargetKind
-from emrnas_jax.machine.devices import SHARED, mesh_for, on_every_device
+from emrnas_jax.data.varied_batches import varied_batch
+from emrnas_jax.machine.devices import SHARED, on_every_device
 from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import Architecture
@@ -47,8 +40,8 @@ def training_of_one(
     settings: SearchSettings,
     sampling: Sampling,
     seed: int,
-    mesh: Mesh | None = None,
-    target_kind: TargetKind = TargetKind.COMBINED,
+    mesh: Mesh,
+    target_kind: TargetKind,
 ) -> Program:
     """Return the program that trains one architecture, compiled at its first call.
 
@@ -60,11 +53,11 @@ def training_of_one(
         settings: settings of the search.
         sampling: pattern from which masks are drawn.
         seed: the run's seed, which decides the masks.
-        mesh: devices that share each batch; as many as divide it unless given.
+        mesh: devices that share each batch.
         target_kind: kind of target, as in `make_batch`.
     """
-    mesh = mesh_for(settings.batch) if mesh is None else mesh
     optimizer, _ = optimizers(network, settings)
+    drawn = settings.batch, settings.augmentation, sampling, seed, target_kind
 
     def steps(
         state: SearchState,
@@ -74,12 +67,7 @@ def training_of_one(
         count: Int[Array, ""],
     ) -> SearchState:
         def body(_: Int[Array, ""], state: SearchState) -> SearchState:
-            images, ids, epoch = frames_of_step(frames, state.step, settings.batch)
-            key = augmentation_key(seed, "training", epoch)
-            side = sampling.phase_encode
-            images = augment(images, ids, key, settings.augmentation, side)
-            mask_key = training_mask_key(seed, epoch)
-            batch = make_batch(images, ids, mask_key, sampling, target_kind)
+            batch = varied_batch(frames, state.step, *drawn)
             rate = cosine(settings.learning_rate, state.step / total)
             own = batch, choices, rate, settings.loss
             return weight_step(network, optimizer, state, *own)
