@@ -54,6 +54,7 @@ EARLIER = {
     "architectures_per_step": 2,
     "time_weight": 0.0,
     "candidates": 0,
+    "rounds": 1,
     "budget_ms": 0.0,
     "budget_share": 0.0,
     "latency": "",

@@ -86,7 +86,7 @@ def candidates_of(
         batches = validation_steps
     if table is None or not (settings.budget_ms or settings.budget_share):
         return draw_candidates(network, count, seed), batches
-    fastest, limit = _times_of_candidates(settings, table)
+    fastest, limit = times_of_candidates(settings, table)
     found = draw_candidates(
         network, count, seed, lambda own: fastest <= table.predict_ms(own) <= limit
     )
@@ -122,7 +122,7 @@ def _number_of(settings: SearchSettings) -> int:
     return settings.candidates or CANDIDATES[settings.method]
 
 
-def _times_of_candidates(
+def times_of_candidates(
     settings: SearchSettings, table: LatencyTable
 ) -> tuple[float, float]:
     """Return the shortest and the longest time of a candidate, ms, within a budget."""

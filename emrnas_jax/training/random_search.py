@@ -44,62 +44,69 @@ from emrnas_jax.training.settings import SearchSettings
 
 LOG = logging.getLogger("emrnas_jax")
 
+LOSS = "validation_loss"  # its name in candidates.jsonl
+
 Validate = Callable[..., Array]
+# Candidates with their losses, in the order in which they were judged.
+Judged = dict[Architecture, float]
 
 
-def best_candidate(
+def judge_candidates(
     name: str,
     folder: Path,
-    candidates: Sequence[Architecture],
+    network: SearchNetwork,
+    count: int,
+    next_candidates: Callable[[Judged], list[Architecture]],
     loss_of: Callable[[Architecture], float],
     termination: TerminationRequest | None = None,
-) -> Architecture:
-    """Return the candidate of the lowest loss; continue where it was stopped.
+    task: str = "judging",
+) -> Judged:
+    """Return the losses of all candidates; continue where it was stopped.
 
     Args:
         name: name in the progress bar, or in lines where none is seen.
         folder: folder of `candidates.jsonl`.
-        candidates: architectures to judge.
+        network: the network that is searched.
+        count: number of candidates.
+        next_candidates: the ones to judge after some were judged, at least one.
         loss_of: mean loss of an architecture on S_val.
         termination: request to stop; without it a signal ends the process as always.
+        task: what is done with a candidate, for the line that says so.
 
     Raises:
         SystemExit: it was asked to stop.
     """
     path = SearchFolder(folder).candidates
-    metrics_log.truncate(path, len(candidates))  # drops a line that a kill cut
-    losses = [row["validation_loss"] for row in metrics_log.read(path)]
-    left = candidates[len(losses) :]
-    done = len(losses)
-    _say_beginning(name, done, len(candidates))
-    judged = counted(left, len(candidates), f"{name} candidates", "judged", done)
-    for number, candidate in enumerate(judged, done + 1):
+    metrics_log.truncate(path, count)  # drops a line that a kill cut
+    judged = {
+        Architecture.parse(row["architecture"], network.operations): row[LOSS]
+        for row in metrics_log.read(path)
+    }
+    done, left = len(judged), []
+    _say_beginning(name, task, done, count)
+    numbers = range(done + 1, count + 1)
+    for number in counted(numbers, count, f"{name} candidates", "judged", done):
         # Every judged candidate is in the log already: nothing has to be saved.
         if termination is not None and termination.requested:
             raise SystemExit(128 + int(termination.requested))
-        losses.append(loss_of(candidate))
+        left = left or next_candidates(judged)
+        candidate = left.pop(0)
+        judged[candidate] = loss_of(candidate)
         # All processes have the same loss, and one of them writes it.
         if processes.is_first():
             # Without a training before it there is no folder yet.
             folder.mkdir(parents=True, exist_ok=True)
-            metrics_log.append(path, _row(number, candidate, losses[-1]))
-    return candidates[int(np.argmin(losses))]
+            row = {"architecture": str(candidate), LOSS: judged[candidate]}
+            metrics_log.append(path, {"step": number} | row)
+    return judged
 
 
-def _say_beginning(name: str, done: int, count: int) -> None:
+def _say_beginning(name: str, task: str, done: int, count: int) -> None:
     if done:
         LOG.info("%s: %d of %d candidates were judged before", name, done, count)
     if done < count:
-        message = "%s: judging %d candidates on the validation frames"
-        say_without_bars(message, name, count - done)
-
-
-def _row(number: int, candidate: Architecture, loss: float) -> dict:
-    return {
-        "step": number,
-        "architecture": str(candidate),
-        "validation_loss": loss,
-    }
+        message = "%s: %s %d candidates on the validation frames"
+        say_without_bars(message, name, task, count - done)
 
 
 def certain(architecture: Architecture) -> Float[np.ndarray, "cell op"]:
@@ -125,21 +132,42 @@ def common_losses(folders: Sequence[Path], loss: str) -> dict[str, float]:
         InputError: the folds have no candidate in common.
     """
     logs = [SearchFolder(folder).candidates for folder in folders]
-    folds = [
-        {row["architecture"]: row["validation_loss"] for row in metrics_log.read(log)}
-        for log in logs
-    ]
+    folds = [_logarithms(log, loss) for log in logs]
     common = [text for text in folds[0] if all(text in losses for losses in folds)]
     if not common:
         raise InputError(
             f"{logs[0]} and those of the other folds have no "
             "architecture in common; run --stage=search again"
         )
+    return {text: float(np.mean([losses[text] for losses in folds])) for text in common}
+
+
+def all_losses(folders: Sequence[Path], loss: str) -> dict[str, float]:
+    """Return the loss of each candidate that any fold has judged, over all folds.
+
+    Folds choose candidates of their own after the first round. How hard a fold's
+    subjects are is known from the candidates that all folds have judged.
+
+    Args, returned values and errors are those of `common_losses`, whose candidates come
+    first.
+    """
+    common = common_losses(folders, loss)
+    found: dict[str, list[float]] = {text: [own] for text, own in common.items()}
+    for folder in folders:
+        losses = _logarithms(SearchFolder(folder).candidates, loss)
+        harder = np.mean([losses[text] - own for text, own in common.items()])
+        for text, own in losses.items():
+            if text not in common:
+                found.setdefault(text, []).append(own - float(harder))
+    return {text: float(np.mean(own)) for text, own in found.items()}
+
+
+def _logarithms(log: Path, loss: str) -> dict[str, float]:
     # One of the losses is a logarithm already.
     logarithm = np.log if loss == "mse" else np.asarray
     return {
-        text: float(np.mean([logarithm(losses[text]) for losses in folds]))
-        for text in common
+        row["architecture"]: float(logarithm(row[LOSS]))
+        for row in metrics_log.read(log)
     }
 
 

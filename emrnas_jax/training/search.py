@@ -17,11 +17,12 @@ from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.candidates import candidates_of, steps_of_each
-from emrnas_jax.training.front_search import front_of_folds
+from emrnas_jax.training.front_search import front_of_folds, rounds_of_candidates
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.random_search import (
-    best_candidate,
+    Judged,
     certain,
+    judge_candidates,
     validation_loss,
 )
 from emrnas_jax.training.search_programs import SearchPrograms
@@ -105,15 +106,26 @@ def search_fold(
         splits = train, validation
         given = programs, state, length, *splits, batches, loop, termination
         judge = partial(_loss_of, *given)
-        architecture = best_candidate(name, folder, candidates, judge, termination)
+        log = name, folder, network, len(candidates)
         if settings.makes_front:
             assert table is not None  # the settings need times
+            rounds = rounds_of_candidates(candidates, network, settings, table)
+            task = "training and judging" if judges_alone else "judging"
+            judge_candidates(*log, rounds, judge, termination, task)
             front = front_of_folds([folder], network, settings, table)
             architecture = Architecture.parse(front.chosen, network.operations)
+        else:
+            given = partial(_left_of, candidates), judge, termination
+            losses = judge_candidates(*log, *given)
+            architecture = min(losses, key=losses.__getitem__)
         p = certain(architecture)
     # Written last: a fold that has this file is finished.
     write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p
+
+
+def _left_of(candidates: list[Architecture], judged: Judged) -> list[Architecture]:
+    return [own for own in candidates if own not in judged]
 
 
 def _training(

@@ -15,10 +15,10 @@ METHODS = {
     "proxyless": "alphas move by the gradient of the validation loss: the paper's",
     "reinforce": "alphas move by the validation losses of drawn architectures",
     "random": "the best of random candidates, judged with shared weights",
-    "front": "the best for every time, predicted from random candidates",
+    "front": "the best for every time, predicted from candidates",
     "short_trainings": "as front, from candidates that are trained alone",
 }
-# Methods that predict quality from random candidates, and how many they judge.
+# Methods that predict quality from candidates, and how many they judge.
 CANDIDATES = {"front": 256, "short_trainings": 32}
 BUDGETS = ("budget_ms", "budget_share")
 
@@ -29,6 +29,7 @@ USED_BY = {
     "architectures_per_step": ("reinforce",),
     "time_weight": ("reinforce",),
     "candidates": ("random", *CANDIDATES),
+    "rounds": (*CANDIDATES,),
     "budget_ms": ("random", *CANDIDATES),
     "budget_share": ("random", *CANDIDATES),
     "latency": ("reinforce", "random", *CANDIDATES),
@@ -68,6 +69,9 @@ class SearchSettings:
         candidates: architectures that are judged; 0 for `CANDIDATES`, or for as many
             in `random` as the steps of alphas would have paid for. `short_trainings`
             trains each for an equal part of the steps of both phases.
+        rounds: rounds in which methods that make a front choose candidates. Those of
+            the first, half of them, are random; those of the others lie on the front
+            that all before them predict. In one round all are random.
         budget_ms: the longest time of a frame on this device, milliseconds, of what
             methods with candidates choose; 0 for any.
         budget_share: the same as a share of the slowest architecture's time, below 1;
@@ -100,6 +104,7 @@ class SearchSettings:
     architectures_per_step: int = 2  # the fewest that can be compared
     time_weight: float = 0.0
     candidates: int = 0
+    rounds: int = 1
     budget_ms: float = 0.0
     budget_share: float = 0.0
     latency: str = ""
@@ -145,6 +150,8 @@ class SearchSettings:
         momenta = ("momentum", "alpha_momentum")
         require_momenta("search", self, *momenta, "budget_share")
         require_counts("search", self, "strip", "candidates")
+        if self.rounds < 1:
+            raise InputError(f"search.rounds: found {self.rounds}; use at least 1")
 
     def _refuse_what_is_not_used(self) -> None:
         """Refuse settings that do nothing with this method.

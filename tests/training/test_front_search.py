@@ -12,7 +12,7 @@ from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.front import read_front, write_front
 from emrnas_jax.training.candidates import candidates_of, require_budget
-from emrnas_jax.training.front_search import front_of_folds
+from emrnas_jax.training.front_search import front_of_folds, rounds_of_candidates
 from emrnas_jax.training.settings import SearchSettings
 
 CELLS, REST = 4, 2.0
@@ -169,3 +169,74 @@ def test_candidates_cost_half_a_forward_pass_for_each_step(
     own = NETWORK, settings, steps, validation_steps, 0
     candidates, found = candidates_of(*own, TABLE)
     assert (len(candidates), found) == (10, batches)
+
+
+def judged_by_rounds(effects, rounds, count=40, **settings):
+    """The losses of all candidates, which are additive, in the order of judging."""
+    own = SearchSettings(method="front", candidates=count, rounds=rounds, **settings)
+    every, _ = candidates_of(NETWORK, own, 100, 100, 0, TABLE)
+    following = rounds_of_candidates(every, NETWORK, own, TABLE)
+    judged = {}
+    while len(judged) < len(every):
+        for candidate in following(judged):
+            loss = effects[np.arange(CELLS), list(candidate.cells)].sum()
+            judged[candidate] = float(loss)
+    return every, judged
+
+
+def test_one_round_judges_the_random_candidates_in_their_order(effects):
+    every, judged = judged_by_rounds(effects, 1)
+    assert list(judged) == every
+
+
+def test_later_rounds_judge_what_the_ones_before_promise(effects):
+    every, judged = judged_by_rounds(effects, 3)
+    found = list(judged)
+    assert len(found) == len(every)
+    assert found[:20] == every[:20]
+
+    def beaten(candidates):
+        """How many of all candidates are better and no slower than each of these."""
+        points = [(TABLE.predict_ms(own), judged[own]) for own in found]
+        mine = [(TABLE.predict_ms(own), judged[own]) for own in candidates]
+        return np.mean(
+            [sum(t <= ms and own < loss for t, own in points) for ms, loss in mine]
+        )
+
+    assert beaten(found[20:30]) < beaten(found[:20]) / 3
+    assert beaten(found[30:]) <= beaten(found[20:30])
+
+
+def test_a_round_that_was_stopped_goes_on_with_the_same_candidates(effects):
+    _, judged = judged_by_rounds(effects, 3)
+    own = SearchSettings(method="front", candidates=40, rounds=3)
+    every, _ = candidates_of(NETWORK, own, 100, 100, 0, TABLE)
+    following = rounds_of_candidates(every, NETWORK, own, TABLE)
+    for done, end in ((0, 20), (7, 20), (20, 30), (26, 30), (30, 40), (39, 40)):
+        before = dict(list(judged.items())[:done])
+        assert following(before) == list(judged)[done:end]
+
+
+def test_candidates_of_later_rounds_keep_the_budget(effects):
+    _, judged = judged_by_rounds(effects, 3, count=16, budget_ms=11.0)
+    assert max(TABLE.predict_ms(own) for own in list(judged)[8:]) <= 11
+
+
+def test_a_front_without_anything_new_leaves_its_round_to_random_candidates(effects):
+    """Operations that are all alike: the front is the fastest architecture."""
+    every, judged = judged_by_rounds(np.zeros_like(effects), 2, count=8)
+    assert len(judged) == len(every) == 8
+    assert len(set(list(judged)[4:]) & set(every)) >= 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_candidates_may_have_many_rounds(effects, count):
+    every, judged = judged_by_rounds(effects, 5, count=count)
+    assert len(judged) == len(every) == count
+
+
+def test_a_search_has_at_least_one_round():
+    with pytest.raises(InputError, match=r"search\.rounds: found 0; use at least 1"):
+        SearchSettings(method="front", rounds=0)
+    with pytest.raises(InputError, match=r"search\.rounds: found 2; leave it at 1"):
+        SearchSettings(method="random", rounds=2)

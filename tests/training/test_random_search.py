@@ -21,8 +21,10 @@ from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest
 from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.random_search import (
-    best_candidate,
+    all_losses,
     certain,
+    common_losses,
+    judge_candidates,
 )
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
@@ -32,10 +34,15 @@ NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
 SETTINGS = SearchSettings(warmup_epochs=0, search_epochs=2, batch=2, method="random")
 SEED = 3
 DRAWN = draw_candidates(NETWORK, paid_for(8, 3), SEED)
+FOUR = [Architecture(((number,),)) for number in range(4)]
 
 
 class Stop(Exception):  # noqa: N818 - stands for a kill
     pass
+
+
+def left_of_four(judged):
+    return [own for own in FOUR if own not in judged]
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +165,8 @@ def test_killed_among_the_candidates_it_continues_to_the_same(
 def test_a_request_to_stop_ends_it_between_two_candidates(tmp_path):
     asked = TerminationRequest()
     asked.stop("because another did")
-    candidates = [Architecture(((0,),)), Architecture(((1,),))]
     with pytest.raises(SystemExit) as raised:
-        best_candidate("x", tmp_path, candidates, lambda _: 1.0, asked)
+        judge_candidates("x", tmp_path, NETWORK, 4, left_of_four, lambda _: 1.0, asked)
     assert raised.value.code == 128 + signal.SIGTERM
 
 
@@ -223,9 +229,22 @@ def test_the_folds_choose_together_and_hard_subjects_count_no_more(tmp_path):
         ensemble_of_folds([*folders, tmp_path / "d"], SETTINGS, 1)
 
 
+def test_a_candidate_of_one_fold_is_compared_by_those_of_all_folds(tmp_path):
+    """The second fold is ten times as hard, so its own candidate is as good as [O2]."""
+    folders = [tmp_path / name for name in "ab"]
+    write_fold(folders[0], {"[O1]": 1.0, "[O2]": 0.5, "[O3]": 0.2})
+    write_fold(folders[1], {"[O1]": 10.0, "[O2]": 5.0, "[O4]": 5.0})
+    common = common_losses(folders, "mse")
+    assert list(common) == ["[O1]", "[O2]"]
+    every = all_losses(folders, "mse")
+    assert {text: every[text] for text in common} == common
+    assert list(every) == ["[O1]", "[O2]", "[O3]", "[O4]"]
+    assert every["[O4]"] == pytest.approx(every["[O2]"])
+    assert every["[O3]"] == pytest.approx(every["[O2]"] + np.log(0.2 / 0.5))
+
+
 def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, said):
-    candidates = [Architecture(((number,),)) for number in range(4)]
-    losses = iter([0.4, 0.1])
+    given, losses = ("x", tmp_path, NETWORK, 4, left_of_four), iter([0.4, 0.1])
 
     def stop_after_two(_):
         try:
@@ -234,11 +253,13 @@ def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, 
             raise Stop from None
 
     with pytest.raises(Stop):
-        best_candidate("x", tmp_path, candidates, stop_after_two)
+        judge_candidates(*given, stop_after_two)
     assert said == ["x: judging 4 candidates on the validation frames"]
     said.clear()
-    assert best_candidate("x", tmp_path, candidates, lambda _: 1.0) == candidates[1]
+    task = {"task": "training and judging"}
+    judged = judge_candidates(*given, lambda _: 1.0, **task)
+    assert judged == dict(zip(FOUR, [0.4, 0.1, 1.0, 1.0], strict=True))
     assert said == [
         "x: 2 of 4 candidates were judged before",
-        "x: judging 2 candidates on the validation frames",
+        "x: training and judging 2 candidates on the validation frames",
     ]
