@@ -1,4 +1,4 @@
-"""Say what the runs of the variants `gate_variance`, `_ranking` and `_random` show.
+"""Say what the runs of the variants `gate_variance` to `gate_paper` show.
 
     python scripts/search_gates.py variance RUN_OF_SEED_0 RUN_OF_SEED_1 ...
     python scripts/search_gates.py ranking RUN
@@ -6,10 +6,11 @@
 
 `variance` compares how much architectures differ with how much trainings of one from
 several seeds do. `ranking` has Kendall's tau between the search's quality of
-architectures and their PSNR after training. `random` compares what the search predicts
-to be best within a time with the best of the candidates that it judged, seed by seed:
-PSNR at each time, and the area below the curve of PSNR against time (hypervolume), with
-the exact test that turns the signs of the seeds' differences. Times are predicted ones.
+architectures and their PSNR after training. `random`, which reads runs of `gate_paper`
+as well, compares what the search predicts to be best within a time with the best of
+random candidates, seed by seed: PSNR at each time, and the area below the curve of PSNR
+against time (hypervolume), with the exact test that turns the signs of the seeds'
+differences. Times are predicted ones.
 """
 
 import sys
@@ -104,7 +105,7 @@ def _tau(
 
 
 def random(runs: Sequence[RunFolder]) -> list[str]:
-    """Compare the front with the best of the candidates that it was learned from."""
+    """Compare the front with the best of random candidates."""
     gains, areas, lines = [], [], []
     for run in runs:
         points = _points(run)
@@ -128,8 +129,10 @@ def random(runs: Sequence[RunFolder]) -> list[str]:
 
 def _points(run: RunFolder) -> dict[str, list[tuple[float, float]]]:
     """Return predicted milliseconds and PSNR of the front's and of judged networks."""
-    results, front = read_results(run.results), read_front(run.front())
-    ms = {own.architecture: own.ms for own in (*front.points, *front.judged)}
+    results = read_results(run.results)
+    fronts = [read_front(path) for path in run.path.glob("front*.json")]
+    every = [own for front in fronts for own in (*front.points, *front.judged)]
+    ms = {own.architecture: own.ms for own in every}
     trained = _trained(results)
     return {
         which: [

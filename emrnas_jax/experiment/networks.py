@@ -194,9 +194,11 @@ def _require_place(name: str, place: str, search: SearchSettings) -> None:
             f"{search.method} makes no front; choose {' or '.join(CANDIDATES)}, or "
             "another architecture"
         )
-    if match and match[3] and int(match[2]) > int(match[3]):
+    assert match  # it is a place
+    if match["count"] and int(match["number"]) > int(match["count"]):
         raise InputError(
-            f"networks.{name}.architecture: found {place!r}; count from 1 to {match[3]}"
+            f"networks.{name}.architecture: found {place!r}; count from 1 to "
+            f"{match['count']}"
         )
 
 

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import numpy as np
 from msgspec import Struct
 
 from emrnas_jax.errors import InputError
@@ -39,6 +38,7 @@ class Front(Struct, frozen=True, kw_only=True):
         judged: the candidates, with the quality that was measured.
         error_db: root mean square error of the prediction of a candidate that was left
             out of it, dB.
+        slowest_ms: time of the slowest architecture there is; 0 in older files.
     """
 
     device: str
@@ -47,45 +47,42 @@ class Front(Struct, frozen=True, kw_only=True):
     points: tuple[FrontPoint, ...]
     judged: tuple[FrontPoint, ...]
     error_db: float
+    slowest_ms: float = 0.0
 
 
 # A network may have another architecture of a front than the one within the budget:
-# front_2_of_5, the second of five times; judged_2_of_5, the best candidate within that
-# time; candidate_2_of_5, one of five candidates, from the fastest to the slowest;
-# front_within_75_percent, the best within three quarters of the best candidate's time.
+# front_within_40_percent, the best within 40 % of the time of the slowest architecture;
+# judged_within_40_percent, the best candidate within that time; candidate_2_of_5, the
+# second of five candidates, from the fastest to the slowest.
 PLACE = re.compile(
-    r"(front|judged|candidate)_([1-9]\d*)_of_([1-9]\d*)"
-    r"|(front|judged)_within_([1-9]\d*)_percent"
+    r"candidate_(?P<number>[1-9]\d*)_of_(?P<count>[1-9]\d*)"
+    r"|(?P<among>front|judged)_within_(?P<percent>[1-9]\d*)_percent"
 )
 
 
 def architecture_at(front: Front, place: str) -> str:
     """Return the architecture of a place of the front, as text.
 
-    The times of `front` and `judged` lie evenly between those that a tenth of the
-    candidates are below and above, so that both have something to choose from.
-
     Args:
         front: what a search found.
         place: text that `PLACE` matches.
 
     Raises:
-        InputError: nothing is as fast.
+        InputError: nothing is as fast, or the file is older than such places.
     """
     match = PLACE.fullmatch(place)
     assert match  # checked with the config
-    which, number, count, of_best, percent = match.groups()
-    by_time = sorted(front.judged, key=lambda own: own.ms)
-    if which == "candidate":
-        position = (2 * int(number) - 1) * len(by_time) // (2 * int(count))
-        return by_time[position].architecture
-    if percent:
-        best = max(front.judged, key=lambda own: own.gain_db)
-        limit = int(percent) / 100 * best.ms
-    else:
-        low, high = np.quantile([own.ms for own in by_time], [0.1, 0.9])
-        limit = low + (high - low) * (int(number) - 1) / max(1, int(count) - 1)
-    every = front.points if "front" in (which, of_best) else front.judged
+    if match["number"]:
+        by_time = sorted(front.judged, key=lambda own: own.ms)
+        number, count = int(match["number"]), int(match["count"])
+        return by_time[(2 * number - 1) * len(by_time) // (2 * count)].architecture
+    if not front.slowest_ms:
+        raise InputError(
+            f"architecture {place}: front.json is of an older version, which did not "
+            f"note the slowest time; {WAY_OUT}"
+        )
+    limit = int(match["percent"]) / 100 * front.slowest_ms
+    every = front.points if match["among"] == "front" else front.judged
     within = [own for own in every if own.ms <= limit]
     if not within:
         fastest = min(own.ms for own in every)

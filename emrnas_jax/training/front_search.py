@@ -168,4 +168,5 @@ def front_of_folds(
         ),
         judged=tuple(described(own, loss) for own, loss in losses.items()),
         error_db=DB * quality.error,
+        slowest_ms=table.slowest_ms,
     )

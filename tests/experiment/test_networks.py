@@ -119,7 +119,12 @@ FRONT_SEARCH = {"method": "front"}
 
 def test_networks_of_several_places_of_a_front_share_its_search():
     small = {"kind": "wide", "components": 2, "search": FRONT_SEARCH}
-    places = ("front_1_of_2", "front_2_of_2", "judged_2_of_2", "candidate_1_of_9")
+    places = (
+        "front_within_50_percent",
+        "front_within_80_percent",
+        "judged_within_80_percent",
+        "candidate_1_of_9",
+    )
     networks = networks_of(**{p: small | {"architecture": p} for p in places})
     assert {own.source for own in networks.values()} == {"front"}
     [search] = searches_of(networks)
@@ -130,10 +135,13 @@ def test_networks_of_several_places_of_a_front_share_its_search():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"architecture": "front_1_of_2"}, "proxyless makes no front; choose front"),
         (
-            {"architecture": "front_3_of_2", "search": FRONT_SEARCH},
-            r"w.architecture: found 'front_3_of_2'; count from 1 to 2",
+            {"architecture": "front_within_50_percent"},
+            "proxyless makes no front; choose front",
+        ),
+        (
+            {"architecture": "candidate_3_of_2", "search": FRONT_SEARCH},
+            r"w.architecture: found 'candidate_3_of_2'; count from 1 to 2",
         ),
         ({}, "w.search.method: found proxyless, and the operations of the wide space"),
         ({"architecture": "[O1|O2]"}, "no operation 'O1'; there are skip, thin"),

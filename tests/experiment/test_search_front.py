@@ -132,7 +132,10 @@ def test_networks_of_a_run_take_several_places_of_one_front(tmp_path):
     config.networks = ConfigDict(
         {
             name: complete_network(name, own | {"architecture": text})
-            for name, text in (("best", "ensemble"), ("fast", "front_1_of_3"))
+            for name, text in (
+                ("best", "ensemble"),
+                ("fast", "front_within_50_percent"),
+            )
         }
     )
     [search] = Experiment(
@@ -152,7 +155,7 @@ def test_networks_of_a_run_take_several_places_of_one_front(tmp_path):
     texts = {name: str(run.architecture(name, 1)) for name in ("best", "fast")}
     assert texts == {
         "best": front.chosen,
-        "fast": architecture_at(front, "front_1_of_3"),
+        "fast": architecture_at(front, "front_within_50_percent"),
     }
     for point in front.points:
         own = Architecture.parse(point.architecture, WIDE)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.runs.front import PLACE, Front, FrontPoint, architecture_at
@@ -30,6 +31,7 @@ def front():
         points=tuple(points),
         judged=tuple(judged),
         error_db=0.1,
+        slowest_ms=20.0,
     )
 
 
@@ -39,11 +41,12 @@ def point(front, place):
 
 
 def test_front_and_candidates_are_the_best_within_the_same_times(front):
-    for number, limit in enumerate((3, 5, 7, 9, 11), 1):
-        found = point(front, f"front_{number}_of_5")
+    for limit in (3, 5, 7, 9, 11):
+        percent = 100 * limit // 20
+        found = point(front, f"front_within_{percent}_percent")
         within = [own for own in front.points if own.ms <= limit]
         assert found == within[-1]
-        judged = point(front, f"judged_{number}_of_5")
+        judged = point(front, f"judged_within_{percent}_percent")
         within = [own for own in front.judged if own.ms <= limit]
         assert judged.gain_db == max(own.gain_db for own in within)
 
@@ -57,20 +60,21 @@ def test_candidates_are_spread_over_time_whatever_their_quality(front):
     assert every == {own.architecture for own in front.judged}
 
 
-def test_a_share_of_the_best_candidates_time_is_a_place(front):
-    best = max(front.judged, key=lambda own: own.gain_db)
-    assert point(front, "judged_within_100_percent") == best
-    found = point(front, "front_within_50_percent")
-    within = [own for own in front.points if own.ms <= best.ms / 2]
-    assert found == within[-1]
-    message = r"front_within_1_percent: nothing takes .* fastest takes 2\.00 ms"
+def test_a_time_that_nothing_keeps_is_refused_with_the_fastest(front):
+    message = r"front_within_9_percent: nothing takes at most 1\.80 ms, .* takes 2\.00"
     with pytest.raises(InputError, match=message):
-        architecture_at(front, "front_within_1_percent")
+        architecture_at(front, "front_within_9_percent")
+
+
+def test_a_front_without_the_slowest_time_says_that_it_is_older(front):
+    older = structs.replace(front, slowest_ms=0.0)
+    with pytest.raises(InputError, match=r"older version.* --stage=ensemble again"):
+        architecture_at(older, "front_within_50_percent")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["front", "front_0_of_3", "front_1_of_", "[O1]", "best_1_of_2", "front_within"],
+    ["front", "candidate_0_of_3", "candidate_1_of_", "[O1]", "front_1_of_2", "within"],
 )
 def test_other_texts_are_no_places(text):
     assert not PLACE.fullmatch(text)
