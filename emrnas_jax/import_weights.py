@@ -29,8 +29,8 @@ from emrnas_jax.models.record import NetworkRecord
 from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.training.retrain import identity
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state
-from emrnas_jax.training.settings import RetrainSettings
 
 SHAPE = (256, 256)  # pixels of the images that the published networks learned from
 

@@ -40,8 +40,8 @@ from emrnas_jax.nas import space
 from emrnas_jax.nas.latency_table import LatencyTable, write_table
 from emrnas_jax.runs.results import Results
 from emrnas_jax.runs.run import read_run
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state
-from emrnas_jax.training.settings import RetrainSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

@@ -26,9 +26,10 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain_steps
 from emrnas_jax.training import search_state as searches
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import TrainState
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import SearchState
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 PATHS = 4  # different paths that a comparison's search steps take in turn
 

@@ -20,10 +20,11 @@ from emrnas_jax.benchmark.case import (
 from emrnas_jax.benchmark.programs import Program, compiled, compiled_step
 from emrnas_jax.training.loss import path_loss
 from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import train_step
 from emrnas_jax.training.search_optimizers import search_weight_optimizer
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_steps import architecture_step, weight_step
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 RATE = 1e-3  # learning rate of every step that is timed
 

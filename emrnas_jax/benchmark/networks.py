@@ -21,8 +21,8 @@ from emrnas_jax.models.networks import (
 from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.fit_total_variation import is_fitted
 from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import TrainState, train_step
-from emrnas_jax.training.settings import RetrainSettings
 
 
 def network_rows(size: int, batch: int, repeats: int) -> list[Row]:

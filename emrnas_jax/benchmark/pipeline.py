@@ -29,8 +29,8 @@ from emrnas_jax.mri.sampling import Sampling
 from emrnas_jax.training import retrain_steps
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import adam_with_l2, cosine
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import TrainState, train_step
-from emrnas_jax.training.settings import RetrainSettings
 
 SEED = 0
 SUBJECTS = 8

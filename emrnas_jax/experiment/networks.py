@@ -35,9 +35,9 @@ from emrnas_jax.nas.space import (
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.folder import FIRST, search_folder_name
 from emrnas_jax.runs.front import PLACE
-from emrnas_jax.training.settings import (
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import (
     CANDIDATES,
-    RetrainSettings,
     SearchSettings,
     require_paths,
 )

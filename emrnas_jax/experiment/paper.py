@@ -34,7 +34,8 @@ from emrnas_jax.models.networks import NETWORKS
 from emrnas_jax.mri.consistency import ASSUME_MAGNITUDE, CONSISTENCY, WEIGHTS
 from emrnas_jax.reporting.settings import ReportSettings
 from emrnas_jax.training.loop import LoopSettings
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 Variants = dict[str, Callable[[ConfigDict], None]]
 

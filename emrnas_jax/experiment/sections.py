@@ -14,11 +14,8 @@ from emrnas_jax.machine.setting_types import read_section, require_types, sectio
 from emrnas_jax.nas.space import OPERATIONS
 from emrnas_jax.reporting.settings import ReportSettings
 from emrnas_jax.training.loop import LoopSettings
-from emrnas_jax.training.settings import (
-    RetrainSettings,
-    SearchSettings,
-    require_paths,
-)
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import SearchSettings, require_paths
 
 # Types of the entries that are not read as a dataclass, or not at once.
 TYPES = {"seed": int, "reduced": bool, "networks": Mapping, "report": Mapping}

@@ -18,7 +18,7 @@ from emrnas_jax.nas.gates import draw_choices
 from emrnas_jax.nas.latency_table import LatencyTable
 from emrnas_jax.nas.space import Architecture, absent_in
 from emrnas_jax.randomness import key_for
-from emrnas_jax.training.settings import CANDIDATES, SearchSettings
+from emrnas_jax.training.search_settings import CANDIDATES, SearchSettings
 
 # Cost of a step of alphas with one path: the forward pass and the gradients of the
 # maps; it needs none of the kernels. Measured: 1.7 to 2.0 forward passes (`python -m

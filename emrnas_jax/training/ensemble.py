@@ -13,7 +13,7 @@ from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.runs.operations import refuse_mixed_operations
 from emrnas_jax.training.random_search import certain, common_losses
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 
 def ensemble_of_folds(

@@ -39,8 +39,8 @@ from emrnas_jax.runs.network_files import (
     write_fit,
 )
 from emrnas_jax.training.retrain import identity, keep_record
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state
-from emrnas_jax.training.settings import RetrainSettings
 
 LOG = logging.getLogger("emrnas_jax")
 

@@ -31,7 +31,7 @@ from emrnas_jax.training.candidates import (
     times_of_candidates,
 )
 from emrnas_jax.training.random_search import Judged, all_losses
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 POINTS = 64  # of the front that are kept
 DB = 10 / math.log(10)  # of a natural logarithm of the squared error

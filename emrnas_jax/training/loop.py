@@ -26,7 +26,7 @@ from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.runs.folder import TrainingFolder
 from emrnas_jax.runs.metrics_log import RunLog
 from emrnas_jax.training.epoch_lines import EpochLines
-from emrnas_jax.training.settings import require_rates
+from emrnas_jax.training.setting_checks import require_rates
 
 LOG = logging.getLogger("emrnas_jax")
 

@@ -40,7 +40,7 @@ from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.folder import SearchFolder
 from emrnas_jax.training.loop import TerminationRequest
 from emrnas_jax.training.loss import jit, path_loss
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 LOG = logging.getLogger("emrnas_jax")
 

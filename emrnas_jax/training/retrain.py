@@ -22,8 +22,8 @@ from emrnas_jax.runs.network_files import Plan, Start, read_plan
 from emrnas_jax.training.budget import steps_within
 from emrnas_jax.training.loop import LoopSettings, Training, run
 from emrnas_jax.training.optimizers import warmed_cosine
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import Program, TrainState, initial_state
-from emrnas_jax.training.settings import RetrainSettings
 from emrnas_jax.training.start import require_start, start_from, start_of
 
 LOG = logging.getLogger("emrnas_jax")

@@ -41,7 +41,7 @@ from emrnas_jax.training.optimizers import (
     moving_average,
     warmed_cosine,
 )
-from emrnas_jax.training.settings import RetrainSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
 
 PAPER_SETTINGS = RetrainSettings()
 

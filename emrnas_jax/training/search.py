@@ -26,6 +26,7 @@ from emrnas_jax.training.random_search import (
     validation_loss,
 )
 from emrnas_jax.training.search_programs import SearchPrograms
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import (
     SearchState,
     epoch_record,
@@ -33,7 +34,6 @@ from emrnas_jax.training.search_state import (
     initial_state,
     probabilities,
 )
-from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.short_trainings import train_one
 
 

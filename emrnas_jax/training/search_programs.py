@@ -36,13 +36,13 @@ from emrnas_jax.nas.space import absent_in
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import cosine
 from emrnas_jax.training.random_search import Validate, make_validate
+from emrnas_jax.training.search_settings import SearchSettings, require_paths
 from emrnas_jax.training.search_state import SearchState, optimizers
 from emrnas_jax.training.search_steps import (
     architecture_step,
     reinforce_step,
     weight_step,
 )
-from emrnas_jax.training.settings import SearchSettings, require_paths
 from emrnas_jax.training.short_trainings import Program, training_of_one
 
 

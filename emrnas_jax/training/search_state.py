@@ -16,7 +16,7 @@ from emrnas_jax.models.search_networks import SearchNetwork
 from emrnas_jax.nas.gates import entropy, fixed_gates
 from emrnas_jax.training.optimizers import adam_with_l2, cosine
 from emrnas_jax.training.search_optimizers import search_weight_optimizer
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 # Fields of a Flax module, and how many operations it stores: no settings of a search.
 NO_SETTINGS = ("parent", "name", "stored")

@@ -28,9 +28,9 @@ from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training.loop import DivergedError, LoopSettings, TerminationRequest
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.optimizers import cosine
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import SearchState, optimizers
 from emrnas_jax.training.search_steps import weight_step
-from emrnas_jax.training.settings import SearchSettings
 
 Program = Callable[..., SearchState]
 

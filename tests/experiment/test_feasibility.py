@@ -14,7 +14,8 @@ from emrnas_jax.experiment.networks import RunNetwork, RunSearch
 from emrnas_jax.models.included import included_models
 from emrnas_jax.models.model_folder import read_config
 from emrnas_jax.mri.sampling import Sampling
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 FOLDS = [
     Fold(("a", "b"), ("c",), ("d",)),

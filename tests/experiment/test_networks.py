@@ -12,7 +12,8 @@ from emrnas_jax.experiment.networks import (
 )
 from emrnas_jax.models.catalogue import ABLATIONS
 from emrnas_jax.nas.space import OPERATIONS
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 TRAINING = dataclasses.asdict(RetrainSettings())
 SEARCH = dataclasses.asdict(SearchSettings())

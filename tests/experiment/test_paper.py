@@ -16,7 +16,7 @@ import pytest
 from emrnas_jax.experiment.overrides import require_overrides
 from emrnas_jax.models.catalogue import CATALOGUE
 from emrnas_jax.models.networks import NETWORKS
-from emrnas_jax.training.settings import RetrainSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]
 TABLE = json.loads((Path(__file__).parent / "configs.json").read_text())

@@ -21,7 +21,7 @@ from emrnas_jax.models.networks import blank_inputs
 from emrnas_jax.training.loss import jit
 from emrnas_jax.training.search_state import initial_state
 from emrnas_jax.training.search_steps import architecture_step, weight_step
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 nine = space.Architecture.parse("[O9]")
 assert nine.cells == (8,) and str(nine) == "[O9]"

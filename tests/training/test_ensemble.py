@@ -9,7 +9,7 @@ from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.random_search import certain
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 NINE = (*TABLE_1, Operation("O9", (1, 2, 1, 1), (1,)))  # the package has eight
 

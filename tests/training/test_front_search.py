@@ -13,7 +13,7 @@ from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.front import read_front, write_front
 from emrnas_jax.training.candidates import candidates_of, require_budget
 from emrnas_jax.training.front_search import front_of_folds, rounds_of_candidates
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 CELLS, REST = 4, 2.0
 TIMES = {own.name: 1.0 + 0.5 * i for i, own in enumerate(OPERATIONS)}

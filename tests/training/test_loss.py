@@ -24,6 +24,7 @@ from emrnas_jax.training import search_state
 from emrnas_jax.training.loss import LOSSES, jit, loss_against_target, path_loss
 from emrnas_jax.training.optimizers import adam_with_l2
 from emrnas_jax.training.random_search import make_validate
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import (
     initial_state,
     train_step,
@@ -31,8 +32,8 @@ from emrnas_jax.training.retrain_steps import (
 )
 from emrnas_jax.training.search_optimizers import search_weight_optimizer
 from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_steps import architecture_step, weight_step
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 pytestmark = pytest.mark.slow
 SAMPLING = Sampling("equispaced", 0.5, 0.2, "columns")

@@ -23,9 +23,10 @@ from emrnas_jax.models.stacked_weights import STACKED
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import train_step
 from emrnas_jax.training.search_programs import search_programs
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
 SETTINGS = SearchSettings(

@@ -28,7 +28,7 @@ from emrnas_jax.training.random_search import (
 )
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)
 SETTINGS = SearchSettings(warmup_epochs=0, search_epochs=2, batch=2, method="random")
@@ -256,8 +256,8 @@ def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, 
         judge_candidates(*given, stop_after_two)
     assert said == ["x: judging 4 candidates on the validation frames"]
     said.clear()
-    task = {"task": "training and judging"}
-    judged = judge_candidates(*given, lambda _: 1.0, **task)
+    task = "training and judging"
+    judged = judge_candidates(*given, lambda _: 1.0, task=task)
     assert judged == dict(zip(FOUR, [0.4, 0.1, 1.0, 1.0], strict=True))
     assert said == [
         "x: 2 of 4 candidates were judged before",

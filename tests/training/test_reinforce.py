@@ -11,9 +11,9 @@ from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.models.stacked_weights import is_stacked
 from emrnas_jax.nas.reinforce import draw_architectures
 from emrnas_jax.training.loss import jit, path_loss
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import initial_state, optimizers
 from emrnas_jax.training.search_steps import reinforce_step
-from emrnas_jax.training.settings import SearchSettings
 
 # The two blocks share their choices, so there are two groups of two cells.
 NETWORK = SearchNetwork(components=2, cells_per_block=2, width=4, shared="block")

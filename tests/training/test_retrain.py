@@ -25,8 +25,8 @@ from emrnas_jax.training.retrain import (
     load_trained,
     retrain_fold,
 )
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state, training_program
-from emrnas_jax.training.settings import RetrainSettings
 
 SETTINGS = RetrainSettings(epochs=12, batch=2, learning_rate=1e-2)
 LOOP = LoopSettings(steps_per_dispatch=4, checkpoint_seconds=0.0)

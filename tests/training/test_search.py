@@ -16,8 +16,8 @@ from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import identity, initial_state
-from emrnas_jax.training.settings import SearchSettings
 
 NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)
 SETTINGS = SearchSettings(

@@ -7,7 +7,7 @@ import pytest
 from emrnas_jax.errors import InputError
 from emrnas_jax.models.emrnas import SearchNetwork
 from emrnas_jax.training.search_programs import _weight_rate, search_programs
-from emrnas_jax.training.settings import SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 SETTINGS = SearchSettings(warmup_epochs=2, search_epochs=3, learning_rate=0.1)
 PER_EPOCH = 5

@@ -17,10 +17,11 @@ from emrnas_jax.training.budget import steps_within
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.random_search import validation_loss
 from emrnas_jax.training.retrain import load_trained, retrain_fold
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state, training_program
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.search_settings import SearchSettings
 from tests.fixtures.image_files import write_hdf5
 
 SEED, STEPS = 3, 5  # of an epoch: three of 16 x 16 and two of 12 x 20

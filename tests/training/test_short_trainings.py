@@ -17,8 +17,8 @@ from emrnas_jax.training.candidates import candidates_of, steps_of_each
 from emrnas_jax.training.loop import DivergedError, LoopSettings, TerminationRequest
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import initial_state
-from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.short_trainings import train_one
 
 NETWORK = SearchNetwork(components=1, cells_per_block=2, width=4)

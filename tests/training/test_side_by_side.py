@@ -16,8 +16,8 @@ from emrnas_jax.runs.checkpoints import Checkpoints
 from emrnas_jax.training.loop import DivergedError, LoopSettings
 from emrnas_jax.training.search import search_fold
 from emrnas_jax.training.search_programs import search_programs
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_state import identity
-from emrnas_jax.training.settings import SearchSettings
 from emrnas_jax.training.side_by_side import meshes_apart, run_side_by_side
 
 NETWORK = SearchNetwork(components=1, cells_per_block=1, width=4)

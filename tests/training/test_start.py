@@ -18,8 +18,8 @@ from emrnas_jax.runs.folder import NetworkFolder
 from emrnas_jax.runs.network_files import read_plan
 from emrnas_jax.training.loop import LoopSettings
 from emrnas_jax.training.retrain import load_trained, retrain_fold
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import initial_state, training_program
-from emrnas_jax.training.settings import RetrainSettings
 from emrnas_jax.training.start import require_start, start_from, start_of
 
 RECORD = NetworkRecord(

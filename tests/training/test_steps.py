@@ -20,14 +20,15 @@ from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.training import retrain_steps, search_state
 from emrnas_jax.training.loss import jit, squared_error
 from emrnas_jax.training.optimizers import adam_with_l2
+from emrnas_jax.training.retrain_settings import RetrainSettings
 from emrnas_jax.training.retrain_steps import train_step
 from emrnas_jax.training.search_optimizers import search_weight_optimizer
+from emrnas_jax.training.search_settings import SearchSettings
 from emrnas_jax.training.search_steps import (
     architecture_step,
     keep_other_probabilities,
     weight_step,
 )
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
 
 LAYERS = LayerSettings(4)
 NETWORK = SearchNetwork(components=2, cells_per_block=2, width=4)

@@ -26,7 +26,8 @@ from emrnas_jax.data.pipeline import Batch
 from emrnas_jax.models.emrnas import active_weights
 from emrnas_jax.nas.gates import Gates
 from emrnas_jax.nas.space import OPERATIONS, Architecture
-from emrnas_jax.training.settings import RetrainSettings, SearchSettings
+from emrnas_jax.training.retrain_settings import RetrainSettings
+from emrnas_jax.training.search_settings import SearchSettings
 
 MIXTURE = len(OPERATIONS)
 
