@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emrnas_jax.data.image_set import DataSettings, ImageSet
+from emrnas_jax.data.data_settings import DataSettings
+from emrnas_jax.data.image_set import ImageSet
 from emrnas_jax.data.phantom import PhantomSettings, subject_images
 from emrnas_jax.data.readers.kspace_conventions import CONFIG
 from emrnas_jax.data.readers.kspace_scan import kspace_source

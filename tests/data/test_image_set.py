@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from emrnas_jax.data import image_set
+from emrnas_jax.data.data_settings import DataSettings
 from emrnas_jax.data.dataset import open_dataset
-from emrnas_jax.data.image_set import DataSettings, block_mean
+from emrnas_jax.data.image_set import block_mean
 from emrnas_jax.errors import InputError
 
 

@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 
 from emrnas_jax.errors import InputError
+from emrnas_jax.mri.cartesian_lines import line_probability
 from emrnas_jax.mri.packed_masks import PackedMasks
-from emrnas_jax.mri.sampling import (
-    KINDS,
-    Sampling,
-    draw_mask,
-    line_probability,
-)
+from emrnas_jax.mri.sampling import KINDS, Sampling, draw_mask
 
 MASKS = PackedMasks.pack(np.eye(3, 12, k=6, dtype=bool), "masks.npz")
 DRAWN = ["cartesian", "random", "equispaced", "equispaced_fraction"]
