@@ -133,6 +133,8 @@ def _points(run: RunFolder) -> dict[str, list[tuple[float, float]]]:
     fronts = [read_front(path) for path in run.path.glob("front*.json")]
     every = [own for front in fronts for own in (*front.points, *front.judged)]
     ms = {own.architecture: own.ms for own in every}
+    if any(own.ms != ms[own.architecture] for own in every):
+        raise InputError(f"{run.path}: its searches have different latency tables")
     trained = _trained(results)
     return {
         which: [

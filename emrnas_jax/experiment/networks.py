@@ -200,6 +200,11 @@ def _require_place(name: str, place: str, search: SearchSettings) -> None:
             f"networks.{name}.architecture: found {place!r}; count from 1 to "
             f"{match['count']}"
         )
+    if match["percent"] and int(match["percent"]) > 100:
+        raise InputError(
+            f"networks.{name}.architecture: found {place!r}; the percentage is of the "
+            "slowest architecture's time, so at most 100"
+        )
 
 
 def complete_network(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

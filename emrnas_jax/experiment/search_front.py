@@ -12,7 +12,13 @@ from emrnas_jax.errors import InputError
 from emrnas_jax.evaluation.latency import measure_table, measured_here
 from emrnas_jax.experiment.experiment import Experiment
 from emrnas_jax.experiment.networks import RunSearch
-from emrnas_jax.nas.latency_table import LatencyTable, read_table, write_table
+from emrnas_jax.nas.latency_table import (
+    LatencyTable,
+    Measured,
+    load_table,
+    read_table,
+    write_table,
+)
 from emrnas_jax.nas.space import Architecture
 from emrnas_jax.runs.front import write_front
 from emrnas_jax.training.candidates import require_budget
@@ -27,9 +33,9 @@ CHECKED = 12  # random architectures that are run as a whole
 def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     """Return the time of every operation of a search; None if it needs no times.
 
-    It is the one that the settings name, or it is measured, in a minute or two at the
-    size of the paper. The run keeps it: continued on another device, it goes on with
-    the times that it was begun with.
+    It is the one that the settings name, or that of another search of the run, or it is
+    measured, in a minute or two at the size of the paper. The run keeps it: continued
+    on another device, it goes on with the times that it was begun with.
 
     Raises:
         InputError: the table is of another device or network, the budget is below the
@@ -50,6 +56,9 @@ def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     elif settings.latency:
         table = read_table(Path(settings.latency).expanduser(), wanted)
         write_table(own, table)
+    elif found := _table_of_another(experiment, wanted):
+        table = found
+        write_table(own, table)
     else:
         if jax.process_count() > 1:
             raise InputError(
@@ -63,6 +72,17 @@ def table_of(experiment: Experiment, search: RunSearch) -> LatencyTable | None:
     return table
 
 
+def _table_of_another(experiment: Experiment, wanted: Measured) -> LatencyTable | None:
+    """Return the table of another search of the run that holds for the same network."""
+    for search in experiment.searches:
+        path = experiment.run.latency(search.own_name)
+        if path.exists():
+            table = load_table(path)
+            if table.measured == wanted:
+                return table
+    return None
+
+
 def front_of(
     experiment: Experiment, search: RunSearch, folders: Sequence[Path]
 ) -> tuple[Architecture, Float[np.ndarray, "cell op"]]:
@@ -70,7 +90,7 @@ def front_of(
 
     Args:
         experiment: the run.
-        search: a search whose method is `front`.
+        search: a search that makes a front.
         folders: folders of the folds' searches, which must have ended.
 
     Returns:

@@ -83,6 +83,13 @@ def as_first_sees(holds: bool) -> bool:
     return bool(largest(holds and is_first())[0])
 
 
+def as_first_has(values: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """Return whole numbers of the first process; all must have as many."""
+    if not several():
+        return values
+    return multihost_utils.broadcast_one_to_all(values.astype(np.int32))
+
+
 def gathered(tree: PyTree) -> Any:
     """Return arrays on the host, whole, whose parts lie on devices of all processes."""
     if several():

@@ -134,8 +134,19 @@ def best_within(front: Sequence[Point], budget_ms: float) -> Point | None:
 
 
 def evenly_over_time(front: Sequence[Point], count: int) -> list[Point]:
-    """Return at most `count` points of a front, evenly spread over its time."""
+    """Return points of a front that are evenly spread over its time, fastest first.
+
+    Args:
+        front: points, fastest first.
+        count: number of points to return, at least 1; all where there are no more.
+    """
+    if count >= len(front):
+        return list(front)
     times = np.array([point.ms for point in front])
-    wanted = np.linspace(times[0], times[-1], count)
-    nearest = {int(np.abs(times - ms).argmin()): None for ms in wanted}
+    ends = times[0], times[-1]
+    nearest = []
+    for ms in np.linspace(*ends, count) if count > 1 else [np.mean(ends)]:
+        distance = np.abs(times - ms)
+        distance[nearest] = np.inf  # each once
+        nearest.append(int(distance.argmin()))
     return [front[number] for number in sorted(nearest)]

@@ -66,7 +66,7 @@ class SearchFolder(TrainingFolder):
 
     @property
     def candidates(self) -> Path:
-        """The architectures that a random search has scored, with their losses."""
+        """The architectures that a search has judged, with their losses."""
         return self.path / "candidates.jsonl"
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from emrnas_jax.errors import InputError
 from emrnas_jax.machine.json_files import read_json, write_json
+from emrnas_jax.nas.front import RESOLUTION_MS
 
 WAY_OUT = "delete it and run --stage=ensemble again"
 
@@ -81,7 +82,7 @@ def architecture_at(front: Front, place: str) -> str:
             f"architecture {place}: front.json is of an older version, which did not "
             f"note the slowest time; {WAY_OUT}"
         )
-    limit = int(match["percent"]) / 100 * front.slowest_ms
+    limit = int(match["percent"]) / 100 * front.slowest_ms + RESOLUTION_MS
     every = front.points if match["among"] == "front" else front.judged
     within = [own for own in every if own.ms <= limit]
     if not within:

@@ -1,8 +1,9 @@
 """The candidates of a search: how many, which, and how long a frame may take.
 
-What the steps of alphas would cost is spent on candidates instead, architectures that
-are drawn without regard to any quality. All folds draw the same ones from the seed. Of
-candidates that are trained alone, the steps themselves are spent on them.
+What the steps of alphas would cost is spent on candidates instead. These are random
+architectures, the same for all folds, or take their places in later rounds
+(`training.front_search`). The steps themselves are spent on candidates that are trained
+alone.
 """
 
 import math
@@ -77,14 +78,14 @@ def candidates_of(
         count = _number_of(settings)
         batches = max(FEWEST_BATCHES, steps // (2 * count))
         return draw_candidates(network, count, seed), min(validation_steps, batches)
-    if settings.method == "short_trainings":
+    if settings.trains_candidates:
         count = _number_of(settings)
         batches = max(FEWEST_BATCHES, steps_of_each(settings, steps) // 4)
         batches = min(validation_steps, batches)
     else:
         count = settings.candidates or paid_for(steps, validation_steps)
         batches = validation_steps
-    if table is None or not (settings.budget_ms or settings.budget_share):
+    if table is None or not settings.has_budget:
         return draw_candidates(network, count, seed), batches
     fastest, limit = times_of_candidates(settings, table)
     found = draw_candidates(
@@ -125,9 +126,9 @@ def _number_of(settings: SearchSettings) -> int:
 def times_of_candidates(
     settings: SearchSettings, table: LatencyTable
 ) -> tuple[float, float]:
-    """Return the shortest and the longest time of a candidate, ms, within a budget."""
+    """Return the shortest and the longest time of a candidate, ms; or infinity."""
     limit = limit_ms(settings, table)
-    if settings.method != "short_trainings":
+    if not settings.trains_candidates or not settings.has_budget:
         return 0.0, limit
     # Few are trained, so none of them is far faster than what the budget allows.
     limit = min(limit, table.slowest_ms)

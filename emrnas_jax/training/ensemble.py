@@ -11,8 +11,9 @@ from emrnas_jax.nas.gates import ensemble
 from emrnas_jax.nas.space import Architecture, Operation
 from emrnas_jax.runs.architecture import read_architecture
 from emrnas_jax.runs.folder import SearchFolder
+from emrnas_jax.runs.judged import common_losses
 from emrnas_jax.runs.operations import refuse_mixed_operations
-from emrnas_jax.training.random_search import certain, common_losses
+from emrnas_jax.training.random_search import certain
 from emrnas_jax.training.search_settings import SearchSettings
 
 
@@ -66,5 +67,5 @@ def common_candidate(
     Raises:
         InputError: the folds have no candidate in common.
     """
-    losses = common_losses(folders, loss)
-    return Architecture.parse(min(losses, key=losses.__getitem__), operations)
+    losses = common_losses(folders, operations, loss)
+    return min(losses, key=losses.__getitem__)

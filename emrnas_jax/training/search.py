@@ -1,5 +1,6 @@
 """Algorithm 1 in one fold: warm up the weights, then search, then read the choices."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from emrnas_jax.nas.space import Architecture
 from emrnas_jax.randomness import key_for
 from emrnas_jax.runs.architecture import write_architecture
 from emrnas_jax.runs.folder import SearchFolder
+from emrnas_jax.runs.judged import logarithms
 from emrnas_jax.training.candidates import candidates_of, steps_of_each
-from emrnas_jax.training.front_search import front_of_folds, rounds_of_candidates
+from emrnas_jax.training.front_search import front_of, rounds_of_candidates
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest, Training, run
 from emrnas_jax.training.random_search import (
-    Judged,
     certain,
     judge_candidates,
     validation_loss,
@@ -88,8 +89,7 @@ def search_fold(
     )
     state = initial_state(network, settings, key_for(seed, "search weights", fold))
     state = replicate(state, train.mesh)
-    judges_alone = settings.method == "short_trainings"
-    if not judges_alone:
+    if not settings.trains_candidates:
         state = run(training, state, loop, termination)
     if settings.moves_alphas:
         p = probabilities(network, state)
@@ -99,33 +99,24 @@ def search_fold(
     else:
         # The steps of alphas that were left out pay for the candidates.
         saved = settings.search_epochs * train.steps_per_epoch
-        steps = training.steps if judges_alone else saved
-        own = network, settings, steps, validation.steps_per_epoch, seed
-        candidates, batches = candidates_of(*own, table)
-        length = steps_of_each(settings, steps) if judges_alone else 0
-        splits = train, validation
-        given = programs, state, length, *splits, batches, loop, termination
-        judge = partial(_loss_of, *given)
-        log = name, folder, network, len(candidates)
-        if settings.makes_front:
-            assert table is not None  # the settings need times
-            rounds = rounds_of_candidates(candidates, network, settings, table)
-            task = "training and judging" if judges_alone else "judging"
-            judge_candidates(*log, rounds, judge, termination, task)
-            front = front_of_folds([folder], network, settings, table)
-            architecture = Architecture.parse(front.chosen, network.operations)
-        else:
-            given = partial(_left_of, candidates), judge, termination
-            losses = judge_candidates(*log, *given)
-            architecture = min(losses, key=losses.__getitem__)
+        steps = training.steps if settings.trains_candidates else saved
+        given = programs, state, train, validation, loop, termination
+        architecture = _best_of_candidates(
+            name,
+            folder,
+            network,
+            settings,
+            steps,
+            validation.steps_per_epoch,
+            seed,
+            partial(_loss_of, *given),
+            termination,
+            table,
+        )
         p = certain(architecture)
     # Written last: a fold that has this file is finished.
     write_architecture(SearchFolder(folder).architecture, architecture, p)
     return architecture, p
-
-
-def _left_of(candidates: list[Architecture], judged: Judged) -> list[Architecture]:
-    return [own for own in candidates if own not in judged]
 
 
 def _training(
@@ -172,15 +163,50 @@ def _training(
     )
 
 
+def _best_of_candidates(
+    name: str,
+    folder: Path,
+    network: SearchNetwork,
+    settings: SearchSettings,
+    steps: int,
+    validation_steps: int,
+    seed: int,
+    loss_of: Callable[[int, int, Architecture], float],
+    termination: TerminationRequest | None,
+    table: LatencyTable | None,
+) -> Architecture:
+    """Return what a search chooses by its candidates, which may cost some steps."""
+    own = network, settings, steps, validation_steps, seed
+    candidates, batches = candidates_of(*own, table)
+    trains = settings.trains_candidates
+    length = steps_of_each(settings, steps) if trains else 0
+    judged = judge_candidates(
+        name,
+        folder,
+        network,
+        len(candidates),
+        rounds_of_candidates(candidates, network, settings, table),
+        partial(loss_of, length, batches),
+        termination,
+        "training and judging" if trains else "judging",
+    )
+    if not settings.makes_front:
+        return min(judged, key=judged.__getitem__)
+    assert table is not None  # the settings need times
+    losses = logarithms(judged, settings.loss)
+    front = front_of(losses, network, settings, table)
+    return Architecture.parse(front.chosen, network.operations)
+
+
 def _loss_of(
     programs: SearchPrograms,
     state: SearchState,
-    steps: int,
     train: Split,
     validation: Split,
-    batches: int,
     loop: LoopSettings,
     termination: TerminationRequest | None,
+    steps: int,
+    batches: int,
     candidate: Architecture,
 ) -> float:
     """Return the loss of a candidate, after steps of its own if there are any."""

@@ -197,10 +197,19 @@ class SearchSettings:
         return self.method in CANDIDATES
 
     @property
+    def trains_candidates(self) -> bool:
+        """Whether each candidate is trained alone, and nothing beside them."""
+        return self.method == "short_trainings"
+
+    @property
     def needs_times(self) -> bool:
         """Whether the search has to know how long architectures take."""
-        has_budget = self.budget_ms > 0 or self.budget_share > 0
-        return self.makes_front or has_budget or self.time_weight > 0
+        return self.makes_front or self.has_budget or self.time_weight > 0
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the time of a frame is limited."""
+        return self.budget_ms > 0 or self.budget_share > 0
 
     @property
     def budget_name(self) -> str:

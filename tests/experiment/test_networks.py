@@ -144,6 +144,10 @@ def test_networks_of_several_places_of_a_front_share_its_search():
             {"architecture": "candidate_3_of_2", "search": FRONT_SEARCH},
             r"w.architecture: found 'candidate_3_of_2'; count from 1 to 2",
         ),
+        (
+            {"architecture": "judged_within_101_percent", "search": FRONT_SEARCH},
+            r"the percentage is of the slowest architecture's time, so at most 100",
+        ),
         ({}, "w.search.method: found proxyless, and the operations of the wide space"),
         ({"architecture": "[O1|O2]"}, "no operation 'O1'; there are skip, thin"),
     ],

@@ -83,6 +83,11 @@ def test_a_few_points_have_both_ends_and_the_order_of_the_front(sums):
     few = evenly_over_time(front, 4)
     assert few[0] == front[0]
     assert few[-1] == front[-1]
-    assert 2 <= len(few) <= 4
+    assert len(few) == 4
     assert few == sorted(few, key=lambda point: point.ms)
     assert evenly_over_time(front[:1], 4) == front[:1]
+    assert evenly_over_time(front, len(front) - 1) == sorted(
+        set(evenly_over_time(front, len(front) - 1)), key=lambda point: point.ms
+    )
+    [middle] = evenly_over_time(front, 1)
+    assert front[0].ms < middle.ms < front[-1].ms

@@ -60,6 +60,13 @@ def test_candidates_are_spread_over_time_whatever_their_quality(front):
     assert every == {own.architecture for own in front.judged}
 
 
+def test_the_slowest_architecture_is_within_all_of_its_time(front):
+    """Sums of the same times in another order differ by rounding."""
+    last = front.points[-1]
+    less = structs.replace(front, slowest_ms=np.nextafter(last.ms, 0))
+    assert point(less, "front_within_100_percent") == last
+
+
 def test_a_time_that_nothing_keeps_is_refused_with_the_fastest(front):
     message = r"front_within_9_percent: nothing takes at most 1\.80 ms, .* takes 2\.00"
     with pytest.raises(InputError, match=message):
@@ -74,7 +81,16 @@ def test_a_front_without_the_slowest_time_says_that_it_is_older(front):
 
 @pytest.mark.parametrize(
     "text",
-    ["front", "candidate_0_of_3", "candidate_1_of_", "[O1]", "front_1_of_2", "within"],
+    [
+        "front",
+        "candidate_0_of_3",
+        "candidate_1_of_",
+        "candidate_within_40_percent",
+        "best_within_40_percent",
+        "front_within_0_percent",
+        "front_1_of_2",
+        "[O1]",
+    ],
 )
 def test_other_texts_are_no_places(text):
     assert not PLACE.fullmatch(text)

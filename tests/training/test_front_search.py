@@ -1,6 +1,7 @@
 """The front of judged candidates: additive losses are found, and budgets are kept."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from emrnas_jax.nas.latency_table import LatencyTable, Measured
 from emrnas_jax.nas.space import OPERATIONS, Architecture
 from emrnas_jax.runs import metrics_log
 from emrnas_jax.runs.front import read_front, write_front
+from emrnas_jax.runs.judged import append_judged
 from emrnas_jax.training.candidates import candidates_of, require_budget
 from emrnas_jax.training.front_search import front_of_folds, rounds_of_candidates
 from emrnas_jax.training.search_settings import SearchSettings
@@ -125,7 +127,7 @@ def test_squared_errors_are_compared_by_their_logarithm(folders):
 
 
 def test_a_budget_below_the_fastest_architecture_is_refused_with_its_time(folders):
-    settings = SearchSettings(method="front", budget_ms=5.9)
+    settings = SearchSettings(method="front", loss="log_mse", budget_ms=5.9)
     message = r"budget_ms: found 5\.9, and the fastest .* takes 6\.00 ms on a device"
     with pytest.raises(InputError, match=message):
         require_budget(settings, TABLE)
@@ -171,68 +173,117 @@ def test_candidates_cost_half_a_forward_pass_for_each_step(
     assert (len(candidates), found) == (10, batches)
 
 
-def judged_by_rounds(effects, rounds, count=40, **settings):
-    """The losses of all candidates, which are additive, in the order of judging."""
-    own = SearchSettings(method="front", candidates=count, rounds=rounds, **settings)
-    every, _ = candidates_of(NETWORK, own, 100, 100, 0, TABLE)
-    following = rounds_of_candidates(every, NETWORK, own, TABLE)
-    judged = {}
-    while len(judged) < len(every):
-        for candidate in following(judged):
-            loss = effects[np.arange(CELLS), list(candidate.cells)].sum()
-            judged[candidate] = float(loss)
-    return every, judged
+LOSSES = {"log_mse": lambda loss: loss, "mse": np.exp}
+
+
+class Rounds:
+    """A search of additive losses in several rounds."""
+
+    def __init__(self, effects, rounds, count=40, network=NETWORK, **settings):
+        given: dict[str, Any] = {"method": "front", "loss": "log_mse"} | settings
+        self.settings = SearchSettings(candidates=count, rounds=rounds, **given)
+        own = network, self.settings, 100, 100, 0
+        self.every, _ = candidates_of(*own, TABLE)
+        searched = self.every, network, self.settings, TABLE
+        self.next_candidates = rounds_of_candidates(*searched)
+        self.losses = {}
+        while len(self.losses) < len(self.every):
+            for candidate in self.next_candidates(self.losses):
+                loss = effects[np.arange(CELLS), list(candidate.cells)].sum()
+                self.losses[candidate] = float(LOSSES[self.settings.loss](loss))
+        self.judged = list(self.losses)
+        self.times = [TABLE.predict_ms(own) for own in self.judged]
 
 
 def test_one_round_judges_the_random_candidates_in_their_order(effects):
-    every, judged = judged_by_rounds(effects, 1)
-    assert list(judged) == every
+    search = Rounds(effects, 1)
+    assert search.judged == search.every
 
 
-def test_later_rounds_judge_what_the_ones_before_promise(effects):
-    every, judged = judged_by_rounds(effects, 3)
-    found = list(judged)
-    assert len(found) == len(every)
-    assert found[:20] == every[:20]
+@pytest.mark.parametrize("method", ["front", "short_trainings"])
+def test_later_rounds_judge_what_the_ones_before_promise(effects, method):
+    search = Rounds(effects, 3, method=method)
+    assert search.judged[:20] == search.every[:20]
+    assert len(set(search.judged)) == len(search.every)
 
     def beaten(candidates):
         """How many of all candidates are better and no slower than each of these."""
-        points = [(TABLE.predict_ms(own), judged[own]) for own in found]
-        mine = [(TABLE.predict_ms(own), judged[own]) for own in candidates]
+        points = list(zip(search.times, search.losses.values(), strict=True))
+        mine = [(TABLE.predict_ms(own), search.losses[own]) for own in candidates]
         return np.mean(
             [sum(t <= ms and own < loss for t, own in points) for ms, loss in mine]
         )
 
-    assert beaten(found[20:30]) < beaten(found[:20]) / 3
-    assert beaten(found[30:]) <= beaten(found[20:30])
+    assert beaten(search.judged[20:30]) < beaten(search.judged[:20]) / 3
+    assert beaten(search.judged[30:]) <= beaten(search.judged[20:30])
+    # Without a budget they have the times of the whole front.
+    assert min(search.times[20:30]) < 0.4 * TABLE.slowest_ms
+    assert max(search.times[20:30]) > 0.9 * TABLE.slowest_ms
+
+
+def test_rounds_follow_the_logarithm_of_squared_errors(effects):
+    expected = Rounds(effects, 3)
+    assert Rounds(effects, 3, loss="mse").judged == expected.judged
 
 
 def test_a_round_that_was_stopped_goes_on_with_the_same_candidates(effects):
-    _, judged = judged_by_rounds(effects, 3)
-    own = SearchSettings(method="front", candidates=40, rounds=3)
-    every, _ = candidates_of(NETWORK, own, 100, 100, 0, TABLE)
-    following = rounds_of_candidates(every, NETWORK, own, TABLE)
+    search = Rounds(effects, 3)
     for done, end in ((0, 20), (7, 20), (20, 30), (26, 30), (30, 40), (39, 40)):
-        before = dict(list(judged.items())[:done])
-        assert following(before) == list(judged)[done:end]
+        before = dict(list(search.losses.items())[:done])
+        assert search.next_candidates(before) == search.judged[done:end]
+
+
+def test_a_round_that_was_begun_elsewhere_ends_where_it_should(effects):
+    """Two candidates of the second round are others than here."""
+    search = Rounds(effects, 3)
+    before = dict(list(search.losses.items())[:20])
+    others = [own for own in search.every if own not in search.losses][:2]
+    assert len(search.next_candidates(before | dict.fromkeys(others, 0.0))) == 8
 
 
 def test_candidates_of_later_rounds_keep_the_budget(effects):
-    _, judged = judged_by_rounds(effects, 3, count=16, budget_ms=11.0)
-    assert max(TABLE.predict_ms(own) for own in list(judged)[8:]) <= 11
+    search = Rounds(effects, 3, count=16, budget_ms=11.0)
+    assert max(search.times[8:]) <= 11
+    short = {"method": "short_trainings", "budget_ms": 11.0}
+    search = Rounds(effects, 3, count=16, **short)
+    assert max(search.times) <= 11
+    assert min(search.times[8:]) >= 5.5
+
+
+def test_cells_that_share_a_choice_have_it_in_every_round(effects):
+    search = Rounds(effects, 3, network=NETWORK.clone(shared="block"))
+    assert len(search.judged) == len(search.every)
+    for candidate in search.judged:
+        first, second = candidate.blocks
+        assert first == second
 
 
 def test_a_front_without_anything_new_leaves_its_round_to_random_candidates(effects):
     """Operations that are all alike: the front is the fastest architecture."""
-    every, judged = judged_by_rounds(np.zeros_like(effects), 2, count=8)
-    assert len(judged) == len(every) == 8
-    assert len(set(list(judged)[4:]) & set(every)) >= 3
+    search = Rounds(np.zeros_like(effects), 2, count=8)
+    assert len(search.judged) == len(search.every) == 8
+    assert len(set(search.judged[4:]) & set(search.every)) >= 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_candidates_may_have_many_rounds(effects, count):
-    every, judged = judged_by_rounds(effects, 5, count=count)
-    assert len(judged) == len(every) == count
+    search = Rounds(effects, 5, count=count)
+    assert len(search.judged) == len(search.every) == count
+
+
+def test_folds_may_have_judged_different_candidates(folders, effects):
+    """The second fold, of harder subjects, knows more candidates of the front."""
+    before = front(folders)
+    random = np.random.default_rng(2)
+    for number in range(121, 181):
+        cells = random.integers(4, len(OPERATIONS), CELLS).tolist()
+        loss = -4.0 + effects[np.arange(CELLS), cells].sum()
+        own = number, Architecture.from_cells(cells, 2), float(loss)
+        append_judged(folders[1] / "candidates.jsonl", *own)
+    after = front(folders)
+    assert len(after.judged) > len(before.judged) + 40
+    assert after.error_db < 0.05
+    assert exact_db(after.chosen, effects) >= exact_db(before.chosen, effects) - 0.01
 
 
 def test_a_search_has_at_least_one_round():

@@ -21,9 +21,7 @@ from emrnas_jax.training.ensemble import ensemble_of_folds
 from emrnas_jax.training.loop import LoopSettings, TerminationRequest
 from emrnas_jax.training.loss import squared_error
 from emrnas_jax.training.random_search import (
-    all_losses,
     certain,
-    common_losses,
     judge_candidates,
 )
 from emrnas_jax.training.search import search_fold
@@ -229,20 +227,6 @@ def test_the_folds_choose_together_and_hard_subjects_count_no_more(tmp_path):
         ensemble_of_folds([*folders, tmp_path / "d"], SETTINGS, 1)
 
 
-def test_a_candidate_of_one_fold_is_compared_by_those_of_all_folds(tmp_path):
-    """The second fold is ten times as hard, so its own candidate is as good as [O2]."""
-    folders = [tmp_path / name for name in "ab"]
-    write_fold(folders[0], {"[O1]": 1.0, "[O2]": 0.5, "[O3]": 0.2})
-    write_fold(folders[1], {"[O1]": 10.0, "[O2]": 5.0, "[O4]": 5.0})
-    common = common_losses(folders, "mse")
-    assert list(common) == ["[O1]", "[O2]"]
-    every = all_losses(folders, "mse")
-    assert {text: every[text] for text in common} == common
-    assert list(every) == ["[O1]", "[O2]", "[O3]", "[O4]"]
-    assert every["[O4]"] == pytest.approx(every["[O2]"])
-    assert every["[O3]"] == pytest.approx(every["[O2]"] + np.log(0.2 / 0.5))
-
-
 def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, said):
     given, losses = ("x", tmp_path, NETWORK, 4, left_of_four), iter([0.4, 0.1])
 
@@ -254,12 +238,12 @@ def test_candidates_say_that_they_are_judged_and_how_many_were_before(tmp_path, 
 
     with pytest.raises(Stop):
         judge_candidates(*given, stop_after_two)
-    assert said == ["x: judging 4 candidates on the validation frames"]
+    assert said == ["x: judging 4 candidates"]
     said.clear()
     task = "training and judging"
     judged = judge_candidates(*given, lambda _: 1.0, task=task)
     assert judged == dict(zip(FOUR, [0.4, 0.1, 1.0, 1.0], strict=True))
     assert said == [
         "x: 2 of 4 candidates were judged before",
-        "x: training and judging 2 candidates on the validation frames",
+        "x: training and judging 2 candidates",
     ]
