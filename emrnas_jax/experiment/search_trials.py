@@ -2,8 +2,8 @@
 
 Three questions in turn, each worth asking only if the one before was answered with yes:
 do architectures differ more than trainings of one (`gate_variance`)? Do the search's
-losses order them as whole trainings do (`gate_ranking`)? Is the search better than the
-best of the random candidates that it learns from (`gate_random`)? A fourth one is of
+losses order them as whole trainings do (`gate_ranking`)? Is a search in rounds better
+than the best of as many random candidates (`gate_random`)? A fourth one is of
 the paper's space, whose networks differ in time and hardly in quality: is a faster
 network as good (`gate_paper`)? All run at reduced size; `scripts/search_gates.py` reads
 their runs.
@@ -30,7 +30,7 @@ SHARES = (20, 40, 60, 80)  # of the slowest time, at which searches are compared
 ROUNDS = {"rounds": 3}
 RANKED = 32  # architectures whose order is compared
 VARIED = 8  # architectures that are trained from several seeds
-FASTER = 65  # percent of the slowest time, three quarters of the mean time
+FASTER = 65  # percent of the slowest time; the fastest takes about 62
 WIDER = {"kind": "wide", "components": COMPONENTS, "width": 16, "memory": 8}
 
 
@@ -73,8 +73,8 @@ def gate_random(config: ConfigDict) -> None:
 def gate_paper(config: ConfigDict) -> None:
     """Train the paper's best candidate, and the best of the front in less time.
 
-    Frames have half the size of the scans, so that a cell takes far longer than calling
-    it; trained on strips, a step costs as much as in the other trials.
+    Frames have half the size of the scans, where what calling a cell takes does not
+    matter; trained on strips, a step costs as much as in the other trials.
     """
     architectures = {
         "judged": "judged_within_100_percent",

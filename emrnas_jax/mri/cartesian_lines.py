@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from emrnas_jax.errors import InputError
 
-# Candidates drawn at once. About one in six has the right number of lines at the
+# Drawn at once. About one in six has the right number of lines at the
 # published rate, so a second round is needed once in 400 masks.
-CANDIDATES = 32
+MASKS_AT_ONCE = 32
 
 
 def draw_lines(rate: float, key: PRNGKeyArray, count: int) -> Bool[Array, " line"]:
@@ -35,7 +35,7 @@ def draw_lines(rate: float, key: PRNGKeyArray, count: int) -> Bool[Array, " line
         state: tuple[PRNGKeyArray, Bool[Array, " line"], Bool[Array, ""]],
     ) -> tuple[PRNGKeyArray, Bool[Array, " line"], Bool[Array, ""]]:
         key, used = jax.random.split(state[0])
-        uniform = jax.random.uniform(used, (CANDIDATES, count))
+        uniform = jax.random.uniform(used, (MASKS_AT_ONCE, count))
         candidates = uniform < probability[None, :]
         totals = candidates.sum(axis=1)
         fits = (fewest <= totals) & (totals <= most)

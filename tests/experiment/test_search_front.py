@@ -101,6 +101,20 @@ def test_a_run_goes_on_with_its_own_times_on_another_device(folder, table, tmp_p
     assert not run.latency().exists()
 
 
+def test_searches_of_one_network_share_a_table(folder, table, tmp_path):
+    config, run = settings(folder), RunFolder(tmp_path / "run")
+    config.search.latency = ""
+    own = config.networks.emrnas.to_dict()
+    config.networks.rounds = complete_network("rounds", own)
+    config.networks.rounds.search = {"rounds": 2}
+    experiment = Experiment(config, run.path)
+    first, second = experiment.searches
+    run.path.mkdir()
+    write_table(run.latency(first.own_name), table)
+    assert table_of(experiment, second) == table
+    assert run.latency(second.own_name).exists()
+
+
 def test_a_table_of_another_size_is_refused(folder, table, tmp_path):
     config = settings(folder)
     other = replace(table, measured=replace(table.measured, size=(32, 32)))

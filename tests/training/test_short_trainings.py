@@ -1,6 +1,7 @@
 """Candidates trained alone: each by itself, the same ones after a stop."""
 
 import signal
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -112,8 +113,11 @@ def test_the_rate_falls_to_zero_within_its_own_steps(programs, first, split_of):
 
 @pytest.fixture(scope="module")
 def search(programs, split_of):
+    """Search by four candidates of two steps each, the last two in a second round."""
+    settings = replace(SETTINGS, candidates=4, rounds=2)
+
     def run(folder, used=programs):
-        given = folder, NETWORK, used, SETTINGS, split_of(9), split_of(6), SEED, 1, LOOP
+        given = folder, NETWORK, used, settings, split_of(9), split_of(6), SEED, 1, LOOP
         return search_fold("search", *given, table=TABLE)
 
     return run
@@ -123,20 +127,20 @@ def search(programs, split_of):
 def test_killed_in_a_training_it_continues_to_the_same(search, programs, tmp_path):
     expected, _ = search(tmp_path / "whole")
     rows = metrics_log.read(tmp_path / "whole" / "candidates.jsonl")
-    assert len(rows) == 2
-    assert rows[0]["validation_loss"] != rows[1]["validation_loss"]
+    assert len({row["architecture"] for row in rows}) == 4
+    assert len({row["validation_loss"] for row in rows}) == 4
     calls = []
 
     def stop(*arguments):
         calls.append(arguments)
-        if len(calls) == 4:  # the second candidate's second call
+        if len(calls) == 4:  # the last candidate's training
             raise Stop
         return programs.alone(*arguments)
 
     with pytest.raises(Stop):
         search(tmp_path / "cut", programs._replace(alone=stop))
     log = tmp_path / "cut" / "candidates.jsonl"
-    assert metrics_log.read(log) == rows[:1]
+    assert metrics_log.read(log) == rows[:3]
     found, p = search(tmp_path / "cut")
     assert found == expected
     assert metrics_log.read(log) == rows
