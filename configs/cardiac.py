@@ -85,8 +85,8 @@ def front(config: ConfigDict) -> None:
     config.networks.wide.search = ConfigDict()  # the run's own, which follow
     # All epochs are alike for this method, which has no alphas to move.
     config.search.update(warmup_epochs=0, search_epochs=30, learning_rate=3e-3)
-    config.search.update(method="short_trainings", loss="log_mse", strip=64, flips=True)
-    config.search.update(optimizer="muon", clip_norm=1.0)
+    config.search.update(method="short_trainings", rounds=3, loss="log_mse")
+    config.search.update(strip=64, flips=True, optimizer="muon", clip_norm=1.0)
 
 
 def recipe(config: ConfigDict) -> None:

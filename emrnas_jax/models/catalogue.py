@@ -55,7 +55,9 @@ KINDS = {
     "half_resolution": NamedNetwork("half_resolution", "Half-resolution cascade"),
     "modl": NamedNetwork("modl", "MoDL"),
     "varnet": NamedNetwork("varnet", "Variational network"),
-    "wide": NamedNetwork("wide", "Wide space", search={"method": "short_trainings"}),
+    "wide": NamedNetwork(
+        "wide", "Wide space", search={"method": "short_trainings", "rounds": 3}
+    ),
     "emrnas": NamedNetwork("emrnas", "EMR-NAS"),
 }
 

@@ -12,6 +12,7 @@ from emrnas_jax.models.catalogue import (
 )
 from emrnas_jax.models.networks import NETWORKS, check_settings
 from emrnas_jax.mri.consistency import CONSISTENCY
+from emrnas_jax.training.search_settings import SearchSettings
 
 
 def test_every_kind_has_a_title():
@@ -24,13 +25,7 @@ def test_every_kind_has_a_title():
 def test_an_entry_is_a_network_that_there_is(name):
     entry = CATALOGUE[name]
     check_settings(entry.kind, dict(entry.settings), name)
-    assert entry.search.keys() <= {
-        "paths_per_cell",
-        "gate_rule",
-        "alpha_weight_decay",
-        "alpha_learning_rate",
-        "method",
-    }
+    SearchSettings(**entry.search)
 
 
 def test_no_two_networks_look_alike():
